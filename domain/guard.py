@@ -1,0 +1,173 @@
+"""The face of the only door: the same for the guard itself and for its clients in other processes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Protocol
+
+from pydantic import Field
+
+from domain.action import ActionCall, ActionSpec, Judgement, Outcome, Reason, Verdict
+from domain.plan import Plan
+from domain.value import UtcTime, Value
+
+
+class Actor(Value):
+    """On whose behalf something is asked, with the ids that tie ledger, logs, traces and pages together."""
+
+    agent: str
+    """Agent id, e.g. `responder`."""
+    change: str
+    """The change this belongs to: an incident id, a drill id, a skill run, a deployment."""
+    thread: str = ""
+    run: str = ""
+
+
+class ApprovalStatus(StrEnum):
+    """State of one approval."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    MODIFIED = "modified"
+    ESCALATED = "escalated"
+    TERMINATED = "terminated"
+    EXPIRED = "expired"
+    CONSUMED = "consumed"
+
+
+class Decision(StrEnum):
+    """What a person may answer."""
+
+    APPROVE = "approve"
+    MODIFY = "modify"
+    REJECT = "reject"
+    ESCALATE = "escalate"
+    TERMINATE = "terminate"
+
+
+class Approval(Value):
+    """One question to a person, bound to exactly one state of the world."""
+
+    id: str
+    change: str
+    plan: str
+    step_id: str
+    call: ActionCall
+    digest: str
+    """Over action, arguments, target-state witness, policy revision and pre-authorised compensations."""
+    summary: str
+    """What would change, from the dry run."""
+    blast_radius: str = ""
+    undo: str = ""
+    """How it is taken back, or why it cannot be."""
+    reasons: list[Reason] = Field(default_factory=list)
+    witness: dict[str, Any] = Field(default_factory=dict)
+    compensations: list[ActionCall] = Field(default_factory=list)
+    """Undo calls that this approval pre-authorises."""
+    quorum: int = 1
+    requested_by: str
+    requested_at: UtcTime
+    expires_at: UtcTime
+    status: ApprovalStatus = ApprovalStatus.OPEN
+    answered_by: list[str] = Field(default_factory=list)
+    answered_at: UtcTime | None = None
+    reason: str = ""
+    """What the person gave as reason."""
+
+
+class ApprovalAnswer(Value):
+    """A person's answer. The person's identity comes from the credential, never from the body."""
+
+    decision: Decision
+    reason: str = ""
+    args: dict[str, Any] | None = None
+    """New arguments; only with `modify`. The modified call is judged again."""
+
+
+class Receipt(Value):
+    """What the guard answers to an attempt."""
+
+    step_id: str
+    verdict: Verdict
+    outcome: Outcome
+    summary: str
+    reasons: list[Reason] = Field(default_factory=list)
+    ledger: list[int] = Field(default_factory=list)
+    """Sequence numbers of the ledger entries it wrote."""
+    undo: ActionCall | None = None
+    before: dict[str, Any] = Field(default_factory=dict)
+    after: dict[str, Any] = Field(default_factory=dict)
+    seconds: float = 0.0
+    approval_id: str | None = None
+    """Set when the verdict is ask and a person must answer first."""
+
+
+class GuardStatus(Value):
+    """How the door stands."""
+
+    frozen: bool = False
+    frozen_by: str = ""
+    frozen_at: UtcTime | None = None
+    policy: str = ""
+    open_approvals: int = 0
+    ledger_entries: int = 0
+    ledger_head: str = ""
+    in_flight: int = 0
+
+
+class LedgerEntry(Value):
+    """One row of the ledger as it is shown."""
+
+    seq: int
+    at: UtcTime
+    kind: str
+    """attempt, refusal, intent, effect, read_back, compensation, approval, grant, freeze, resume, commitment, opening …"""
+    actor: str
+    change: str
+    content: dict[str, Any]
+    prev: str
+    hash: str
+
+
+class LedgerVerification(Value):
+    """Result of walking the whole chain and comparing it with the anchors."""
+
+    entries: int
+    verified: bool
+    broken_at: int | None = None
+    """First sequence number that does not hold."""
+    problem: str = ""
+    head: str = ""
+
+
+class Guard(Protocol):
+    """The only way to a mutating action."""
+
+    async def specs(self) -> list[ActionSpec]:
+        """All registered actions."""
+        ...
+
+    async def judge(self, plan: Plan, actor: Actor) -> list[Judgement]:
+        """Pin the plan, judge every step with a dry run, open approvals where people must be asked."""
+        ...
+
+    async def apply(self, plan_id: str, step_id: str, actor: Actor, approval_id: str | None = None) -> Receipt:
+        """Carry out one step of a judged plan. Asking twice for the same step never takes effect twice."""
+        ...
+
+    async def compensate(self, plan_id: str, step_id: str, actor: Actor) -> Receipt:
+        """Take one applied step back with its recorded undo."""
+        ...
+
+    async def approval(self, approval_id: str) -> Approval:
+        """Raises NotFoundError."""
+        ...
+
+    async def approvals(self, *, open_only: bool = False, change: str | None = None) -> list[Approval]:
+        """Newest first."""
+        ...
+
+    async def status(self) -> GuardStatus:
+        """Frozen or not, and what is open."""
+        ...

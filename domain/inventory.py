@@ -1,0 +1,190 @@
+"""What Firebreak looks after: `firebreak.yaml` as values (spec: Inventory)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from domain.value import Value
+
+
+class Environment(StrEnum):
+    """Where a service lives. Production when unsaid."""
+
+    SANDBOX = "sandbox"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class Mode(StrEnum):
+    """How far Firebreak may go with a service, from nothing to acting by the tiers."""
+
+    OBSERVE = "observe"
+    SHADOW = "shadow"
+    ASK = "ask"
+    ACT = "act"
+
+
+class Criticality(StrEnum):
+    """How much users suffer when the service is down."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class HttpProbe(Value):
+    """An outside check: this URL must answer so."""
+
+    kind: Literal["http"] = "http"
+    name: str
+    url: str
+    method: Literal["GET", "POST"] = "GET"
+    json_body: dict[str, Any] | None = None
+    expect_status: int = 200
+    expect_text: str = ""
+    """Substring that must be in the body; empty means any body."""
+    max_ms: float = Field(default=1000.0, gt=0)
+    """Tolerance: slower than this many milliseconds counts as failed."""
+    user_facing: bool = False
+    """True: this is what a user does; recovery is judged by these."""
+
+
+class TcpProbe(Value):
+    """An outside check: something accepts connections on host:port."""
+
+    kind: Literal["tcp"] = "tcp"
+    name: str
+    host: str = "127.0.0.1"
+    port: int = Field(gt=0, lt=65536)
+    max_ms: float = Field(default=500.0, gt=0)
+
+
+Probe = Annotated[HttpProbe | TcpProbe, Field(discriminator="kind")]
+
+
+class Slo(Value):
+    """A service level objective in short form (an OpenSLO document reduces to this)."""
+
+    name: str
+    sli: Literal["availability", "latency_p95", "error_ratio", "saturation", "freshness"]
+    target: float
+    """availability and error_ratio: share of good events (0.99); latency_p95: seconds; saturation: share in use;
+    freshness: seconds."""
+    window_s: int = Field(default=3600, gt=0)
+    """Compliance window in seconds."""
+
+
+class Telemetry(Value):
+    """Where a service's signals are found, and how its metrics are named when the conventions do not fit."""
+
+    scrape: str = ""
+    """URL of an exposition endpoint."""
+    logs: list[str] = Field(default_factory=list)
+    """Log files (absolute, or relative to the inventory file)."""
+    spans: list[str] = Field(default_factory=list)
+    """JSONL span files."""
+    changes: list[str] = Field(default_factory=list)
+    """JSONL files of change records (deploys, migrations), one Change per line."""
+    selector: dict[str, str] = Field(default_factory=dict)
+    """Labels that select this service's series in a Prometheus."""
+    roles: dict[str, str] = Field(default_factory=dict)
+    """Metric-role overrides: latency, errors, traffic, saturation → metric name."""
+
+
+class Binding(Value):
+    """How one aspect of a service is reached. The words of `via` are the technologies in tools/."""
+
+    via: Literal["control", "process", "postgres", "redis", "file", "http", "directory"]
+    """control: an HTTP control endpoint; process: a pid file; postgres: a database role or server;
+    redis: a cache; file: a configuration file; directory: a place on disk."""
+    url: str = ""
+    path: str = ""
+    """File or directory, absolute or relative to the inventory file."""
+    token_env: str = ""
+    """Name of the environment variable that holds the bearer token."""
+    dsn_env: str = ""
+    """Name of the environment variable that holds the administrator's DSN (only the action server has it)."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Details that one technology needs; the tool documents them."""
+
+
+class Service(Value):
+    """One thing in the inventory."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    kind: str
+    """api, frontend, database, cache, worker, upstream, proxy, host …"""
+    environment: Environment = Environment.PRODUCTION
+    hosts: list[str] = Field(default_factory=list)
+    owner: str = ""
+    criticality: Criticality = Criticality.MEDIUM
+    depends_on: list[str] = Field(default_factory=list)
+    mode: Mode = Mode.OBSERVE
+    chaos: bool = False
+    """Whether faults may be injected here."""
+    probes: list[Probe] = Field(default_factory=list)
+    slos: list[Slo] = Field(default_factory=list)
+    telemetry: Telemetry = Telemetry()
+    alert_match: dict[str, str] = Field(default_factory=dict)
+    """Labels that say an alert is about this service."""
+    bindings: dict[str, Binding] = Field(default_factory=dict)
+    """Aspect → how: process, config, release, traffic, database, cache, disk, upstream, pool, migration, credential."""
+    runbooks: list[str] = Field(default_factory=list)
+
+
+class Person(Value):
+    """A named identity and what it may do."""
+
+    name: str
+    roles: list[Literal["viewer", "responder", "approver", "admin"]] = Field(default_factory=lambda: ["viewer"])  # type: ignore[arg-type]
+
+
+class Connector(Value):
+    """A telemetry source beside the embedded collector."""
+
+    kind: Literal["prometheus"]
+    url: str
+    token_env: str = ""
+
+
+class ModelConfig(Value):
+    """Which model endpoint to use, if any; overrides the settings."""
+
+    base_url: str = ""
+    model: str = ""
+
+
+class Inventory(Value):
+    """The whole file."""
+
+    version: Literal["1"] = "1"
+    system: str = "default"
+    services: list[Service] = Field(min_length=1)
+    connectors: list[Connector] = Field(default_factory=list)
+    people: list[Person] = Field(default_factory=list)
+    policy: str = ""
+    """Name of a shipped policy or path of a policy file; empty means the default policy."""
+    model: ModelConfig = ModelConfig()
+
+    def service(self, name: str) -> Service | None:
+        """The service of that name, or None."""
+        return next((s for s in self.services if s.name == name), None)
+
+    def names(self) -> list[str]:
+        """All service names, in file order."""
+        return [s.name for s in self.services]
+
+    def dependants(self, name: str) -> list[str]:
+        """Names of the services that reach `name` over depends_on, directly or not; nearest first."""
+        found: list[str] = []
+        frontier = [name]
+        while frontier:
+            target = frontier.pop(0)
+            for service in self.services:
+                if target in service.depends_on and service.name not in found and service.name != name:
+                    found.append(service.name)
+                    frontier.append(service.name)
+        return found

@@ -1,0 +1,68 @@
+"""What is told afterwards: every sentence with its evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from domain.value import UtcTime, Value
+
+
+class Sentence(Value):
+    """One claim and what it rests on. A sentence without evidence is shown as unsupported, never as fact."""
+
+    text: str
+    evidence: list[str] = Field(default_factory=list)
+    """Evidence ids (`E3`) and ledger references (`L17`)."""
+
+
+class Brief(Value):
+    """What broke, why, what was done, what next."""
+
+    what_broke: list[Sentence] = Field(default_factory=list)
+    why: list[Sentence] = Field(default_factory=list)
+    actions: list[Sentence] = Field(default_factory=list)
+    recovery: list[Sentence] = Field(default_factory=list)
+    prevention: list[Sentence] = Field(default_factory=list)
+    status_page: str = ""
+    """One paragraph for users; says nothing internal."""
+    unsupported: list[str] = Field(default_factory=list)
+    """Sentences that code dropped because nothing carried them."""
+    written_by: str = "rules"
+    written_at: UtcTime
+
+    def sentences(self) -> list[Sentence]:
+        """All sentences in reading order."""
+        return [*self.what_broke, *self.why, *self.actions, *self.recovery, *self.prevention]
+
+
+class Check(Value):
+    """One look at the patient after a step."""
+
+    name: str
+    """`user probe: shop checkout`, `cause: no blocked sessions`, `re-trigger: api restart` …"""
+    kind: str
+    """symptom (users), cause (the culprit's own reading), durable (survives a re-trigger), regression (nothing else got worse)"""
+    ok: bool | None
+    text: str
+    evidence: list[str] = Field(default_factory=list)
+
+
+class Verification(Value):
+    """Whether the cure holds."""
+
+    step_id: str | None
+    """The step it follows; None for the final one."""
+    symptoms_relieved: bool
+    cause_repaired: bool | None
+    regressed: bool = False
+    checks: list[Check] = Field(default_factory=list)
+    before: dict[str, Any] = Field(default_factory=dict)
+    after: dict[str, Any] = Field(default_factory=dict)
+    at: UtcTime
+
+    @property
+    def passed(self) -> bool:
+        """Symptoms gone, the cause not seen any more, nothing worse."""
+        return self.symptoms_relieved and self.cause_repaired is not False and not self.regressed

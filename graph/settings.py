@@ -1,0 +1,67 @@
+"""The one reader of the environment. Every setting is documented where it stands; `.env.example` is generated from here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All settings. Nothing is built when this module is imported; secrets have no defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="FIREBREAK_", frozen=True, extra="ignore", populate_by_name=True)
+
+    home: Path = Field(default=Path(".firebreak"), description="Where all state lives. Two homes run side by side.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on. Loopback unless you say otherwise.")
+    port: int = Field(default=0, ge=0, lt=65536, description="Port of the app; 0 takes a free one.")
+    config: Path | None = Field(
+        default=None, description="Inventory (firebreak.yaml). Unset: the local stack's own, written by `firebreak up`."
+    )
+    policy: str = Field(
+        default="", description="Policy by name (sandbox, production) or path; empty takes the inventory's, else `default`."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least severe log level.")
+
+    redis_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="REDIS_URL",
+        description="Redis, Valkey or DragonflyDB for checkpoints and coordination. Unset: an embedded redis-server.",
+    )
+    prometheus_url: str = Field(
+        default="", validation_alias="PROMETHEUS_URL", description="Read metrics from this Prometheus too."
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL server for the local stack instead of the embedded one."
+    )
+
+    model_base_url: str = Field(
+        default="", description="OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1. Unset with a key: OpenAI."
+    )
+    model: str = Field(default="", description="Model name. Unset and no endpoint: rules only.")
+    model_api_key: SecretStr | None = Field(
+        default=None, validation_alias="OPENAI_API_KEY", description="Key for the endpoint; never logged."
+    )
+    model_azure_endpoint: str = Field(default="", description="Azure OpenAI resource endpoint, instead of base_url.")
+    model_azure_api_version: str = Field(default="", description="Azure OpenAI API version.")
+    model_timeout_s: float = Field(default=20.0, gt=0, description="Seconds one answer may take before rules take over.")
+    model_token_budget: int = Field(default=60_000, gt=0, description="Tokens one incident may cost in all.")
+
+    intake_token: SecretStr | None = Field(
+        default=None, description="Bearer token for alert senders. Unset: one is made in the home (secrets/intake.token)."
+    )
+    intake_secrets: str = Field(
+        default="", description="Comma-separated Standard Webhooks secrets (whsec_…); several are valid at once."
+    )
+    load_rps: float = Field(default=8.0, ge=0, description="Requests per second of the stack's load generator; 0 is off.")
+    max_replans: int = Field(default=2, ge=0, description="How often an incident may be planned anew before it escalates.")
+    approval_ttl_s: int = Field(default=900, gt=0, description="Seconds an approval stays open.")
+    retention_s: int = Field(default=6 * 3600, gt=0, description="Seconds the embedded telemetry store keeps samples.")
+    verify_s: float = Field(default=6.0, gt=0, description="Seconds users must be served well before a cure is believed.")
+
+
+def load_settings() -> Settings:
+    """Read the environment once. Raises pydantic.ValidationError; the cli turns it into a readable error."""
+    return Settings()
