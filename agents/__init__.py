@@ -1,0 +1,1 @@
+"""The minds: they propose and never act."""

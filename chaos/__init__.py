@@ -1,0 +1,1 @@
+"""Breaking on purpose, and judging from outside whether the cure is one."""

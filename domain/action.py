@@ -44,7 +44,7 @@ class ActionCall(Value):
 
     action: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     target: str
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: dict[str, Any] = {}
     """Validated against the action's own argument model by the guard; plain JSON."""
 
 
@@ -54,7 +54,7 @@ class ActionSpec(Value):
     name: str
     summary: str
     effect: Effect
-    target_kinds: list[str] = Field(default_factory=list)
+    target_kinds: list[str] = []
     """Inventory kinds it may be used on; empty means any with the needed binding."""
     binding: str
     """The aspect of the target's bindings that it needs."""
@@ -67,7 +67,7 @@ class ActionSpec(Value):
     timeout_s: float = 30.0
     blast_radius: str = ""
     """In words: what users notice while it runs."""
-    witness: list[str] = Field(default_factory=list)
+    witness: list[str] = []
     """Fields of the target's state that an approval is bound to."""
 
 
@@ -94,7 +94,7 @@ class DryRunResult(Value):
     answer: DryRun
     summary: str
     """What would change, in words, for a person deciding."""
-    witness: dict[str, Any] = Field(default_factory=dict)
+    witness: dict[str, Any] = {}
     """The declared fields of the target's state, as they are now."""
 
 
@@ -103,9 +103,9 @@ class ActionResult(Value):
 
     outcome: Outcome
     summary: str
-    before: dict[str, Any] = Field(default_factory=dict)
+    before: dict[str, Any] = {}
     """Captured pre-state, enough to verify an undo; never a secret."""
-    after: dict[str, Any] = Field(default_factory=dict)
+    after: dict[str, Any] = {}
     """Read-back: the declared fields after the deed."""
     undo: ActionCall | None = None
     """The call that takes this back, with the arguments captured from the pre-state."""
@@ -164,7 +164,7 @@ class Judgement(Value):
 
     step_id: str
     verdict: Verdict
-    reasons: list[Reason] = Field(default_factory=list)
+    reasons: list[Reason] = []
     policy: str = ""
     """Name and revision (digest prefix) of the policy that was pinned."""
     dry_run: DryRunResult | None = None

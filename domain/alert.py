@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
-
 from domain.severity import Severity
 from domain.value import UtcTime, Value
 
@@ -46,13 +44,13 @@ class Alert(Value):
     severity_raw: str = ""
     service: str = ""
     environment: str = ""
-    labels: dict[str, str] = Field(default_factory=dict)
-    annotations: dict[str, str] = Field(default_factory=dict)
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
     started_at: UtcTime | None = None
     ended_at: UtcTime | None = None
     received_at: UtcTime
-    links: dict[str, str] = Field(default_factory=dict)
-    values: dict[str, float | int | str | None] = Field(default_factory=dict)
+    links: dict[str, str] = {}
+    values: dict[str, float | int | str | None] = {}
     raw_ref: str = ""
     """Where the stored delivery lies (delivery id in the delivery store)."""
     signature: Signature = Signature(scheme="none", verified=False)
@@ -71,7 +69,7 @@ class Change(Value):
     version: str = ""
     commit: str = ""
     summary: str = ""
-    files: list[str] = Field(default_factory=list)
+    files: list[str] = []
     diff: str = ""
     """Unified diff, redacted; may be empty."""
     author: str = ""

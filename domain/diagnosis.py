@@ -34,7 +34,7 @@ class Evidence(Value):
     """One line a person can read; untrusted text, redacted."""
     supports: str = ""
     """What it speaks for (or against) in words."""
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = {}
     """The numbers behind the excerpt (series name, before, after, pids …); plain JSON."""
     tainted: bool = False
     """True when the excerpt holds text from outside (logs, alerts, tickets, runbooks, chat)."""
@@ -61,18 +61,18 @@ class Hypothesis(Value):
     """Id of the change at fault."""
     confidence: float = Field(ge=0, le=1)
     statement: str
-    evidence: list[str] = Field(default_factory=list)
-    against: list[str] = Field(default_factory=list)
+    evidence: list[str] = []
+    against: list[str] = []
     falsify: str = ""
     """A query or command that a person can run to prove this wrong."""
-    details: dict[str, Any] = Field(default_factory=dict)
+    details: dict[str, Any] = {}
     """Typed facts that a plan needs, taken from readings only (blocking pids, revision, key names, route …)."""
 
 
 class BlastRadius(Value):
     """Who suffers."""
 
-    services: list[str] = Field(default_factory=list)
+    services: list[str] = []
     users: str | None = None
     """In words with a number where one is known: `38 % of requests to the shop fail`."""
 
@@ -85,11 +85,11 @@ class Diagnosis(Value):
     verdict: DiagnosisVerdict
     confidence: float = Field(ge=0, le=1)
     summary: str = ""
-    hypotheses: list[Hypothesis] = Field(default_factory=list)
-    evidence: list[Evidence] = Field(default_factory=list)
+    hypotheses: list[Hypothesis] = []
+    evidence: list[Evidence] = []
     blast_radius: BlastRadius = BlastRadius()
-    next_probes: list[NextProbe] = Field(default_factory=list)
-    blind_spots: list[str] = Field(default_factory=list)
+    next_probes: list[NextProbe] = []
+    blind_spots: list[str] = []
     seconds: float = 0.0
 
     @property

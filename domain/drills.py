@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
-
 from domain.diagnosis import DiagnosisVerdict
 from domain.report import Brief
 from domain.value import Value
@@ -56,21 +54,21 @@ class DrillResult(Value):
     detected: bool
     detection_s: float | None
     diagnosis: DrillDiagnosis | None
-    expected: dict[str, Any] = Field(default_factory=dict)
+    expected: dict[str, Any] = {}
     """The opened label: fault, service, abstain."""
     diagnosed: bool = False
-    plan: list[DrillPlanStep] = Field(default_factory=list)
-    actions: list[DrillAction] = Field(default_factory=list)
+    plan: list[DrillPlanStep] = []
+    actions: list[DrillAction] = []
     approvals: int = 0
     mitigated: bool
     mitigation_s: float | None
     durable: bool
-    harmful_actions: list[str] = Field(default_factory=list)
+    harmful_actions: list[str] = []
     rolled_back: bool = False
     escalated: bool = False
     abstained: bool | None = None
     """Only for abstain drills: reasoned verdict and no mutating action."""
-    oracle: list[str] = Field(default_factory=list)
+    oracle: list[str] = []
     """What the oracle saw, line by line."""
     brief: Brief | None = None
     ledger: DrillLedger

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
-
 from domain.value import UtcTime, Value
 
 
@@ -18,4 +16,4 @@ class Event(Value):
     subject: str
     """Incident id, drill id, approval id."""
     time: UtcTime
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = {}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Protocol
 
-from pydantic import Field
-
 from domain.action import ActionCall, ActionSpec, Judgement, Outcome, Reason, Verdict
 from domain.plan import Plan
 from domain.value import UtcTime, Value
@@ -61,16 +59,16 @@ class Approval(Value):
     blast_radius: str = ""
     undo: str = ""
     """How it is taken back, or why it cannot be."""
-    reasons: list[Reason] = Field(default_factory=list)
-    witness: dict[str, Any] = Field(default_factory=dict)
-    compensations: list[ActionCall] = Field(default_factory=list)
+    reasons: list[Reason] = []
+    witness: dict[str, Any] = {}
+    compensations: list[ActionCall] = []
     """Undo calls that this approval pre-authorises."""
     quorum: int = 1
     requested_by: str
     requested_at: UtcTime
     expires_at: UtcTime
     status: ApprovalStatus = ApprovalStatus.OPEN
-    answered_by: list[str] = Field(default_factory=list)
+    answered_by: list[str] = []
     answered_at: UtcTime | None = None
     reason: str = ""
     """What the person gave as reason."""
@@ -92,12 +90,12 @@ class Receipt(Value):
     verdict: Verdict
     outcome: Outcome
     summary: str
-    reasons: list[Reason] = Field(default_factory=list)
-    ledger: list[int] = Field(default_factory=list)
+    reasons: list[Reason] = []
+    ledger: list[int] = []
     """Sequence numbers of the ledger entries it wrote."""
     undo: ActionCall | None = None
-    before: dict[str, Any] = Field(default_factory=dict)
-    after: dict[str, Any] = Field(default_factory=dict)
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
     seconds: float = 0.0
     approval_id: str | None = None
     """Set when the verdict is ask and a person must answer first."""

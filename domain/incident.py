@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field
-
 from domain.action import Judgement
 from domain.alert import Alert
 from domain.diagnosis import Diagnosis
@@ -48,8 +46,8 @@ class TimelineEntry(Value):
     event: str
     """Constant dotted name: `alert.received`, `plan.created`, `step.applied` …"""
     text: str
-    evidence: list[str] = Field(default_factory=list)
-    data: dict[str, Any] = Field(default_factory=dict)
+    evidence: list[str] = []
+    data: dict[str, Any] = {}
 
 
 class IncidentRow(Value):
@@ -82,17 +80,17 @@ class Incident(Value):
     service: str = ""
     group_key: str = ""
     """What later alerts are grouped by."""
-    alerts: list[Alert] = Field(default_factory=list)
+    alerts: list[Alert] = []
     diagnosis: Diagnosis | None = None
-    confidence_history: list[dict[str, Any]] = Field(default_factory=list)
-    plans: list[Plan] = Field(default_factory=list)
-    judgements: list[Judgement] = Field(default_factory=list)
-    results: list[StepResult] = Field(default_factory=list)
-    verifications: list[Verification] = Field(default_factory=list)
-    approvals: list[str] = Field(default_factory=list)
+    confidence_history: list[dict[str, Any]] = []
+    plans: list[Plan] = []
+    judgements: list[Judgement] = []
+    results: list[StepResult] = []
+    verifications: list[Verification] = []
+    approvals: list[str] = []
     """Approval ids; the action server has the records."""
     brief: Brief | None = None
-    timeline: list[TimelineEntry] = Field(default_factory=list)
+    timeline: list[TimelineEntry] = []
     phase: str = "BOOTSTRAP"
     outcome: str = ""
     """mitigated, rolled_back, escalated, healthy, external, inconclusive, denied, taken — empty while open."""

@@ -82,15 +82,15 @@ class Telemetry(Value):
 
     scrape: str = ""
     """URL of an exposition endpoint."""
-    logs: list[str] = Field(default_factory=list)
+    logs: list[str] = []
     """Log files (absolute, or relative to the inventory file)."""
-    spans: list[str] = Field(default_factory=list)
+    spans: list[str] = []
     """JSONL span files."""
-    changes: list[str] = Field(default_factory=list)
+    changes: list[str] = []
     """JSONL files of change records (deploys, migrations), one Change per line."""
-    selector: dict[str, str] = Field(default_factory=dict)
+    selector: dict[str, str] = {}
     """Labels that select this service's series in a Prometheus."""
-    roles: dict[str, str] = Field(default_factory=dict)
+    roles: dict[str, str] = {}
     """Metric-role overrides: latency, errors, traffic, saturation → metric name."""
 
 
@@ -107,7 +107,7 @@ class Binding(Value):
     """Name of the environment variable that holds the bearer token."""
     dsn_env: str = ""
     """Name of the environment variable that holds the administrator's DSN (only the action server has it)."""
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = {}
     """Details that one technology needs; the tool documents them."""
 
 
@@ -118,28 +118,28 @@ class Service(Value):
     kind: str
     """api, frontend, database, cache, worker, upstream, proxy, host …"""
     environment: Environment = Environment.PRODUCTION
-    hosts: list[str] = Field(default_factory=list)
+    hosts: list[str] = []
     owner: str = ""
     criticality: Criticality = Criticality.MEDIUM
-    depends_on: list[str] = Field(default_factory=list)
+    depends_on: list[str] = []
     mode: Mode = Mode.OBSERVE
     chaos: bool = False
     """Whether faults may be injected here."""
-    probes: list[Probe] = Field(default_factory=list)
-    slos: list[Slo] = Field(default_factory=list)
+    probes: list[Probe] = []
+    slos: list[Slo] = []
     telemetry: Telemetry = Telemetry()
-    alert_match: dict[str, str] = Field(default_factory=dict)
+    alert_match: dict[str, str] = {}
     """Labels that say an alert is about this service."""
-    bindings: dict[str, Binding] = Field(default_factory=dict)
+    bindings: dict[str, Binding] = {}
     """Aspect → how: process, config, release, traffic, database, cache, disk, upstream, pool, migration, credential."""
-    runbooks: list[str] = Field(default_factory=list)
+    runbooks: list[str] = []
 
 
 class Person(Value):
     """A named identity and what it may do."""
 
     name: str
-    roles: list[Literal["viewer", "responder", "approver", "admin"]] = Field(default_factory=lambda: ["viewer"])  # type: ignore[arg-type]
+    roles: list[Literal["viewer", "responder", "approver", "admin"]] = ["viewer"]
 
 
 class Connector(Value):
@@ -163,8 +163,8 @@ class Inventory(Value):
     version: Literal["1"] = "1"
     system: str = "default"
     services: list[Service] = Field(min_length=1)
-    connectors: list[Connector] = Field(default_factory=list)
-    people: list[Person] = Field(default_factory=list)
+    connectors: list[Connector] = []
+    people: list[Person] = []
     policy: str = ""
     """Name of a shipped policy or path of a policy file; empty means the default policy."""
     model: ModelConfig = ModelConfig()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from domain.action import ActionCall, Effect, Outcome
 from domain.value import UtcTime, Value, digest
 
@@ -25,12 +23,12 @@ class Step(Value):
     effect: Effect
     rationale: str
     """Why this helps; cites evidence ids in brackets."""
-    evidence: list[str] = Field(default_factory=list)
+    evidence: list[str] = []
     undo: ActionCall | None = None
     cannot_undo: str = ""
     """Said openly when there is no undo."""
-    criteria: list[Criterion] = Field(default_factory=list)
-    tainted_args: list[str] = Field(default_factory=list)
+    criteria: list[Criterion] = []
+    tainted_args: list[str] = []
     """Names of arguments that stem from untrusted text."""
 
     def binding_digest(self) -> str:
@@ -49,7 +47,7 @@ class Plan(Value):
     """The statement it rests on."""
     fault_class: str | None = None
     service: str | None = None
-    steps: list[Step] = Field(default_factory=list)
+    steps: list[Step] = []
     summary: str = ""
     source: str = "rules"
     """Who proposed it: rules, model, skill name."""
@@ -69,7 +67,7 @@ class StepResult(Value):
     outcome: Outcome
     summary: str
     seconds: float = 0.0
-    ledger: list[int] = Field(default_factory=list)
+    ledger: list[int] = []
     """Sequence numbers of its ledger entries."""
     undo: ActionCall | None = None
     compensation: bool = False

@@ -33,9 +33,9 @@ class Opinion(Value):
     service: str
     fault_class: str | None = None
     statement: str
-    evidence: list[str] = Field(default_factory=list)
+    evidence: list[str] = []
     """Ids of existing evidence only; anything else is dropped."""
-    against: list[str] = Field(default_factory=list)
+    against: list[str] = []
     confidence: float = Field(ge=0, le=1)
 
 
@@ -50,8 +50,8 @@ class ProbeWish(Value):
 class PerceiveAnswer(Value):
     """Opinions may lower a confidence or add a hypothesis, never raise one above its evidence."""
 
-    opinions: list[Opinion] = Field(default_factory=list)
-    probes: list[ProbeWish] = Field(default_factory=list)
+    opinions: list[Opinion] = []
+    probes: list[ProbeWish] = []
 
 
 class PerceiveQuestion(Question[PerceiveAnswer]):
@@ -69,13 +69,13 @@ class ProposedStep(Value):
 
     call: ActionCall
     rationale: str
-    evidence: list[str] = Field(default_factory=list)
+    evidence: list[str] = []
 
 
 class PlanAnswer(Value):
     """Steps in order; none means: nothing safe to do, escalate."""
 
-    steps: list[ProposedStep] = Field(default_factory=list)
+    steps: list[ProposedStep] = []
     summary: str = ""
     source: str = ""
 
@@ -90,11 +90,11 @@ class PlanQuestion(Question[PlanAnswer]):
     actions: list[ActionSpec]
     targets: dict[str, list[str]]
     """Service → aspects it has bindings for."""
-    tried: list[StepResult] = Field(default_factory=list)
+    tried: list[StepResult] = []
     """What was already done in this incident."""
-    refused: list[str] = Field(default_factory=list)
+    refused: list[str] = []
     """`action target` pairs that governance denied or a person rejected."""
-    runbooks: list[str] = Field(default_factory=list)
+    runbooks: list[str] = []
     """Retrieved passages, untrusted."""
 
 
@@ -102,7 +102,7 @@ class VerifyAnswer(Value):
     """A second opinion on whether the cure holds; it may doubt, never confirm what the probes deny."""
 
     holds: bool
-    doubts: list[Sentence] = Field(default_factory=list)
+    doubts: list[Sentence] = []
 
 
 class VerifyQuestion(Question[VerifyAnswer]):
@@ -133,7 +133,7 @@ class OverseeQuestion(Question[OverseeAnswer]):
     results: list[StepResult]
     verifications: list[Verification]
     seconds: float
-    violations: list[str] = Field(default_factory=list)
+    violations: list[str] = []
 
 
 class ExplainAnswer(Value):
@@ -154,7 +154,7 @@ class ChatAnswer(Value):
     """An answer in sentences, each with its evidence."""
 
     sentences: list[Sentence]
-    suggestions: list[str] = Field(default_factory=list)
+    suggestions: list[str] = []
     """Questions one could ask next."""
 
 
@@ -165,9 +165,9 @@ class ChatQuestion(Question[ChatAnswer]):
     answer_type: ClassVar[type[Value]] = ChatAnswer
     text: str
     incident: Incident | None = None
-    incidents: list[str] = Field(default_factory=list)
+    incidents: list[str] = []
     """One line per known incident, newest first."""
-    passages: list[str] = Field(default_factory=list)
+    passages: list[str] = []
     """Retrieved runbook passages as `[R1 runbooks/…] text`."""
 
 

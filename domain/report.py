@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
-
 from domain.value import UtcTime, Value
 
 
@@ -13,21 +11,21 @@ class Sentence(Value):
     """One claim and what it rests on. A sentence without evidence is shown as unsupported, never as fact."""
 
     text: str
-    evidence: list[str] = Field(default_factory=list)
+    evidence: list[str] = []
     """Evidence ids (`E3`) and ledger references (`L17`)."""
 
 
 class Brief(Value):
     """What broke, why, what was done, what next."""
 
-    what_broke: list[Sentence] = Field(default_factory=list)
-    why: list[Sentence] = Field(default_factory=list)
-    actions: list[Sentence] = Field(default_factory=list)
-    recovery: list[Sentence] = Field(default_factory=list)
-    prevention: list[Sentence] = Field(default_factory=list)
+    what_broke: list[Sentence] = []
+    why: list[Sentence] = []
+    actions: list[Sentence] = []
+    recovery: list[Sentence] = []
+    prevention: list[Sentence] = []
     status_page: str = ""
     """One paragraph for users; says nothing internal."""
-    unsupported: list[str] = Field(default_factory=list)
+    unsupported: list[str] = []
     """Sentences that code dropped because nothing carried them."""
     written_by: str = "rules"
     written_at: UtcTime
@@ -46,7 +44,7 @@ class Check(Value):
     """symptom (users), cause (the culprit's own reading), durable (survives a re-trigger), regression (nothing else got worse)"""
     ok: bool | None
     text: str
-    evidence: list[str] = Field(default_factory=list)
+    evidence: list[str] = []
 
 
 class Verification(Value):
@@ -57,9 +55,9 @@ class Verification(Value):
     symptoms_relieved: bool
     cause_repaired: bool | None
     regressed: bool = False
-    checks: list[Check] = Field(default_factory=list)
-    before: dict[str, Any] = Field(default_factory=dict)
-    after: dict[str, Any] = Field(default_factory=dict)
+    checks: list[Check] = []
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
     at: UtcTime
 
     @property

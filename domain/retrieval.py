@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from pydantic import Field
-
 from domain.value import Value
 
 
@@ -22,7 +20,7 @@ class Passage(Value):
     score: float
     kind: str = "runbook"
     """runbook, document, config, case"""
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: dict[str, Any] = {}
 
 
 class Retriever(Protocol):

@@ -12,7 +12,9 @@ from domain.bundle import LogLine, Series, Span, Window
 class Telemetry(Protocol):
     """Read-only access to what was observed. Windows are epoch seconds, inclusive."""
 
-    async def series(self, window: Window, *, services: Sequence[str] = (), metrics: Sequence[str] = ()) -> list[Series]:
+    async def series(
+        self, window: Window, *, services: Sequence[str] = (), metrics: Sequence[str] = ()
+    ) -> list[Series]:
         """Metric series in the window; empty filters mean all. Counters come as per-second rates."""
         ...
 

@@ -33,7 +33,7 @@ class Value(BaseModel):
 def canonical(value: Json | BaseModel) -> bytes:
     """RFC 8785 canonical JSON of a plain JSON value or a model. Integers above 2^53 and NaN raise ValueError."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    return rfc8785.dumps(plain)  # type: ignore[arg-type]
+    return rfc8785.dumps(plain)
 
 
 def digest(value: Json | BaseModel) -> str:

@@ -21,9 +21,12 @@ class Settings(BaseSettings):
         default=None, description="Inventory (firebreak.yaml). Unset: the local stack's own, written by `firebreak up`."
     )
     policy: str = Field(
-        default="", description="Policy by name (sandbox, production) or path; empty takes the inventory's, else `default`."
+        default="",
+        description="Policy by name (sandbox, production) or path; empty takes the inventory's, else `default`.",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least severe log level.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe log level."
+    )
 
     redis_url: SecretStr | None = Field(
         default=None,
@@ -46,20 +49,23 @@ class Settings(BaseSettings):
     )
     model_azure_endpoint: str = Field(default="", description="Azure OpenAI resource endpoint, instead of base_url.")
     model_azure_api_version: str = Field(default="", description="Azure OpenAI API version.")
-    model_timeout_s: float = Field(default=20.0, gt=0, description="Seconds one answer may take before rules take over.")
+    model_timeout_s: float = Field(
+        default=20.0, gt=0, description="Seconds one answer may take before rules take over."
+    )
     model_token_budget: int = Field(default=60_000, gt=0, description="Tokens one incident may cost in all.")
 
     intake_token: SecretStr | None = Field(
-        default=None, description="Bearer token for alert senders. Unset: one is made in the home (secrets/intake.token)."
+        default=None,
+        description="Bearer token for alert senders. Unset: one is made in the home (secrets/intake.token).",
     )
     intake_secrets: str = Field(
         default="", description="Comma-separated Standard Webhooks secrets (whsec_…); several are valid at once."
     )
-    load_rps: float = Field(default=8.0, ge=0, description="Requests per second of the stack's load generator; 0 is off.")
-    max_replans: int = Field(default=2, ge=0, description="How often an incident may be planned anew before it escalates.")
+    load_rps: float = Field(default=8.0, ge=0, description="Requests per second of the local load; 0 is off.")
+    max_replans: int = Field(default=2, ge=0, description="Replans before an incident escalates.")
     approval_ttl_s: int = Field(default=900, gt=0, description="Seconds an approval stays open.")
     retention_s: int = Field(default=6 * 3600, gt=0, description="Seconds the embedded telemetry store keeps samples.")
-    verify_s: float = Field(default=6.0, gt=0, description="Seconds users must be served well before a cure is believed.")
+    verify_s: float = Field(default=6.0, gt=0, description="Seconds of good service before a cure counts.")
 
 
 def load_settings() -> Settings:
