@@ -69,6 +69,8 @@ class ActionSpec(Value):
     """In words: what users notice while it runs."""
     witness: list[str] = []
     """Fields of the target's state that an approval is bound to."""
+    removes: list[str] = []
+    """Conditions (domain.conditions) that this action can remove; how the planner finds it. Argument names are fact names."""
 
 
 class Outcome(StrEnum):

@@ -90,6 +90,8 @@ class PlanQuestion(Question[PlanAnswer]):
     actions: list[ActionSpec]
     targets: dict[str, list[str]]
     """Service → aspects it has bindings for."""
+    depends_on: dict[str, list[str]] = {}
+    """Service → what it depends on directly."""
     tried: list[StepResult] = []
     """What was already done in this incident."""
     refused: list[str] = []
