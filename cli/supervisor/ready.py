@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+
+import httpx
 
 Ready = Callable[[int], bool]
 
@@ -16,9 +17,8 @@ def answers(url: str) -> Ready:
 
     def check(_: int) -> bool:
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (OSError, ValueError):
+            return httpx.get(url, timeout=2, trust_env=False).status_code == 200
+        except httpx.HTTPError:
             return False
 
     return check
