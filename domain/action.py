@@ -57,7 +57,7 @@ class ActionSpec(Value):
     target_kinds: list[str] = []
     """Inventory kinds it may be used on; empty means any with the needed binding."""
     binding: str
-    """The aspect of the target's bindings that it needs."""
+    """The aspect of the target's bindings that it needs; `cache|warm_cache` when one of several is enough."""
     schema_: dict[str, Any] = Field(alias="schema", serialization_alias="schema")
     """JSON Schema of `args`."""
     undo: str = ""

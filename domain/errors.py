@@ -98,6 +98,12 @@ class ToolUnavailableError(Transient, ToolError):
     code = "tool.unavailable"
 
 
+class ToolUnknownError(ToolError):
+    """A request went out and no answer came back: the effect may be there. Look, never send again."""
+
+    code = "tool.unknown"
+
+
 class ModelError(FirebreakError):
     """The model's answer cannot be used."""
 
