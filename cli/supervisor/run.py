@@ -92,9 +92,9 @@ class Supervisor:
         if changed:
             self._write()
 
-    def watch(self, until: Callable[[], bool]) -> None:
-        """Watch five times a second until told to stop."""
-        while not until():
+    def watch(self) -> None:
+        """Watch five times a second until interrupted."""
+        while True:
             self.watch_once()
             time.sleep(0.2)
 

@@ -1,0 +1,172 @@
+"""`firebreak incident …`: the inbox and one incident, from the terminal."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.client import AppClient, connect
+from cli.output import Exit, print_json, say
+from cli.session import SESSION, JsonFlag
+from domain.diagnosis import Diagnosis
+from domain.incident import Incident
+
+app = typer.Typer(help="Look at incidents, answer their approvals, stop or take them.")
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="Incident id, e.g. inc-4f2a9c1be07d.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the record.")]
+
+
+@app.command("list")
+def list_incidents(
+    status: Annotated[str, typer.Option(help="Only incidents with this status.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    as_json: JsonFlag = False,
+) -> None:
+    """List incidents, newest first.
+
+    Example: firebreak incident list --status waiting
+    """
+    with connect(SESSION.home) as client:
+        page = client.get("/api/incidents", status=status or None, limit=limit)
+    if as_json:
+        print_json({"incidents": page["incidents"], "next": page.get("next")})
+        return
+    if not page["incidents"]:
+        say("No incidents. Try: firebreak drill run")
+        return
+    table = Table("id", "status", "severity", "opened", "service", "fault class", "confidence", "actions", "outcome")
+    for row in page["incidents"]:
+        table.add_row(*_cells(row))
+    Console().print(table)
+
+
+@app.command("show")
+def show_incident(incident_id: Id, as_json: JsonFlag = False) -> None:
+    """Show one incident: causes with what speaks for and against, plan, actions, brief.
+
+    Example: firebreak incident show inc-4f2a9c1be07d --json
+    """
+    with connect(SESSION.home) as client:
+        document = client.get(f"/api/incidents/{incident_id}")
+    if as_json:
+        print_json(document)
+        return
+    for line in incident_lines(Incident.model_validate(document)):
+        say(line)
+
+
+@app.command()
+def approve(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
+    """Approve what the incident waits for. Your own token of this home says who you are."""
+    _answer(incident_id, "approve", reason, as_json)
+
+
+@app.command()
+def reject(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
+    """Reject what the incident waits for; the planner looks for another way."""
+    _answer(incident_id, "reject", reason, as_json)
+
+
+@app.command()
+def stop(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
+    """Stop the agents on this incident; it ends escalated, with what is known."""
+    _post(incident_id, "stop", reason, as_json)
+
+
+@app.command()
+def take(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
+    """Take the incident over yourself; the agents stand back."""
+    _post(incident_id, "take", reason, as_json)
+
+
+@app.command()
+def reopen(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
+    """Open a new run that refers to this closed incident."""
+    _post(incident_id, "reopen", reason, as_json)
+
+
+def _post(incident_id: str, verb: str, reason: str, as_json: bool) -> None:
+    with connect(SESSION.home) as client:
+        document = client.post(f"/api/incidents/{incident_id}/{verb}", {"reason": reason})
+    if as_json:
+        print_json(document)
+    else:
+        say(f"{document['id']}: {document['status']}")
+
+
+def _answer(incident_id: str, decision: str, reason: str, as_json: bool) -> None:
+    with connect(SESSION.home) as client:
+        waiting = _open_approvals(client, incident_id)
+        answered = [client.post(f"/api/approvals/{a['id']}", {"decision": decision, "reason": reason}) for a in waiting]
+    if as_json:
+        print_json({"approvals": answered})
+    for approval in [] if as_json else answered:
+        say(f"{approval['id']}: {approval['status']} ({approval['call']['action']} on {approval['call']['target']})")
+    if not answered:
+        if not as_json:
+            say(f"{incident_id} waits for no approval.")
+        raise typer.Exit(int(Exit.FINDING))
+
+
+def _open_approvals(client: AppClient, incident_id: str) -> list[dict[str, Any]]:
+    document = client.get("/api/approvals", open=True, incident=incident_id)
+    return [a for a in document["approvals"] if a["change"] == incident_id and a["status"] == "open"]
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    confidence = row.get("confidence")
+    opened = datetime.fromisoformat(row["opened_at"].replace("Z", "+00:00")).astimezone()
+    return [
+        row["id"],
+        row["status"],
+        row["severity"],
+        f"{opened:%m-%d %H:%M:%S}",
+        row.get("service") or "",
+        row.get("fault_class") or "",
+        f"{confidence:.2f}" if confidence is not None else "",
+        str(row.get("actions", 0)),
+        row.get("outcome") or "",
+    ]
+
+
+def incident_lines(incident: Incident) -> list[str]:
+    """The record as a person reads it in a terminal."""
+    lines = [f"{incident.id}  {incident.status}  {incident.severity}  {incident.title}", ""]
+    if incident.diagnosis:
+        lines += [*diagnosis_lines(incident.diagnosis), ""]
+    for plan in incident.plans[-1:]:
+        lines.append(f"Plan {plan.revision} ({plan.source}): {plan.summary}")
+        for step in plan.steps:
+            undo = f"undo: {step.undo.action}" if step.undo else f"cannot be undone: {step.cannot_undo}"
+            lines.append(f"  {step.id}  {step.call.action} {step.call.target} {json.dumps(step.call.args)}  ({undo})")
+    for result in incident.results:
+        lines.append(f"  did {result.action} {result.target}: {result.outcome} in {result.seconds:.1f} s: {result.summary}")
+    if incident.brief:
+        lines += ["", "Brief"]
+        lines += [f"  {s.text}  [{', '.join(s.evidence)}]" for s in incident.brief.sentences()]
+    lines += ["", "Timeline", *[f"  {e.at:%H:%M:%S}  {e.text}" for e in incident.timeline]]
+    return lines
+
+
+def diagnosis_lines(diagnosis: Diagnosis, most: int = 5) -> list[str]:
+    """Verdict, hypotheses with evidence for and against, next probes and blind spots."""
+    excerpts = {e.id: f"{e.source}: {e.excerpt}" for e in diagnosis.evidence}
+    lines = [f"Verdict: {diagnosis.verdict} ({diagnosis.confidence:.2f}) {diagnosis.summary}"]
+    for h in diagnosis.hypotheses[:most]:
+        lines.append(f"  {h.rank}. {h.statement}  ({h.service}, {h.fault_class or 'unclassified'}, {h.confidence:.2f})")
+        lines += [f"       for  {e}  {excerpts.get(e, '')}" for e in h.evidence[:6]]
+        lines += [f"       but  {e}  {excerpts.get(e, '')}" for e in h.against[:4]]
+        if h.falsify:
+            lines.append(f"       to prove it wrong: {h.falsify}")
+    if diagnosis.blast_radius.services:
+        users = f"; {diagnosis.blast_radius.users}" if diagnosis.blast_radius.users else ""
+        lines.append(f"  Affected: {', '.join(diagnosis.blast_radius.services)}{users}")
+    lines += [f"  next: {p.probe} on {p.service}: {p.refutes}" for p in diagnosis.next_probes[:3]]
+    lines += [f"  not seen: {b}" for b in diagnosis.blind_spots[:5]]
+    return lines

@@ -1,0 +1,45 @@
+"""`firebreak investigate BUNDLE`: the same engine as for live incidents, on a folder or archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.incident import diagnosis_lines
+from cli.output import note, print_json, say
+from cli.session import JsonFlag
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the root."""
+    app.command("investigate")(investigate)
+
+
+def investigate(
+    bundle: Annotated[Path, typer.Argument(help="Incident bundle: a folder or a .tar.gz.")],
+    history: Annotated[Path | None, typer.Option(help="Folder of labelled past incidents to learn from.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Diagnose an incident bundle offline: no home, no key, no network.
+
+    Example: firebreak investigate incident.tar.gz --json
+    """
+    from agents.perception import diagnose
+    from tools.bundle import read_bundle
+
+    read = read_bundle(bundle)
+    for problem in read.problems[:20]:
+        note(f"skipped: {problem}")
+    past = None
+    if history is not None:
+        from cli.evaluate import read_history
+
+        past = read_history(history, leave_out=read.id)
+    diagnosis = diagnose(read, history=past)
+    if as_json:
+        print_json(diagnosis.model_dump(mode="json"))
+        return
+    for line in diagnosis_lines(diagnosis):
+        say(line)

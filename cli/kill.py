@@ -1,0 +1,59 @@
+"""`firebreak kill` and `firebreak resume`: stop every effect, now."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from cli.client import connect
+from cli.output import print_json, say
+from cli.session import SESSION, JsonFlag
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command("kill")(kill)
+    app.command("resume")(resume)
+
+
+def kill(
+    unwind: Annotated[bool, typer.Option("--unwind", help="Then show and run the compensations of what was applied.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before unwinding.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Freeze: within five seconds no further effect of any kind. Only a person can resume."""
+    started = time.monotonic()
+    with connect(SESSION.home) as client:
+        document = client.post("/api/kill", {"unwind": False})
+        quiet_s = round(time.monotonic() - started, 2)
+        undone: list[dict[str, Any]] = []
+        if unwind and (yes or as_json or _confirmed(client.get("/api/unwind"))):
+            undone = client.post("/api/kill", {"unwind": True}).get("receipts", [])
+    if as_json:
+        print_json({**document, "quiet_s": quiet_s, "unwound": undone})
+        return
+    say(f"Frozen after {quiet_s} s. Nothing acts any more. firebreak resume lifts it.")
+    for receipt in undone:
+        say(f"  {receipt['step_id']}: {receipt['outcome']}: {receipt['summary']}")
+
+
+def resume(as_json: JsonFlag = False) -> None:
+    """Lift the freeze."""
+    with connect(SESSION.home) as client:
+        document = client.post("/api/resume")
+    if as_json:
+        print_json(document)
+    else:
+        say("Resumed.")
+
+
+def _confirmed(document: dict[str, Any]) -> bool:
+    rows = document.get("compensations", [])
+    if not rows:
+        say("Nothing to unwind.")
+        return False
+    for row in rows:
+        say(f"  would undo {row['step_id']}: {row['undo']['action']} on {row['undo']['target']}")
+    return typer.confirm("Run these compensations?")

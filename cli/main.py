@@ -1,0 +1,92 @@
+"""The `firebreak` command. Each noun lives in its own file; heavy libraries are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from cli import (
+    change,
+    chat,
+    config,
+    demo,
+    doctor,
+    drill,
+    evaluate,
+    incident,
+    intake,
+    investigate,
+    kill,
+    ledger,
+    rag,
+    stack,
+    up,
+)
+from cli.output import Exit, fail, note
+from cli.session import SESSION
+from domain.errors import ConfigError, FirebreakError
+
+app = typer.Typer(
+    name="firebreak",
+    help="Takes an alert, finds the cause, mends it through one guarded door, and proves what it did.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def session(
+    home: Annotated[
+        Path | None, typer.Option("--home", envvar="FIREBREAK_HOME", help="Where all state lives.", show_default=".firebreak")
+    ] = None,
+) -> None:
+    """Takes an alert, finds the cause, mends it through one guarded door, and proves what it did.
+
+    Start here:  firebreak demo  ·  firebreak up --detach  ·  firebreak serve --config firebreak.yaml
+    """
+    SESSION.use(home)
+
+
+for module in (demo, up, doctor, investigate, chat, kill):
+    module.register(app)
+for name, group in (
+    ("incident", incident.app),
+    ("drill", drill.app),
+    ("stack", stack.app),
+    ("config", config.app),
+    ("intake", intake.app),
+    ("change", change.app),
+    ("rag", rag.app),
+    ("ledger", ledger.app),
+    ("eval", evaluate.app),
+):
+    app.add_typer(group, name=name, no_args_is_help=True)
+
+
+def run() -> None:
+    """Entry point of the console script: errors become lines and exit codes."""
+    try:
+        app()
+    except FirebreakError as error:
+        fail(error, SESSION.as_json)
+    except ValidationError as error:
+        fail(settings_error(error), SESSION.as_json)
+    except KeyboardInterrupt:
+        note("interrupted")
+        raise SystemExit(int(Exit.INTERRUPTED)) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(0) from None
+
+
+def settings_error(error: ValidationError) -> ConfigError:
+    """A wrong environment variable, said so that a person can mend it."""
+    rows = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']} (found {e.get('input')!r})" for e in error.errors()]
+    return ConfigError(
+        "A setting is wrong.", expected="values as .env.example describes them", found="; ".join(rows), hint="see .env.example"
+    )
