@@ -42,9 +42,7 @@ def record(
         "version": version,
     }
     with connect(SESSION.home) as client:
-        document = client.post_raw(
-            "/intake/change", json.dumps(change).encode(), {"Content-Type": "application/json"}
-        )
+        document = client.post_raw("/intake/change", json.dumps(change).encode(), {"Content-Type": "application/json"})
     if as_json:
         print_json({**document, "change": change})
     else:

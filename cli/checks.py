@@ -18,7 +18,15 @@ def run_tests(extra: list[str]) -> int:
     """Run pytest with coverage; fail when a floor is missed. With extra arguments coverage floors do not apply."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "coverage.json"
-        argv = [sys.executable, "-m", "pytest", "--cov", "--cov-branch", "--cov-report=term", f"--cov-report=json:{report}"]
+        argv = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--cov",
+            "--cov-branch",
+            "--cov-report=term",
+            f"--cov-report=json:{report}",
+        ]
         code = subprocess.call([*argv, *extra], cwd=ROOT)
         if code or extra:
             return code

@@ -20,6 +20,7 @@ class AppClient:
             base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=timeout_s, trust_env=False
         )
         self.url = url
+        self.token = token
 
     def __enter__(self) -> AppClient:
         return self

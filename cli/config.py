@@ -89,7 +89,9 @@ def load_inventory(path: Path) -> Inventory:
         document = yaml.safe_load(text)
     except FileNotFoundError as error:
         raise ConfigError(
-            f"There is no {path}.", expected="an inventory file", found="nothing",
+            f"There is no {path}.",
+            expected="an inventory file",
+            found="nothing",
             hint="firebreak config example > firebreak.yaml writes one",
         ) from error
     except (OSError, UnicodeDecodeError) as error:

@@ -146,7 +146,9 @@ def incident_lines(incident: Incident) -> list[str]:
             undo = f"undo: {step.undo.action}" if step.undo else f"cannot be undone: {step.cannot_undo}"
             lines.append(f"  {step.id}  {step.call.action} {step.call.target} {json.dumps(step.call.args)}  ({undo})")
     for result in incident.results:
-        lines.append(f"  did {result.action} {result.target}: {result.outcome} in {result.seconds:.1f} s: {result.summary}")
+        lines.append(
+            f"  did {result.action} {result.target}: {result.outcome} in {result.seconds:.1f} s: {result.summary}"
+        )
     if incident.brief:
         lines += ["", "Brief"]
         lines += [f"  {s.text}  [{', '.join(s.evidence)}]" for s in incident.brief.sentences()]

@@ -131,7 +131,11 @@ def status(home: Home) -> list[dict[str, Any]]:
 
 def _register_self(home: Home) -> None:
     row = ProcessRow(
-        name="supervisor", kind="firebreak", pid=os.getpid(), started=start_time(os.getpid()), state="running",
+        name="supervisor",
+        kind="firebreak",
+        pid=os.getpid(),
+        started=start_time(os.getpid()),
+        state="running",
         log_file=str(home.logs / "supervisor.log") if not sys.stdout.isatty() else "",
     )
     write_table(home.run / "supervisor.json", [row])

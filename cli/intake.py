@@ -34,7 +34,9 @@ def intake_test(
     try:
         body = file.read_bytes()
     except OSError as error:
-        raise IntakeError(f"{file} cannot be read.", expected="a file with one webhook body", found=str(error)) from error
+        raise IntakeError(
+            f"{file} cannot be read.", expected="a file with one webhook body", found=str(error)
+        ) from error
     document = describe(body, source=source or None)
     if as_json:
         print_json(document)

@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 
 
 def kill(
-    unwind: Annotated[bool, typer.Option("--unwind", help="Then show and run the compensations of what was applied.")] = False,
+    unwind: Annotated[
+        bool, typer.Option("--unwind", help="Then show and run the compensations of what was applied.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before unwinding.")] = False,
     as_json: JsonFlag = False,
 ) -> None:

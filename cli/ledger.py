@@ -50,7 +50,9 @@ def show(
         print_json(page)
         return
     for entry in page["entries"]:
-        say(f"{entry['seq']:>5}  {entry['at'][:19]}  {entry['kind']:<14} {entry['actor']:<12} {_brief(entry['content'])}")
+        say(
+            f"{entry['seq']:>5}  {entry['at'][:19]}  {entry['kind']:<14} {entry['actor']:<12} {_brief(entry['content'])}"
+        )
     if page.get("next"):
         say(f"more: firebreak ledger show --after {page['entries'][-1]['seq']}")
 

@@ -42,7 +42,8 @@ app = typer.Typer(
 @app.callback()
 def session(
     home: Annotated[
-        Path | None, typer.Option("--home", envvar="FIREBREAK_HOME", help="Where all state lives.", show_default=".firebreak")
+        Path | None,
+        typer.Option("--home", envvar="FIREBREAK_HOME", help="Where all state lives.", show_default=".firebreak"),
     ] = None,
 ) -> None:
     """Takes an alert, finds the cause, mends it through one guarded door, and proves what it did.
@@ -88,5 +89,8 @@ def settings_error(error: ValidationError) -> ConfigError:
     """A wrong environment variable, said so that a person can mend it."""
     rows = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']} (found {e.get('input')!r})" for e in error.errors()]
     return ConfigError(
-        "A setting is wrong.", expected="values as .env.example describes them", found="; ".join(rows), hint="see .env.example"
+        "A setting is wrong.",
+        expected="values as .env.example describes them",
+        found="; ".join(rows),
+        hint="see .env.example",
     )

@@ -50,7 +50,11 @@ class Topology:
 
     def servers(self) -> list[ProcessSpec]:
         """Our own processes; they need the inventory that the stack wrote."""
-        own = [self._server("action-server", self._action_env()), self._collector(), self._server("app", self._agent_env())]
+        own = [
+            self._server("action-server", self._action_env()),
+            self._collector(),
+            self._server("app", self._agent_env()),
+        ]
         if self.config:
             return own
         return [*own, self._server("chaos", {}), self._process("reaper", {})]
@@ -125,7 +129,10 @@ class Topology:
         facts = self.home.stack_facts() if not self.config else {}
         return {
             key: str(facts[name])
-            for key, name in (("FIREBREAK_STACK_READ_TOKEN", "read_token"), ("FIREBREAK_STACK_MONITOR_DSN", "monitor_dsn"))
+            for key, name in (
+                ("FIREBREAK_STACK_READ_TOKEN", "read_token"),
+                ("FIREBREAK_STACK_MONITOR_DSN", "monitor_dsn"),
+            )
             if name in facts
         }
 

