@@ -1,0 +1,29 @@
+"""How sure: strength of the signature, shared among rivals, lowered by blind spots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+CEILING = 0.97
+"""Never certain."""
+RIVALRY = 0.45
+"""How much of a claim's confidence a rival of equal strength takes away."""
+BLIND_STEP = 0.04
+BLIND_MOST = 0.2
+
+
+def competing(strengths: Sequence[float], index: int, explained: bool = False) -> float:
+    """Confidence of claim `index` among rivals: `s_i · (1 − RIVALRY · (s_j / s_i)² · s_j)` for the strongest rival `j`."""
+    own = strengths[index]
+    if own <= 0:
+        return 0.0
+    rivals = [s for i, s in enumerate(strengths) if i != index]
+    rival = max(rivals, default=0.0)
+    ratio = min(rival / own, 1.0)
+    share = 1 - RIVALRY * ratio**4 * rival
+    return round(max(0.0, min(CEILING, own * share)), 3)
+
+
+def less_when_blind(confidence: float, blind_spots: int) -> float:
+    """Each missing source that matters costs a little, down to a floor."""
+    return round(confidence * (1 - min(BLIND_MOST, BLIND_STEP * blind_spots)), 3)

@@ -1,0 +1,108 @@
+"""Before against after, per metric series, with robust statistics.
+
+Level: median of the normal window; scale: 1.4826·MAD, widened by the inter-quantile range and a share of the level so that a
+flat series does not explode (Leys et al. 2013, median absolute deviation for outlier detection).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.perception.roles import Role, role_of
+from agents.perception.windows import Windows
+from domain.bundle import Bundle, Series
+
+MIN_POINTS = 3
+TAIL_S = 15.0
+"""The newest seconds of the abnormal window: is it still going on?"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """One series: level before, mean after, and how far that is in robust standard deviations (`z`, signed)."""
+
+    service: str
+    metric: str
+    role: Role | None
+    before: float
+    scale: float
+    after: float
+    peak: float
+    tail: float
+    z: float
+    points: tuple[int, int]
+
+    @property
+    def worse(self) -> bool:
+        """True when the change goes the bad way for its role."""
+        return self.z < 0 if self.role is Role.AVAILABILITY else self.z > 0
+
+
+def contrasts(bundle: Bundle, windows: Windows) -> list[Contrast]:
+    """Contrast of every series that has points on both sides; silent ones are the business of `silent`."""
+    found = (contrast(series, windows) for series in bundle.series)
+    return [c for c in found if c is not None]
+
+
+def contrast(series: Series, windows: Windows) -> Contrast | None:
+    """One series, or None with too few finite points."""
+    times, values = arrays(series)
+    before = values[_inside(times, windows.normal) & ~_inside(times, windows.abnormal)]
+    during = _inside(times, windows.abnormal)
+    after = values[during]
+    if len(before) < MIN_POINTS or len(after) == 0:
+        return None
+    level = float(np.median(before))
+    scale = spread(before, level)
+    tail = values[during & (times >= windows.abnormal[1] - TAIL_S)]
+    mean = float(np.mean(after))
+    return Contrast(
+        service=series.service,
+        metric=series.metric,
+        role=role_of(series.metric),
+        before=level,
+        scale=scale,
+        after=mean,
+        peak=float(after[np.argmax(np.abs(after - level))]),
+        tail=float(np.mean(tail)) if len(tail) else mean,
+        z=float((mean - level) / scale),
+        points=(len(before), len(after)),
+    )
+
+
+def spread(values: np.ndarray, level: float) -> float:
+    """A robust standard deviation that is never zero."""
+    mad = 1.4826 * float(np.median(np.abs(values - level)))
+    low, high = np.quantile(values, (0.05, 0.95))
+    return max(mad, float(high - low) / 3.3, 0.02 * abs(level), 1e-6)
+
+
+def arrays(series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Finite points of a series, ascending by time; of duplicates in time the last one counts."""
+    n = min(len(series.times), len(series.values))
+    times = np.asarray(series.times[:n], dtype=float)
+    values = np.asarray(series.values[:n], dtype=float)
+    good = np.isfinite(times) & np.isfinite(values)
+    times, values = times[good], values[good]
+    order = np.argsort(times, kind="stable")
+    times, values = times[order], values[order]
+    if len(times) > 1:
+        keep = np.append(np.diff(times) > 0, True)
+        times, values = times[keep], values[keep]
+    return times, values
+
+
+def silent(bundle: Bundle, windows: Windows) -> list[Series]:
+    """Series that had points before and have none during the trouble."""
+    gone = []
+    for series in bundle.series:
+        times, _ = arrays(series)
+        if _inside(times, windows.normal).sum() >= MIN_POINTS and not _inside(times, windows.abnormal).any():
+            gone.append(series)
+    return gone
+
+
+def _inside(times: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    return (times >= window[0]) & (times <= window[1])

@@ -1,0 +1,111 @@
+"""The way from a bundle to a diagnosis: facts, symptoms, claims, propagation, ranking, verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from agents.perception.blindness import blind_spots
+from agents.perception.claim import Sign
+from agents.perception.confidence import less_when_blind
+from agents.perception.evidence import EvidenceBook, plain
+from agents.perception.facts import Facts
+from agents.perception.impact import blast_radius
+from agents.perception.passages import tell_apart
+from agents.perception.probing import next_probes
+from agents.perception.ranking import Ranked, rank
+from agents.perception.rules import claims
+from agents.perception.symptoms import as_signs, symptoms
+from agents.perception.verdict import conclude
+from domain.bundle import Bundle
+from domain.diagnosis import Diagnosis, Hypothesis
+from domain.retrieval import Passage
+
+
+def diagnose(
+    bundle: Bundle,
+    *,
+    history: Any = None,
+    passages: Sequence[Passage] = (),
+    previous: Diagnosis | None = None,
+) -> Diagnosis:
+    """Ranked hypotheses with evidence for and against, and a verdict.
+
+    `history`: labelled past incidents (`agents.perception.history.History`) to learn from. `passages`: retrieved runbooks,
+    cited where they tell a hypothesis apart. `previous`: the last diagnosis of the same incident; its evidence keeps its ids.
+    Pure but for reading a monotonic clock.
+    """
+    started = time.perf_counter()
+    facts = Facts(bundle)
+    suffering = symptoms(facts)
+    blind = blind_spots(facts)
+    ranked = rank(facts, suffering, claims(facts, suffering))
+    ranked = [_dimmed(entry, len(blind)) for entry in ranked]
+    verdict, confidence, summary = conclude(facts, suffering, ranked, len(blind))
+    book = EvidenceBook(previous)
+    for sign in [*_alert(bundle), *as_signs(suffering)]:
+        book.cite(sign)
+    hypotheses = [_hypothesis(i, entry, book, passages) for i, entry in enumerate(ranked, 1)]
+    cited = {e for h in hypotheses for e in (*h.evidence, *h.against)}
+    return Diagnosis(
+        incident=bundle.id,
+        verdict=verdict,
+        confidence=confidence,
+        summary=summary,
+        hypotheses=hypotheses,
+        evidence=book.entries(cited),
+        blast_radius=blast_radius(facts, suffering, hypotheses[0].service if hypotheses else None),
+        next_probes=next_probes(ranked),
+        blind_spots=blind,
+        seconds=round(time.perf_counter() - started, 4),
+    )
+
+
+def _hypothesis(number: int, entry: Ranked, book: EvidenceBook, passages: Sequence[Passage]) -> Hypothesis:
+    claim = entry.claim
+    evidence = list(dict.fromkeys(book.cite(s) for s in claim.signs))
+    against = list(dict.fromkeys(book.cite(s) for s in claim.doubts))
+    against += [book.cite(s) for s in tell_apart(claim, passages)]
+    details = plain(claim.details)
+    conditions = [
+        f.model_copy(update={"facts": plain(f.facts), "evidence": evidence}).model_dump(mode="json")
+        for f in claim.findings
+    ]
+    if conditions:
+        details["conditions"] = conditions
+    return Hypothesis(
+        rank=number,
+        service=claim.service,
+        indicator=claim.indicator,
+        fault_class=claim.fault_class,
+        change=claim.change,
+        confidence=entry.confidence,
+        statement=claim.statement,
+        evidence=evidence,
+        against=[a for a in against if a not in evidence],
+        falsify=claim.falsify,
+        details=details,
+    )
+
+
+def _dimmed(entry: Ranked, blind: int) -> Ranked:
+    return Ranked(claim=entry.claim, confidence=less_when_blind(entry.confidence, blind), by=entry.by)
+
+
+def _alert(bundle: Bundle) -> list[Sign]:
+    alert = bundle.alert
+    if alert is None or not (alert.service or alert.summary):
+        return []
+    return [
+        Sign(
+            kind="alert",
+            source="alert",
+            service=alert.service,
+            time=alert.started_at,
+            excerpt=(alert.summary or f"{alert.service} {alert.metric}")[:240],
+            supports="what was alerted: a symptom",
+            data={"metric": alert.metric, "observed": alert.observed, "threshold": alert.threshold},
+            tainted=True,
+        )
+    ]

@@ -1,0 +1,180 @@
+"""A bundle as rules read it: newest readings, recent logs, who depends on whom, and when 'now' is."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from agents.perception.windows import Windows, find_windows
+from domain.alert import Change
+from domain.bundle import Bundle, LogLine, Reading
+
+DATABASE_KINDS = frozenset({"database", "postgres", "postgresql", "db"})
+CACHE_KINDS = frozenset({"cache", "redis"})
+WORKER_KINDS = frozenset({"worker", "consumer", "queue"})
+PROXY_KINDS = frozenset({"proxy", "link"})
+RECENT_S = 120.0
+"""How far back a log line still speaks about the present, in seconds."""
+
+
+class Facts:
+    """Indexed, read-only view of one bundle. Built once per diagnosis."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.windows: Windows = find_windows(bundle)
+        newest: dict[tuple[str, str, str], Reading] = {}
+        for reading in bundle.readings:
+            key = (reading.probe, reading.service, str(reading.values.get("name", "")))
+            if key not in newest or newest[key].time <= reading.time:
+                newest[key] = reading
+        self._readings: dict[str, list[Reading]] = defaultdict(list)
+        for reading in newest.values():
+            self._readings[reading.probe].append(reading)
+        self._callees: dict[str, list[str]] = defaultdict(list)
+        self._callers: dict[str, list[str]] = defaultdict(list)
+        for edge in bundle.edges:
+            if edge.caller != edge.callee:
+                self._callees[edge.caller].append(edge.callee)
+                self._callers[edge.callee].append(edge.caller)
+        self._kinds = {node.name: node.kind.lower() for node in bundle.nodes}
+
+    @cached_property
+    def now(self) -> float:
+        """Time of the newest reading, else the end of the abnormal window."""
+        times = [r.time for r in self.bundle.readings]
+        return max(times) if times else self.windows.abnormal[1]
+
+    @property
+    def live(self) -> bool:
+        """True when probes have looked at the world."""
+        return bool(self.bundle.readings)
+
+    def readings(self, probe: str) -> list[Reading]:
+        """Newest reading of that probe per service (and probe name)."""
+        return self._readings.get(probe, [])
+
+    def reading(self, probe: str, service: str) -> Reading | None:
+        """Newest reading of that probe about that service."""
+        found = [r for r in self.readings(probe) if r.service == service]
+        return found[-1] if found else None
+
+    def value(self, probe: str, service: str, key: str, default: Any = None) -> Any:
+        """One value of one reading, or the default."""
+        reading = self.reading(probe, service)
+        return default if reading is None else reading.values.get(key, default)
+
+    def gaps(self) -> list[Reading]:
+        """Readings that could not tell."""
+        return [r for group in self._readings.values() for r in group if r.data_gap]
+
+    @cached_property
+    def services(self) -> tuple[str, ...]:
+        """What a hypothesis may name."""
+        if self.bundle.services:
+            return self.bundle.services
+        named: dict[str, None] = {}
+        for source in (
+            self.bundle.readings,
+            self.bundle.series,
+            self.bundle.logs,
+            self.bundle.spans,
+            self.bundle.signals,
+        ):
+            for item in source:
+                named.setdefault(item.service, None)
+        for node in self.bundle.nodes:
+            named.setdefault(node.name, None)
+        return tuple(n for n in named if n)
+
+    def kind(self, service: str) -> str:
+        """The service's kind in lower case: from the topology, else guessed from its name."""
+        known = self._kinds.get(service, "")
+        if known:
+            return known
+        words = set(re.split(r"[^a-z]+", service.lower()))
+        for kinds, name in (
+            (DATABASE_KINDS | {"postgresql", "mysql", "mongodb", "productdb"}, "database"),
+            (CACHE_KINDS | {"memcached"}, "cache"),
+            (WORKER_KINDS, "worker"),
+            (PROXY_KINDS, "proxy"),
+        ):
+            if words & kinds:
+                return name
+        return ""
+
+    def of_kind(self, kinds: Iterable[str]) -> list[str]:
+        """Services of one of these kinds."""
+        wanted = set(kinds)
+        return [s for s in self.services if self.kind(s) in wanted]
+
+    def callees(self, service: str) -> list[str]:
+        """Direct dependencies."""
+        return self._callees.get(service, [])
+
+    def callers(self, service: str) -> list[str]:
+        """Direct dependants."""
+        return self._callers.get(service, [])
+
+    def dependencies(self, service: str) -> set[str]:
+        """Everything `service` depends on, directly or not, without itself."""
+        return _reach(service, self._callees)
+
+    def dependants(self, service: str) -> set[str]:
+        """Everything that depends on `service`, directly or not, without itself."""
+        return _reach(service, self._callers)
+
+    def database_of(self, service: str) -> str:
+        """The database `service` uses: the nearest by topology, else the only one known, else ''."""
+        databases = self.of_kind(DATABASE_KINDS)
+        reachable = [d for d in databases if d in self.dependencies(service)]
+        if reachable:
+            return reachable[0]
+        return databases[0] if len(databases) == 1 else ""
+
+    @cached_property
+    def recent_logs(self) -> list[LogLine]:
+        """Log lines that speak about the present (live) or the abnormal window (bundle)."""
+        start = max(self.windows.abnormal[0] - 5.0, self.now - RECENT_S) if self.live else self.windows.abnormal[0]
+        return [line for line in self.bundle.logs if line.time >= start]
+
+    def logs_like(self, pattern: re.Pattern[str], services: Iterable[str] = ()) -> list[LogLine]:
+        """Recent lines whose message, level or attributes match."""
+        wanted = set(services)
+        return [
+            line
+            for line in self.recent_logs
+            if (not wanted or line.service in wanted) and pattern.search(log_text(line))
+        ]
+
+    def changes(self, service: str = "", kinds: Iterable[str] = ()) -> list[Change]:
+        """Recorded changes, newest first."""
+        wanted = set(kinds)
+        found = [
+            c
+            for c in self.bundle.changes
+            if (not service or c.service in ("", service)) and (not wanted or c.kind in wanted)
+        ]
+        return sorted(found, key=lambda c: c.time, reverse=True)
+
+
+def log_text(line: LogLine) -> str:
+    """The line's message and its exception text, as one string to search in."""
+    extra = " ".join(
+        str(line.attributes[k]) for k in ("error", "exception", "exc_info", "detail") if k in line.attributes
+    )
+    return f"{line.message} {extra}" if extra else line.message
+
+
+def _reach(start: str, links: dict[str, list[str]]) -> set[str]:
+    seen: set[str] = set()
+    frontier = [start]
+    while frontier:
+        for name in links.get(frontier.pop(), []):
+            if name not in seen and name != start:
+                seen.add(name)
+                frontier.append(name)
+    return seen

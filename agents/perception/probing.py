@@ -1,0 +1,20 @@
+"""The cheapest looks that would refute the leading hypotheses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agents.perception.ranking import Ranked
+from domain.diagnosis import NextProbe
+
+
+def next_probes(ranked: Sequence[Ranked], limit: int = 5) -> list[NextProbe]:
+    """One probe per leading hypothesis, without repetition."""
+    found: dict[tuple[str, str], NextProbe] = {}
+    for entry in ranked[:limit]:
+        if entry.claim.probe is None:
+            continue
+        probe, service, result = entry.claim.probe
+        words = f"refuted if it shows {result}: {entry.claim.statement}"
+        found.setdefault((probe, service), NextProbe(probe=probe, service=service, refutes=words[:300]))
+    return list(found.values())

@@ -1,0 +1,106 @@
+"""Who suffers, as seen from outside and from the service levels: symptoms, not causes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.perception.claim import Sign, number, of_reading
+from agents.perception.contrast import Contrast, contrasts
+from agents.perception.facts import Facts
+from agents.perception.roles import Role, is_ratio
+from domain.bundle import Reading
+
+BAD_RATIO = 0.02
+"""Error share above which users notice."""
+STRONG_Z = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Symptoms:
+    """What suffers now. `users_fail` None means nobody looked from outside."""
+
+    failing: tuple[Reading, ...]
+    passing: tuple[Reading, ...]
+    contrasts: tuple[Contrast, ...]
+    suffering: tuple[Contrast, ...]
+    """Latency, error and availability series that got worse and still are."""
+
+    @property
+    def users_fail(self) -> bool | None:
+        """Do outside checks of what users do fail now?"""
+        facing = [r for r in (*self.failing, *self.passing) if r.values.get("user_facing")]
+        judged = facing or [*self.failing, *self.passing]
+        if not judged:
+            return None
+        return any(r.ok is False for r in judged)
+
+    @property
+    def present(self) -> bool:
+        """True when somebody suffers now."""
+        return bool(self.users_fail) or bool(self.suffering)
+
+    def services(self) -> list[str]:
+        """Suffering services, worst first."""
+        named: dict[str, float] = {}
+        for reading in self.failing:
+            named[reading.service] = named.get(reading.service, 0.0) + 10.0
+        for c in self.suffering:
+            named[c.service] = max(named.get(c.service, 0.0), min(abs(c.z), 50.0) / 10.0)
+        return sorted(named, key=lambda s: -named[s])
+
+
+def symptoms(facts: Facts) -> Symptoms:
+    """Outside checks and service levels of one bundle."""
+    checks = facts.readings("http_health")
+    found = contrasts(facts.bundle, facts.windows)
+    return Symptoms(
+        failing=tuple(r for r in checks if r.ok is False),
+        passing=tuple(r for r in checks if r.ok is True),
+        contrasts=tuple(found),
+        suffering=tuple(c for c in found if suffers(c)),
+    )
+
+
+def suffers(c: Contrast) -> bool:
+    """A service level that got worse, by enough to notice, and has not come back at the end of the window."""
+    if abs(c.z) < STRONG_Z or not c.worse:
+        return False
+    still = abs(c.tail - c.before) / c.scale >= STRONG_Z / 2
+    match c.role:
+        case Role.ERRORS:
+            noticed = c.after - c.before >= (BAD_RATIO if is_ratio(c.metric) else 0.05)
+        case Role.AVAILABILITY:
+            noticed = c.before - c.after >= 0.02 * max(abs(c.before), 1.0)
+        case Role.LATENCY:
+            noticed = c.after >= 1.5 * c.before
+        case _:
+            return False
+    return still and noticed
+
+
+def as_signs(found: Symptoms, limit: int = 6) -> list[Sign]:
+    """The symptoms as evidence."""
+    signs = [of_reading(r, "users are not served", _health(r)) for r in found.failing[:limit]]
+    for c in sorted(found.suffering, key=lambda c: -abs(c.z))[:limit]:
+        signs.append(of_contrast(c, "a service level got worse"))
+    return signs
+
+
+def of_contrast(c: Contrast, supports: str) -> Sign:
+    """A before/after contrast as a sign."""
+    return Sign(
+        kind="metric",
+        source=f"metrics:{c.service}",
+        service=c.service,
+        excerpt=f"{c.metric}: {c.before:.4g} before, {c.after:.4g} during ({c.z:+.1f} robust σ)",
+        supports=supports,
+        data={"metric": c.metric, "before": c.before, "after": c.after, "z": round(c.z, 2), "tail": c.tail},
+    )
+
+
+def _health(reading: Reading) -> str:
+    if reading.text:
+        return reading.text
+    values = reading.values
+    said = values.get("error") or values.get("status")
+    return f"{values.get('name', reading.probe)}: {said} in {number(values.get('ms')):.0f} ms"

@@ -1,0 +1,63 @@
+"""When it was normal and when it was not: given windows, else found from the alert, the onset or the data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from domain.bundle import Bundle, Window
+
+LEAD_S = 60.0
+"""Seconds before a known onset that may already belong to the fault (alerts fire late)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """Two windows of epoch seconds; `given` says whether the bundle told them, `onset` when the trouble began."""
+
+    normal: Window
+    abnormal: Window
+    onset: float
+    given: bool
+
+
+def find_windows(bundle: Bundle) -> Windows:
+    """Windows of a bundle. Missing ones are derived; an empty bundle gives empty windows at zero."""
+    first, last = _extent(bundle)
+    onset = _onset(bundle, first, last)
+    abnormal = bundle.abnormal or (min(onset, last), last)
+    normal = bundle.normal or (first, max(first, min(onset, abnormal[0])))
+    return Windows(
+        normal=_ordered(normal),
+        abnormal=_ordered(abnormal),
+        onset=onset,
+        given=bool(bundle.normal and bundle.abnormal),
+    )
+
+
+def _ordered(window: Window) -> Window:
+    return window if window[0] <= window[1] else (window[1], window[0])
+
+
+def _onset(bundle: Bundle, first: float, last: float) -> float:
+    if bundle.onset is not None:
+        return bundle.onset
+    if bundle.abnormal is not None:
+        return min(bundle.abnormal)
+    started = bundle.alert.started_at if bundle.alert else None
+    if started is not None and math.isfinite(started):
+        return started - LEAD_S if started - LEAD_S > first else started
+    return first + (last - first) * 0.75
+
+
+def _extent(bundle: Bundle) -> Window:
+    times: list[float] = []
+    for series in bundle.series:
+        if series.times:
+            times += [min(series.times), max(series.times)]
+    times += [line.time for line in bundle.logs]
+    times += [span.start for span in bundle.spans]
+    times += [reading.time for reading in bundle.readings]
+    times += [change.time.timestamp() for change in bundle.changes] if not times else []
+    finite = [t for t in times if math.isfinite(t)]
+    return (min(finite), max(finite)) if finite else (0.0, 0.0)
