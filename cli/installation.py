@@ -122,11 +122,10 @@ def mark_ready(home: Home) -> None:
 
 def status(home: Home) -> list[dict[str, Any]]:
     """Every process of this home: ours and the stack's."""
-    rows = [
+    return [
         {**row.model_dump(), "state": row.state if alive(row) or row.pid is None else "stopped"}
         for row in [*owner(home), *read_table(home.run / "processes.json")]
     ]
-    return rows
 
 
 def _register_self(home: Home) -> None:

@@ -39,7 +39,7 @@ class Topology:
         return self.config or self.home.stack / "firebreak.yaml"
 
     def url(self, name: str) -> str:
-        host = "127.0.0.1" if self.settings.host in {"0.0.0.0", ""} else self.settings.host  # noqa: S104
+        host = "127.0.0.1" if self.settings.host in {"0.0.0.0", ""} else self.settings.host
         return f"http://{host}:{self.ports[name]}"
 
     def stores(self) -> list[ProcessSpec]:
