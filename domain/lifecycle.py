@@ -39,6 +39,7 @@ LEGAL_MOVES: dict[Phase, frozenset[Phase]] = {
 NODE_PHASE: dict[str, Phase] = {
     "intake": Phase.BOOTSTRAP,
     "perceive": Phase.PREFLIGHT,
+    "probe": Phase.PREFLIGHT,
     "plan": Phase.PLAN,
     "judge": Phase.PLAN,
     "approve": Phase.PLAN,

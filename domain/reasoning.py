@@ -6,7 +6,7 @@ afterwards (cited evidence exists, actions and targets are known). Every role ha
 
 from __future__ import annotations
 
-from typing import ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -92,6 +92,8 @@ class PlanQuestion(Question[PlanAnswer]):
     """Service → aspects it has bindings for."""
     depends_on: dict[str, list[str]] = {}
     """Service → what it depends on directly."""
+    options: dict[str, dict[str, Any]] = {}
+    """Service → the plain options of its bindings that bound an argument (routes, providers, min, max, expected)."""
     tried: list[StepResult] = []
     """What was already done in this incident."""
     refused: list[str] = []
