@@ -1,0 +1,37 @@
+"""Every registered action, once. Adding one is a file beside this, a line here and a run of the conformance suite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tools.actions.clear_cache import CLEAR_CACHE
+from tools.actions.config import RESTORE_CONFIG, SET_CONFIG
+from tools.actions.free_disk_space import FREE_DISK_SPACE
+from tools.actions.migrate import MIGRATE
+from tools.actions.processes import RESTART_SERVICE, RESUME_PROCESS, START_PROCESS, STOP_PROCESS
+from tools.actions.release import ROLLBACK_RELEASE
+from tools.actions.rotate_credential import ROTATE_CREDENTIAL
+from tools.actions.routing import SCALE_POOL, SHIFT_TRAFFIC, SWITCH_UPSTREAM
+from tools.actions.snapshots import RESTORE_SNAPSHOT, TAKE_SNAPSHOT
+from tools.actions.terminate_sessions import TERMINATE_SESSIONS
+from tools.spec import Action
+
+ACTIONS: tuple[Action[Any], ...] = (
+    RESTART_SERVICE,
+    RESUME_PROCESS,
+    START_PROCESS,
+    STOP_PROCESS,
+    TERMINATE_SESSIONS,
+    RESTORE_CONFIG,
+    SET_CONFIG,
+    ROLLBACK_RELEASE,
+    MIGRATE,
+    ROTATE_CREDENTIAL,
+    CLEAR_CACHE,
+    FREE_DISK_SPACE,
+    SWITCH_UPSTREAM,
+    SCALE_POOL,
+    SHIFT_TRAFFIC,
+    TAKE_SNAPSHOT,
+    RESTORE_SNAPSHOT,
+)

@@ -1,0 +1,302 @@
+"""The registered actions over one inventory: the Executor that only the guard calls, in the action server."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from domain.action import ActionCall, ActionResult, ActionSpec, DryRun, DryRunResult, Outcome
+from domain.clock import Clock, SystemClock
+from domain.errors import AuthError, ToolError, ToolUnavailableError, ToolUnknownError
+from domain.inventory import Inventory, Service
+from domain.redaction import redact, redact_json
+from domain.value import digest
+from tools import config_versions
+from tools.actions.catalogue import ACTIONS
+from tools.config_versions import ConfigVersions
+from tools.journal import DirectoryJournal, Journal, JournalEntry, MemoryJournal
+from tools.spec import Action, State
+from tools.target import Target
+
+OBSERVE_S = 10.0
+"""The longest that looking at a target may take, in seconds."""
+
+POLL_S = 0.2
+"""How often the target is looked at while an effect is awaited."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bound:
+    """A checked call: definition, target and typed arguments."""
+
+    action: Action[Any]
+    target: Target
+    args: BaseModel
+
+    def key(self) -> str:
+        return digest({"action": self.action.name, "target": self.target.name, "args": self.plain()})
+
+    def plain(self) -> dict[str, Any]:
+        return self.args.model_dump(mode="json")
+
+
+class ActionRegistry:
+    """Implements domain.action.Executor. `env` holds the credentials that the inventory's bindings name."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        env: Mapping[str, str],
+        *,
+        root: Path | None = None,
+        actions: Sequence[Action[Any]] = ACTIONS,
+        versions: ConfigVersions | None = None,
+        journal: Journal | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        home = env.get("FIREBREAK_HOME")
+        self._inventory = inventory
+        self._env = env
+        self._root = root or Path.cwd()
+        self._actions = {action.name: action for action in actions}
+        self._versions = versions or config_versions.from_env(env)
+        self._journal = journal or (DirectoryJournal(Path(home) / "actions") if home else MemoryJournal())
+        self._clock = clock or SystemClock()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def specs(self) -> list[ActionSpec]:
+        """All registered actions, by name."""
+        return [self._actions[name].published() for name in sorted(self._actions)]
+
+    def spec(self, action: str) -> ActionSpec | None:
+        """See Executor."""
+        found = self._actions.get(action)
+        return found.published() if found else None
+
+    def check(self, call: ActionCall) -> ActionCall:
+        """See Executor."""
+        return call.model_copy(update={"args": self._bind(call).plain()})
+
+    async def dry_run(self, call: ActionCall) -> DryRunResult:
+        """See Executor. A target that cannot be looked at is `cannot_tell`, with the reason."""
+        bound = self._bind(call)
+        try:
+            state = await _observed(bound)
+        except (ToolError, AuthError) as error:
+            return DryRunResult(answer=DryRun.CANNOT_TELL, summary=redact("; ".join(error.lines())))
+        preview = bound.action.preview(bound.args, state)
+        witness = {key: state.get(key) for key in bound.action.witness}
+        return DryRunResult(answer=preview.answer, summary=redact(preview.summary), witness=redact_json(witness))
+
+    async def execute(self, call: ActionCall, *, idempotency_key: str) -> ActionResult:
+        """See Executor. Raises ToolUnavailableError when the target cannot be reached and nothing was done."""
+        bound = self._bind(call)
+        async with self._locks[idempotency_key]:
+            known = await asyncio.to_thread(self._journal.find, idempotency_key)
+            if known is None:
+                return await self._first(bound, idempotency_key)
+            if known.call != bound.key():
+                raise ToolError(
+                    "this idempotency key belongs to another call",
+                    expected="a fresh key for a fresh call",
+                    found=f"the key of an earlier {bound.action.name} or another action",
+                    code="tool.key_reused",
+                )
+            return known.result or _unknown(known.before, "this step was begun before and its end is not known")
+
+    async def read_back(self, call: ActionCall, result: ActionResult | None) -> ActionResult:
+        """See Executor. Without a result the pre-state comes from the journal."""
+        bound = self._bind(call)
+        before = dict(result.before) if result else {}
+        if not before:
+            entry = await asyncio.to_thread(self._journal.latest, bound.key())
+            before = dict(entry.before) if entry else {}
+        started = self._clock.monotonic()
+        try:
+            now = await _observed(bound)
+        except (ToolError, AuthError) as error:
+            return _unknown(before, redact("; ".join(error.lines())))
+        done = bound.action.confirm(bound.args, before, now)
+        outcome = {True: Outcome.SUCCEEDED, False: Outcome.FAILED, None: Outcome.UNKNOWN}[done]
+        words = {True: "the effect is there", False: "the effect is not there", None: "the state cannot tell"}[done]
+        undo = result.undo if result else (self._undo(bound, before) if done and before else None)
+        return self._result(bound, outcome, words, before, now, undo, started)
+
+    async def _first(self, bound: _Bound, key: str) -> ActionResult:
+        started = self._clock.monotonic()
+        before = await _observed(bound)
+        preview = bound.action.preview(bound.args, before)
+        entry = JournalEntry(key=key, call=bound.key(), before=redact_json(before))
+        await asyncio.to_thread(self._journal.begin, entry)
+        if preview.answer is DryRun.NO_CHANGE:
+            result = self._result(bound, Outcome.SKIPPED, preview.summary, before, before, None, started)
+        elif preview.answer is DryRun.CANNOT_TELL:
+            result = self._result(bound, Outcome.FAILED, preview.summary, before, before, None, started)
+        else:
+            result = await self._effect(bound, before, started)
+        await asyncio.to_thread(self._journal.finish, key, result)
+        return result
+
+    async def _effect(self, bound: _Bound, before: State, started: float) -> ActionResult:
+        """Apply and wait until the effect shows. An exception here means that something may have happened."""
+        undo = self._undo(bound, before)
+        words, outcome = "", Outcome.UNKNOWN
+        now: State = {}
+        try:
+            async with asyncio.timeout(bound.action.timeout_s):
+                words = await bound.action.apply(bound.target, bound.args, before)
+                outcome, now = await self._settled(bound, before)
+        except TimeoutError:
+            outcome = Outcome.UNKNOWN
+            words = f"no confirmation within {bound.action.timeout_s:g} s" + (f" ({words})" if words else "")
+        except ToolUnknownError as error:
+            words = "; ".join(error.lines())
+        except ToolUnavailableError as error:
+            outcome, words = Outcome.FAILED if not words else Outcome.UNKNOWN, "; ".join(error.lines())
+        except (ToolError, AuthError) as error:
+            outcome, words = Outcome.FAILED, "; ".join(error.lines())
+        if outcome is not Outcome.SUCCEEDED:
+            outcome, now = await self._last_look(bound, before, outcome)
+        return self._result(bound, outcome, words, before, now, undo, started)
+
+    async def _settled(self, bound: _Bound, before: State) -> tuple[Outcome, State]:
+        """Look until the effect is confirmed or its time to show is over."""
+        deadline = self._clock.monotonic() + bound.action.settle_s
+        while True:
+            now = await self._glimpse(bound)
+            if now is not None and bound.action.confirm(bound.args, before, now):
+                return Outcome.SUCCEEDED, now
+            if self._clock.monotonic() >= deadline:
+                return Outcome.UNKNOWN, {}
+            await self._clock.sleep(POLL_S)
+
+    async def _glimpse(self, bound: _Bound) -> State | None:
+        try:
+            return await bound.action.observe(bound.target, bound.args)
+        except (ToolError, AuthError):
+            return None
+
+    async def _last_look(self, bound: _Bound, before: State, outcome: Outcome) -> tuple[Outcome, State]:
+        """After trouble the state decides: there, not there, or still unknown."""
+        try:
+            async with asyncio.timeout(5):
+                now = await self._glimpse(bound)
+        except TimeoutError:
+            now = None
+        if now is None:
+            return outcome, {}
+        done = bound.action.confirm(bound.args, before, now)
+        return (Outcome.SUCCEEDED if done else Outcome.FAILED if done is False else outcome), now
+
+    def _undo(self, bound: _Bound, before: State) -> ActionCall | None:
+        taken_back = bound.action.undo(bound.args, before)
+        if taken_back is None:
+            return None
+        return self.check(ActionCall(action=taken_back.action, target=bound.target.name, args=taken_back.args))
+
+    def _result(
+        self,
+        bound: _Bound,
+        outcome: Outcome,
+        words: str,
+        before: State,
+        now: State,
+        undo: ActionCall | None,
+        started: float,
+    ) -> ActionResult:
+        return ActionResult(
+            outcome=outcome,
+            summary=redact(words),
+            before=redact_json(before),
+            after=redact_json(now),
+            undo=undo,
+            seconds=round(self._clock.monotonic() - started, 3),
+        )
+
+    def _bind(self, call: ActionCall) -> _Bound:
+        action = self._actions.get(call.action)
+        if action is None:
+            raise _unknown_name("action", call.action, self._actions, "tool.unknown_action")
+        service = self._inventory.service(call.target)
+        if service is None:
+            raise _unknown_name("target", call.target, self._inventory.names(), "tool.unknown_target")
+        self._fits(action, service)
+        target = Target(
+            service=service,
+            inventory=self._inventory,
+            env=self._env,
+            root=self._root,
+            versions=self._versions,
+            clock=self._clock,
+        )
+        args = _typed(action, call.args)
+        action.accept(target, args)
+        return _Bound(action=action, target=target, args=args)
+
+    def _fits(self, action: Action[Any], service: Service) -> None:
+        if action.target_kinds and service.kind not in action.target_kinds:
+            raise ToolError(
+                f"{action.name} does not apply to {service.name}",
+                expected=f"a target of kind {' or '.join(action.target_kinds)}",
+                found=service.kind,
+                code="tool.wrong_target",
+            )
+        if any(aspect in service.bindings for aspect in action.aspects):
+            return
+        able = [s.name for s in self._inventory.services if any(a in s.bindings for a in action.aspects)]
+        raise ToolError(
+            f"{action.name} needs a {' or '.join(action.aspects)} binding, and {service.name} has none",
+            expected=f"one of {', '.join(able)}" if able else "a service with that binding",
+            found=service.name,
+            hint=f"did you mean {able[0]}?" if len(able) == 1 else "",
+            code="tool.wrong_target",
+        )
+
+
+async def _observed(bound: _Bound) -> State:
+    try:
+        async with asyncio.timeout(OBSERVE_S):
+            return await bound.action.observe(bound.target, bound.args)
+    except TimeoutError as error:
+        raise ToolUnavailableError(
+            f"{bound.target.name} could not be looked at in time",
+            expected=f"an answer within {OBSERVE_S:g} s",
+            found="none",
+            hint="nothing was changed",
+        ) from error
+
+
+def _typed(action: Action[Any], args: Mapping[str, Any]) -> BaseModel:
+    try:
+        typed: BaseModel = action.args.model_validate(dict(args))
+    except ValidationError as error:
+        rows = [f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise ToolError(
+            f"the arguments of {action.name} are wrong: {'; '.join(rows)}",
+            expected=", ".join(action.args.model_fields) or "no arguments",
+            found=", ".join(sorted(map(str, args))) or "none",
+            code="tool.bad_arguments",
+        ) from error
+    return typed
+
+
+def _unknown_name(what: str, name: str, known: Mapping[str, Any] | Sequence[str], code: str) -> ToolError:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return ToolError(
+        f"unknown {what} {redact(name)[:80]!r}",
+        expected=", ".join(sorted(known)) or f"a registered {what}",
+        found=redact(name)[:80],
+        hint=f"did you mean {close[0]}?" if close else "",
+        code=code,
+    )
+
+
+def _unknown(before: State, words: str) -> ActionResult:
+    return ActionResult(outcome=Outcome.UNKNOWN, summary=words, before=before)
