@@ -119,12 +119,25 @@ class RagStore:
             index = self._current()
             if not index.chunks or not query.strip():
                 return []
-            rankings = [index.keywords.rank(query, DEPTH)]
-            if index.fitted and self._vectors is not None:
-                rankings.append(self._vectors.rank(self._embedder.embed([query])[0], DEPTH))
+            rankings = [index.keywords.rank(query, DEPTH), self._nearest(index, query)]
         ranked = [(index.chunks[i], score) for i, score in fuse(rankings) if i in index.chunks]
         wanted = [(chunk, score) for chunk, score in ranked if not kinds or chunk.kind in kinds]
         return [_passage(chunk, score) for chunk, score in wanted[:limit]]
+
+    def rank_by_keywords(self, query: str, limit: int = DEPTH) -> list[str]:
+        """Passage ids by keywords alone; for measuring."""
+        with self._lock:
+            return self._current().keywords.rank(query, limit)
+
+    def rank_by_vectors(self, query: str, limit: int = DEPTH) -> list[str]:
+        """Passage ids by vectors alone; for measuring."""
+        with self._lock:
+            return self._nearest(self._current(), query, limit)
+
+    def _nearest(self, index: _Index, query: str, limit: int = DEPTH) -> list[str]:
+        if not index.fitted or self._vectors is None:
+            return []
+        return self._vectors.rank(self._embedder.embed([query])[0], limit)
 
     def _current(self) -> _Index:
         revision = self._shelf.revision()
