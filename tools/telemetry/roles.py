@@ -82,7 +82,7 @@ _RULES: tuple[tuple[Role, re.Pattern[str]], ...] = (
 def role_of(name: str, overrides: Mapping[str, str]) -> Role:
     """The role of a metric family; `overrides` maps a role to the name that plays it, exclusively."""
     for role, chosen in overrides.items():
-        if chosen == name and role in Role:
+        if chosen == name and role in set(Role):
             return Role(role)
     for role, pattern in _RULES:
         if pattern.search(name):

@@ -254,6 +254,7 @@ class TelemetryWriter:
     def delivered(self, delivery: int) -> None:
         """Take a delivery off the queue."""
         self._begin().execute("DELETE FROM outbox WHERE id = ?", (delivery,))
+        self._db.execute("COMMIT")
 
     def postpone(self, delivery: int, until: float, error: str) -> None:
         """Try again later."""
@@ -261,6 +262,7 @@ class TelemetryWriter:
             "UPDATE outbox SET attempts = attempts + 1, not_before = ?, error = ? WHERE id = ?",
             (millis(until), error[:300], delivery),
         )
+        self._db.execute("COMMIT")
 
     def prune(self, now: float) -> None:
         """Let go of what is older than the retention, and of the oldest when the file has grown too large."""
