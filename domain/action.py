@@ -121,6 +121,10 @@ class Executor(Protocol):
         """The action's specification, or None when it is not registered."""
         ...
 
+    def specs(self) -> list[ActionSpec]:
+        """Every registered action, by name."""
+        ...
+
     def check(self, call: ActionCall) -> ActionCall:
         """The call with its arguments validated and defaults filled in. Raises ToolError with field and reason."""
         ...
