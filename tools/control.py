@@ -82,3 +82,40 @@ def process_row(status: dict[str, Any], name: str) -> dict[str, Any]:
         found=name,
         code="tool.unknown_process",
     )
+
+
+def release_of(status: dict[str, Any]) -> dict[str, Any]:
+    """{version, weights, previous} of a status document."""
+    found = status.get("release") or {}
+    return {
+        "version": found.get("version"),
+        "weights": dict(found.get("weights") or {}),
+        "previous": found.get("previous"),
+    }
+
+
+def current_provider(status: dict[str, Any], service: str) -> str | None:
+    """The provider in use, from a status document."""
+    found = _of(status.get("upstream"), service, "provider")
+    return str(found) if found else None
+
+
+def current_route(status: dict[str, Any], link: str) -> str | None:
+    """The route in use on a link, from a status document."""
+    routes = status.get("route") or {}
+    found = routes.get(link) if isinstance(routes, dict) else None
+    return str(found) if found else None
+
+
+def current_size(status: dict[str, Any], service: str) -> int | None:
+    """The pool's size, from a status document."""
+    found = _of(status.get("pool_size"), service, "size")
+    return int(found) if found is not None else None
+
+
+def _of(found: Any, service: str, key: str) -> Any:
+    """A fact given plainly, per service, or in an object under `key`."""
+    if isinstance(found, dict):
+        inner = found.get(service, found.get(key))
+        return inner.get(key) if isinstance(inner, dict) else inner
+    return found

@@ -43,8 +43,13 @@ class Found:
     inode: int
 
 
-def usage(directory: Path) -> Usage:
-    """Raises ToolUnavailableError when the directory cannot be looked at."""
+def usage(directory: Path, *, quota: int = 0, files: Sequence[Found] = ()) -> Usage:
+    """Room on the file system; or, where a quota in bytes stands in for one, what `files` leave of it.
+
+    Raises ToolUnavailableError when the directory cannot be looked at.
+    """
+    if quota:
+        return Usage(total=quota, free=max(0, quota - sum(f.bytes for f in files)))
     try:
         facts = os.statvfs(directory)
     except OSError as error:

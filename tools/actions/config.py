@@ -27,7 +27,7 @@ Setting = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_l
 class RestoreConfig(Args):
     """Which version shall be current."""
 
-    last_good: VersionId | None = Field(
+    version: VersionId | None = Field(
         default=None, description="Version id from the configuration history; None is the newest good one."
     )
     restart: Restart = True
@@ -73,7 +73,7 @@ async def _kept(target: Target) -> None:
 
 async def _observe_restore(target: Target, args: RestoreConfig) -> State:
     text = await _current_or_empty(target)
-    wanted = args.last_good
+    wanted = args.version
     if wanted is None:
         newest = await target.versions.latest_good(target.name)
         wanted = newest.version if newest else None
@@ -91,8 +91,8 @@ async def _observe_restore(target: Target, args: RestoreConfig) -> State:
 def _preview_restore(args: RestoreConfig, state: State) -> Preview:
     if not state["known"]:
         return unclear(
-            f"version {args.last_good} is not in the configuration history"
-            if args.last_good
+            f"version {args.version} is not in the configuration history"
+            if args.version
             else "no good version of this configuration is known yet"
         )
     if state["version"] == state["wanted"]:
@@ -126,7 +126,7 @@ def _took_effect(before: State, now: State) -> bool | None:
 
 
 def _undo_restore(args: RestoreConfig, before: State) -> UndoCall:
-    return UndoCall(action="restore_config", args={"last_good": before["version"], "restart": args.restart})
+    return UndoCall(action="restore_config", args={"version": before["version"], "restart": args.restart})
 
 
 async def _observe_set(target: Target, args: SetConfig) -> State:
@@ -174,7 +174,7 @@ def _confirm_set(args: SetConfig, before: State, now: State) -> bool | None:
 
 def _undo_set(args: SetConfig, before: State) -> UndoCall:
     if before["present"] and before["shown"] is None:
-        return UndoCall(action="restore_config", args={"last_good": before["version"], "restart": args.restart})
+        return UndoCall(action="restore_config", args={"version": before["version"], "restart": args.restart})
     return UndoCall(action="set_config", args={"key": args.key, "value": before["shown"], "restart": args.restart})
 
 

@@ -16,7 +16,7 @@ from tools.target import Target
 class Migrate(Args):
     """Where to."""
 
-    to_revision: Name | None = Field(
+    revision: Name | None = Field(
         default=None, description="Revision; None is the one the running code expects, as the inventory declares it."
     )
 
@@ -26,13 +26,13 @@ async def _observe(target: Target, args: Migrate) -> State:
     return {
         "current": facts["current"],
         "dirty": facts["dirty"],
-        "wanted": args.to_revision or facts["expected"],
+        "wanted": args.revision or facts["expected"],
     }
 
 
 def _preview(args: Migrate, state: State) -> Preview:
     if state["wanted"] is None:
-        return unclear("the inventory declares no expected revision; name one in to_revision")
+        return unclear("the inventory declares no expected revision; name one in revision")
     if state["current"] == state["wanted"] and not state["dirty"]:
         return nothing(f"the schema is at revision {state['wanted']} already")
     return would(f"the schema would be migrated from {state['current'] or 'nothing'} to {state['wanted']}")
@@ -48,7 +48,7 @@ def _confirm(args: Migrate, before: State, now: State) -> bool | None:
 
 
 def _undo(args: Migrate, before: State) -> UndoCall | None:
-    return UndoCall(action="migrate", args={"to_revision": before["current"]}) if before["current"] else None
+    return UndoCall(action="migrate", args={"revision": before["current"]}) if before["current"] else None
 
 
 MIGRATE = Action(

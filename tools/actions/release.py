@@ -7,7 +7,7 @@ from pydantic import Field
 from domain.action import Effect
 from domain.conditions import Condition
 from tools.actions.arguments import Args, Name
-from tools.control import ControlEndpoint
+from tools.control import ControlEndpoint, release_of
 from tools.spec import Action, Preview, State, UndoCall, nothing, unclear, would
 from tools.target import Target
 
@@ -15,26 +15,16 @@ from tools.target import Target
 class RollbackRelease(Args):
     """Where to."""
 
-    to_version: Name | None = Field(default=None, description="The version; None is the one before the current.")
-    weights: dict[Name, int] | None = Field(
-        default=None, description="Share of traffic per version in percent; None sends everything to `to_version`."
+    version: Name | None = Field(default=None, description="The version; None is the one before the current.")
+    shares: dict[Name, int] | None = Field(
+        default=None, description="Share of traffic per version in percent; None sends everything to `version`."
     )
 
 
-async def release_facts(endpoint: ControlEndpoint) -> State:
-    """{version, weights, previous} of the endpoint's status."""
-    found = (await endpoint.status()).get("release") or {}
-    return {
-        "version": found.get("version"),
-        "weights": dict(found.get("weights") or {}),
-        "previous": found.get("previous"),
-    }
-
-
 async def _observe(target: Target, args: RollbackRelease) -> State:
-    facts = await release_facts(ControlEndpoint(target, target.binding("release")))
-    wanted = args.to_version or facts["previous"] or _other(facts)
-    weights = args.weights or ({v: 100 if v == wanted else 0 for v in {*facts["weights"], wanted}} if wanted else {})
+    facts = release_of(await ControlEndpoint(target, target.binding("release")).status())
+    wanted = args.version or facts["previous"] or _other(facts)
+    weights = args.shares or ({v: 100 if v == wanted else 0 for v in {*facts["weights"], wanted}} if wanted else {})
     return {**facts, "wanted": wanted, "wanted_weights": weights}
 
 
@@ -54,7 +44,7 @@ def _there(state: State, wanted: str | None, weights: State) -> bool:
 
 def _preview(args: RollbackRelease, state: State) -> Preview:
     if state["wanted"] is None:
-        return unclear("no former version is known; name one in to_version")
+        return unclear("no former version is known; name one in version")
     if _there(state, state["wanted"], state["wanted_weights"]):
         return nothing(f"version {state['wanted']} has the traffic already")
     return would(f"traffic would move from {state['version']} to {state['wanted']}")
@@ -68,7 +58,7 @@ async def _apply(target: Target, args: RollbackRelease, before: State) -> str:
 
 def _confirm(args: RollbackRelease, before: State, now: State) -> bool | None:
     aim = before or now
-    if not before and args.to_version is None:
+    if not before and args.version is None:
         return None
     return _there(now, aim["wanted"], aim["wanted_weights"])
 
@@ -76,8 +66,8 @@ def _confirm(args: RollbackRelease, before: State, now: State) -> bool | None:
 def _undo(args: RollbackRelease, before: State) -> UndoCall | None:
     if before["version"] is None:
         return None
-    weights = before["weights"] or None
-    return UndoCall(action="rollback_release", args={"to_version": before["version"], "weights": weights})
+    shares = before["weights"] or None
+    return UndoCall(action="rollback_release", args={"version": before["version"], "shares": shares})
 
 
 ROLLBACK_RELEASE = Action(

@@ -10,7 +10,7 @@ from domain.action import Effect
 from domain.conditions import Condition
 from domain.errors import ToolError
 from tools.actions.arguments import Args, Name
-from tools.control import ControlEndpoint
+from tools.control import ControlEndpoint, current_provider, current_route, current_size
 from tools.spec import Action, Preview, State, UndoCall, nothing, unclear, would
 from tools.target import Target
 
@@ -18,19 +18,19 @@ from tools.target import Target
 class SwitchUpstream(Args):
     """Which provider."""
 
-    to_provider: Name | None = Field(default=None, description="A declared provider; None is the next one.")
+    provider: Name | None = Field(default=None, description="A declared provider; None is the next one.")
 
 
 class ShiftTraffic(Args):
     """Which route."""
 
-    to_route: Name | None = Field(default=None, description="A declared route of the link; None is the next one.")
+    route: Name | None = Field(default=None, description="A declared route of the link; None is the next one.")
 
 
 class ScalePool(Args):
     """How many connections."""
 
-    to_size: int | None = Field(
+    size: int | None = Field(
         default=None, ge=1, le=10_000, description="Connections; None is four times as many, within the declared range."
     )
 
@@ -65,43 +65,16 @@ def _refuse_undeclared(target: Target, aspect: str, key: str, name: str | None) 
         )
 
 
-def current_provider(status: dict[str, Any], service: str) -> str | None:
-    """The provider in use, from a status document."""
-    found = _of(status.get("upstream"), service, "provider")
-    return str(found) if found else None
-
-
-def current_route(status: dict[str, Any], link: str) -> str | None:
-    """The route in use on a link, from a status document."""
-    routes = status.get("route") or {}
-    found = routes.get(link) if isinstance(routes, dict) else None
-    return str(found) if found else None
-
-
-def current_size(status: dict[str, Any], service: str) -> int | None:
-    """The pool's size, from a status document."""
-    found = _of(status.get("pool_size"), service, "size")
-    return int(found) if found is not None else None
-
-
-def _of(found: Any, service: str, key: str) -> Any:
-    """A fact given plainly, per service, or in an object under `key`."""
-    if isinstance(found, dict):
-        inner = found.get(service, found.get(key))
-        return inner.get(key) if isinstance(inner, dict) else inner
-    return found
-
-
 async def _observe_upstream(target: Target, args: SwitchUpstream) -> State:
     current = current_provider(await _endpoint(target, "upstream").status(), target.name)
     return {
         "provider": current,
-        "wanted": args.to_provider or _next(_declared(target, "upstream", "providers"), current),
+        "wanted": args.provider or _next(_declared(target, "upstream", "providers"), current),
     }
 
 
 def _accept_upstream(target: Target, args: SwitchUpstream) -> None:
-    _refuse_undeclared(target, "upstream", "providers", args.to_provider)
+    _refuse_undeclared(target, "upstream", "providers", args.provider)
 
 
 def _preview_choice(args: Args, state: State, key: str) -> Preview:
@@ -128,18 +101,18 @@ def _reached(wanted: Any, before: State, now: State, key: str) -> bool | None:
 
 
 def _confirm_upstream(args: SwitchUpstream, before: State, now: State) -> bool | None:
-    return _reached(args.to_provider, before, now, "provider")
+    return _reached(args.provider, before, now, "provider")
 
 
 def _undo_upstream(args: SwitchUpstream, before: State) -> UndoCall | None:
     former = before["provider"]
-    return UndoCall(action="switch_upstream", args={"to_provider": former}) if former else None
+    return UndoCall(action="switch_upstream", args={"provider": former}) if former else None
 
 
 async def _observe_route(target: Target, args: ShiftTraffic) -> State:
     link = str(target.option(target.binding("traffic"), "link", ""))
     current = current_route(await _endpoint(target, "traffic").status(), link)
-    return {"link": link, "route": current, "wanted": args.to_route or _next(_routes(target), current)}
+    return {"link": link, "route": current, "wanted": args.route or _next(_routes(target), current)}
 
 
 def _routes(target: Target) -> list[str]:
@@ -147,7 +120,7 @@ def _routes(target: Target) -> list[str]:
 
 
 def _accept_route(target: Target, args: ShiftTraffic) -> None:
-    _refuse_undeclared(target, "traffic", "routes", args.to_route)
+    _refuse_undeclared(target, "traffic", "routes", args.route)
 
 
 def _preview_route(args: ShiftTraffic, state: State) -> Preview:
@@ -160,17 +133,17 @@ async def _apply_route(target: Target, args: ShiftTraffic, before: State) -> str
 
 
 def _confirm_route(args: ShiftTraffic, before: State, now: State) -> bool | None:
-    return _reached(args.to_route, before, now, "route")
+    return _reached(args.route, before, now, "route")
 
 
 def _undo_route(args: ShiftTraffic, before: State) -> UndoCall | None:
-    return UndoCall(action="shift_traffic", args={"to_route": before["route"]}) if before["route"] else None
+    return UndoCall(action="shift_traffic", args={"route": before["route"]}) if before["route"] else None
 
 
 async def _observe_pool(target: Target, args: ScalePool) -> State:
     current = current_size(await _endpoint(target, "pool").status(), target.name)
     low, high = _range(target)
-    wanted = args.to_size or (max(low, min(high, current * 4)) if current else None)
+    wanted = args.size or (max(low, min(high, current * 4)) if current else None)
     return {"size": current, "wanted": wanted, "min": low, "max": high}
 
 
@@ -181,11 +154,11 @@ def _range(target: Target) -> tuple[int, int]:
 
 def _accept_pool(target: Target, args: ScalePool) -> None:
     low, high = _range(target)
-    if args.to_size is not None and not low <= args.to_size <= high:
+    if args.size is not None and not low <= args.size <= high:
         raise ToolError(
             "the pool may not have that size",
             expected=f"{low} to {high} (`pool.options` of {target.name})",
-            found=str(args.to_size),
+            found=str(args.size),
             code="tool.bad_arguments",
         )
 
@@ -200,11 +173,11 @@ async def _apply_pool(target: Target, args: ScalePool, before: State) -> str:
 
 
 def _confirm_pool(args: ScalePool, before: State, now: State) -> bool | None:
-    return _reached(args.to_size, before, now, "size")
+    return _reached(args.size, before, now, "size")
 
 
 def _undo_pool(args: ScalePool, before: State) -> UndoCall | None:
-    return UndoCall(action="scale_pool", args={"to_size": before["size"]}) if before["size"] else None
+    return UndoCall(action="scale_pool", args={"size": before["size"]}) if before["size"] else None
 
 
 SWITCH_UPSTREAM = Action(

@@ -39,7 +39,7 @@ class TerminateSessions(Args):
     backend_starts: dict[str, str] = Field(
         default={}, description="Per pid, when its backend started (as db_locks gives it); another backend is spared."
     )
-    role: Name | None = Field(default=None, description="Only sessions of this role.")
+    of_role: Name | None = Field(default=None, description="Only sessions of this role.")
     idle_in_transaction_s: float | None = Field(
         default=None, ge=1, description="Every session that is idle in a transaction for at least so many seconds."
     )
@@ -68,7 +68,7 @@ async def _observe(target: Target, args: TerminateSessions) -> State:
 
 
 def _chosen(row: dict[str, Any], args: TerminateSessions) -> bool:
-    if args.role is not None and row["role"] != args.role:
+    if args.of_role is not None and row["role"] != args.of_role:
         return False
     if args.pids:
         return row["pid"] in args.pids
