@@ -1,0 +1,386 @@
+"""A drill: break the patient, say nothing, and watch from outside what the responder makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from chaos.commitment import Label, Sealed, seal
+from chaos.errors import ChaosError
+from chaos.experiment import Experiments, Request
+from chaos.lease import Lease, LeaseState, LeaseStore
+from chaos.model import Fault, Magnitude, all_ok
+from chaos.oracle import SLOW_MS as SLOW
+from chaos.oracle import (
+    VISIT_GAP_S,
+    Baseline,
+    Judging,
+    OracleVerdict,
+    broken_invariants,
+    judge,
+    steady_state,
+    take_baseline,
+)
+from chaos.responder import Door, Responder
+from chaos.score import Examination, Watch, score
+from chaos.site import Site
+from domain.drills import DrillLedger, DrillPhase, DrillResult
+from domain.errors import FirebreakError, UpstreamError
+from domain.incident import Incident, IncidentStatus
+from domain.value import new_id
+
+Tell = Callable[[DrillPhase, str, str | None], Awaitable[None]]
+"""Progress: phase, text, incident id. Never the label."""
+
+POLL_S = 0.4
+CLOSING_MARGIN_S = 10.0
+"""Between the last moment of the judgement and the end of the lease."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillOrder:
+    """What to examine, and how long to wait for what."""
+
+    fault: Fault
+    drill: str
+    magnitude: Magnitude = Magnitude.MEDIUM
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    blind: bool = True
+    approve: bool = False
+    """Answer approvals as the person whose token the responder adapter holds; for examinations only."""
+    detect_s: float = 45.0
+    finish_s: float = 150.0
+    """From injection until the incident must have ended."""
+    judging: Judging = field(default_factory=Judging)
+
+    @property
+    def lease_s(self) -> float:
+        """Long enough for the slowest drill including its judgement."""
+        j = self.judging
+        judged = j.recover_s + max(j.durable_s, j.settle_s + j.event_s) * 2
+        return self.finish_s + judged + CLOSING_MARGIN_S + 20.0
+
+
+class OutsideWatch:
+    """Visits the shop all the time and remembers since when its users have been served without a break."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self.served_since: datetime | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            began = self._site.clock.now()
+            visit = await self._site.shop.visit()
+            good = visit.ok and visit.ms <= SLOW
+            self.served_since = (self.served_since or began) if good else None
+            await self._site.clock.sleep(VISIT_GAP_S)
+
+
+class Drill:
+    """One run from steady state to score. Use once."""
+
+    def __init__(
+        self,
+        order: DrillOrder,
+        *,
+        site: Site,
+        experiments: Experiments,
+        store: LeaseStore,
+        responder: Responder,
+        door: Door,
+        tell: Tell,
+    ) -> None:
+        self._order = order
+        self._site = site
+        self._experiments = experiments
+        self._store = store
+        self._responder = responder
+        self._door = door
+        self._tell = tell
+        self._approved: set[str] = set()
+        self._asked: set[str] = set()
+
+    async def run(self) -> DrillResult:
+        """Carry it out. Raises ChaosError, InjectionRefusedError or UpstreamError when it cannot be done; all is restored then."""
+        started = self._site.clock.monotonic()
+        await self._see_steady_state()
+        known = {row.id for row in await self._responder.incidents()}
+        before = await take_baseline(self._site)
+        sealed = await self._commit()
+        lease = await self._inject(sealed)
+        try:
+            result = await self._examine(lease, sealed, before, known, started)
+        finally:
+            await asyncio.shield(self._restore(lease.id))
+        await self._tell(DrillPhase.ENDED, _verdict(result), result.incident)
+        return result
+
+    async def _see_steady_state(self) -> None:
+        await self._tell(DrillPhase.STEADY, "looking for the steady state: users browse, order and read back", None)
+        seen = await steady_state(self._site)
+        if not all_ok(seen):
+            raise ChaosError(
+                "there is no steady state to begin with",
+                expected="users served and all processes running",
+                found="; ".join(o.line() for o in seen if o.ok is not True),
+                hint="mend the stack first: `firebreak stack status`",
+            )
+        await self._tell(DrillPhase.STEADY, seen[0].text, None)
+
+    async def _commit(self) -> Sealed:
+        spec = self._order.fault.spec
+        parameters = spec.parameterise(self._order.magnitude, self._order.parameters)
+        label = Label(
+            drill=self._order.drill,
+            fault=spec.name,
+            service=spec.service,
+            fault_class=spec.fault_class,
+            parameters=parameters.model_dump(mode="json"),
+            magnitude=self._order.magnitude.value,
+        )
+        sealed = seal(label)
+        content: dict[str, Any] = {
+            "drill": self._order.drill,
+            "commitment": sealed.commitment,
+            "scheme": "sha256(salt||label)",
+        }
+        if not self._order.blind:
+            content["label"] = label.model_dump(mode="json")
+        await self._door.record("commitment", self._order.drill, content)
+        await self._tell(DrillPhase.COMMITTED, f"label sealed in the ledger: {sealed.commitment[:16]}…", None)
+        return sealed
+
+    async def _inject(self, sealed: Sealed) -> Lease:
+        request = Request(
+            fault=sealed.label.fault,
+            magnitude=self._order.magnitude,
+            parameters=self._order.parameters,
+            lease_s=self._order.lease_s,
+            blind=self._order.blind,
+            drill=self._order.drill,
+            commitment=sealed.commitment,
+        )
+        lease = await self._experiments.inject(request)
+        content = {"lease": lease.id, "commitment": sealed.commitment, "deadline": lease.deadline.isoformat()}
+        await self._door.record("injection", self._order.drill, content)
+        await self._tell(DrillPhase.BROKEN, "it is done; the responder has been told nothing", None)
+        return lease
+
+    async def _examine(
+        self, lease: Lease, sealed: Sealed, before: Baseline, known: set[str], started: float
+    ) -> DrillResult:
+        watch = OutsideWatch(self._site)
+        watching = asyncio.ensure_future(watch.run())
+        try:
+            await self._page(lease)
+            incident, detected_at = await self._detect(lease, known)
+            if incident is not None:
+                incident = await self._follow(incident, lease, known)
+            await self._tell(
+                DrillPhase.JUDGING, "the outside oracle looks while the fault's lease still runs", _id(incident)
+            )
+            recovered_at = watch.served_since
+            oracle = await self._judge(lease, before)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        if incident is not None:
+            incident = await self._responder.incident(incident.id)
+        seen = Watch(
+            injected_at=lease.injected_at or lease.prepared_at,
+            detected_at=detected_at,
+            recovered_at=recovered_at or watch.served_since,
+            lease_stood=self._stands(lease.id),
+            approvals=len(self._asked),
+            seconds=self._site.clock.monotonic() - started,
+            ledger_deeds=await self._responder.deeds(incident.id) if incident else None,
+        )
+        return await self._open(sealed, incident, oracle, seen)
+
+    async def _page(self, lease: Lease) -> None:
+        spec = self._order.fault.spec
+        if not spec.abstain:
+            return
+        at = self._site.clock.now().isoformat()
+        await self._responder.page(
+            {
+                "id": f"pager-{lease.id}",
+                "title": spec.page["title"],
+                "summary": spec.page["summary"],
+                "service": spec.service,
+                "severity": "high",
+                "status": "firing",
+                "started_at": at,
+            }
+        )
+        await self._tell(DrillPhase.PAGED, f"a customer's pager says: {spec.page['title']}", None)
+
+    async def _detect(self, lease: Lease, known: set[str]) -> tuple[Incident | None, datetime | None]:
+        end = self._site.clock.monotonic() + self._order.detect_s
+        while self._site.clock.monotonic() < end:
+            fresh = await self._fresh(known)
+            if fresh:
+                incident = await self._responder.incident(fresh[0])
+                after = (incident.opened_at - (lease.injected_at or lease.prepared_at)).total_seconds()
+                text = f"an incident opened by itself after {max(0.0, after):.1f} s: {incident.title}"
+                await self._tell(DrillPhase.DETECTED, text, incident.id)
+                return incident, incident.opened_at
+            await self._site.clock.sleep(POLL_S)
+        return None, None
+
+    async def _fresh(self, known: set[str]) -> list[str]:
+        """Incidents opened since, oldest first; a responder that is being restarted is waited for."""
+        try:
+            rows = await self._responder.incidents()
+        except UpstreamError:
+            return []
+        return [row.id for row in sorted(rows, key=lambda r: r.opened_at) if row.id not in known]
+
+    async def _follow(self, incident: Incident, lease: Lease, known: set[str]) -> Incident:
+        end = (lease.injected_at or lease.prepared_at) + timedelta(seconds=self._order.finish_s)
+        shown: IncidentStatus | None = None
+        while True:
+            with contextlib.suppress(UpstreamError):
+                incident = await self._responder.incident(incident.id)
+            if incident.status is not shown:
+                shown = incident.status
+                phase = DrillPhase.WAITING if shown is IncidentStatus.WAITING else DrillPhase.FOLLOWING
+                await self._tell(phase, _status_text(incident), incident.id)
+            if incident.status is IncidentStatus.WAITING:
+                await self._answer(incident.id)
+            if incident.status.terminal:
+                following = await self._successor(incident, known)
+                if following is None:
+                    return incident
+                incident, shown = following, None
+            if self._site.clock.now() >= end or not self._stands(lease.id):
+                return incident
+            await self._site.clock.sleep(POLL_S)
+
+    async def _successor(self, incident: Incident, known: set[str]) -> Incident | None:
+        """A younger incident that somebody still works on, when this one was put aside although something is broken."""
+        if self._order.fault.spec.abstain or incident.status is not IncidentStatus.DISMISSED:
+            return None
+        for other in await self._fresh(known | {incident.id}):
+            found = await self._responder.incident(other)
+            if not found.status.terminal:
+                return found
+        return None
+
+    async def _answer(self, incident_id: str) -> None:
+        with contextlib.suppress(UpstreamError):
+            for approval in await self._responder.open_approvals(incident_id):
+                self._asked.add(approval)
+                if self._order.approve and approval not in self._approved:
+                    await self._responder.approve(
+                        approval, f"examination {self._order.drill}: approved by the examiner's person"
+                    )
+                    self._approved.add(approval)
+
+    async def _judge(self, lease: Lease, before: Baseline) -> OracleVerdict:
+        undo = self._store.get(lease.id).undo
+        if not self._stands(lease.id):
+            line = "not ok: lease: it ended before the oracle could look"
+            return OracleVerdict(served=False, durable=False, intact=True, lines=[line])
+        if self._order.fault.spec.abstain:
+            broken = await broken_invariants(self._site, before)
+            seen = await steady_state(self._site, patience_s=self._order.judging.recover_s)
+            lines = [o.line() for o in seen] + [
+                f"{'not ok' if broken else 'ok'}: invariants: {'; '.join(broken) or 'nothing lost'}"
+            ]
+            return OracleVerdict(
+                served=all_ok(seen), durable=all_ok(seen), intact=not broken, broken_invariants=broken, lines=lines
+            )
+        return await judge(self._site, self._order.fault, undo, before, self._order.judging)
+
+    async def _open(self, sealed: Sealed, incident: Incident | None, oracle: OracleVerdict, seen: Watch) -> DrillResult:
+        exam = Examination(
+            drill=self._order.drill,
+            spec=self._order.fault.spec,
+            label=sealed.label,
+            blind=self._order.blind,
+            incident=incident,
+            oracle=oracle,
+            watch=seen,
+            ledger=DrillLedger(entries=0, verified=False),
+            names=self._site.inventory().names(),
+        )
+        unverified = score(exam)
+        opening = {
+            "drill": self._order.drill,
+            "commitment": sealed.commitment,
+            "salt": sealed.salt,
+            "label": sealed.label.model_dump(mode="json"),
+            "score": unverified.model_dump(mode="json", include=SCORED),
+        }
+        await self._door.record("opening", self._order.drill, opening)
+        await self._tell(
+            DrillPhase.OPENED, f"the label was {sealed.label.fault} on {sealed.label.service}", _id(incident)
+        )
+        return unverified.model_copy(update={"ledger": await self._responder.ledger()})
+
+    async def _restore(self, lease_id: str) -> None:
+        lease = await self._experiments.restore(lease_id, by="drill")
+        content = {"lease": lease.id, "by": lease.restored_by, "verified": lease.verified}
+        with contextlib.suppress(FirebreakError):  # the fault is gone; an unreachable ledger must not hide that
+            await self._door.record("restoration", self._order.drill, content)
+        await self._tell(
+            DrillPhase.RESTORED,
+            f"what was left of it is taken back; steady state {'seen' if lease.verified else 'not seen'}",
+            None,
+        )
+
+    def _stands(self, lease_id: str) -> bool:
+        lease = self._store.get(lease_id)
+        return lease.state is LeaseState.ACTIVE and self._site.clock.now() < lease.deadline
+
+
+SCORED = {
+    "fault",
+    "incident",
+    "detected",
+    "detection_s",
+    "diagnosis",
+    "diagnosed",
+    "mitigated",
+    "mitigation_s",
+    "durable",
+} | {
+    "harmful_actions",
+    "abstained",
+    "escalated",
+    "rolled_back",
+    "approvals",
+    "oracle",
+    "narrative",
+}
+"""Fields of the result that the opening carries, so that the score can be read from the ledger alone."""
+
+
+def new_drill_id() -> str:
+    """A fresh id such as `drill-4f2a9c1be07d`."""
+    return new_id("drill")
+
+
+def _id(incident: Incident | None) -> str | None:
+    return incident.id if incident else None
+
+
+def _status_text(incident: Incident) -> str:
+    top = incident.diagnosis.top if incident.diagnosis else None
+    belief = f": believes {top.fault_class} on {top.service}" if top else ""
+    return f"{incident.status.value}{belief}"
+
+
+def _verdict(result: DrillResult) -> str:
+    if result.abstained is not None:
+        return "rightly left alone" if result.abstained else "not rightly left alone"
+    return (
+        "mitigated and durable" if result.durable else "mitigated, not durable" if result.mitigated else "not mitigated"
+    )
