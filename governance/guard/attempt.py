@@ -1,0 +1,184 @@
+"""One step on its way through the wrappers, and the parts that wrappers work with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from domain.action import ActionCall, ActionResult, ActionSpec, DryRunResult, Executor, Outcome, Reason, Tier, Verdict
+from domain.clock import Clock
+from domain.guard import Actor, Approval, Receipt
+from domain.inventory import Environment, Inventory, Service
+from domain.plan import Step
+from governance.claims import Claim, Purpose
+from governance.identity import Identities, Identity
+from governance.ledger.port import Ledger, Transaction
+from governance.plans import PinnedPlan
+from governance.policy import Policy
+
+
+@dataclass(slots=True, kw_only=True)
+class Parts:
+    """What the wrappers share. Everything durable is in the ledger."""
+
+    executor: Executor
+    inventory: Inventory
+    ledger: Ledger
+    identities: Identities
+    policy: Policy
+    clock: Clock
+    approval_ttl_s: float = 900.0
+    """Seconds an approval stays open."""
+    read_back_tries: int = 3
+    """How often an unknown effect is looked for before it stays unknown."""
+    read_back_pause_s: float = 1.0
+    in_flight: dict[str, asyncio.Task[ActionResult]] = field(default_factory=dict)
+    """Claim key → the execution that is running now."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """Filled in as it passes; reasons of every wrapper add up."""
+
+    purpose: Purpose
+    step: Step
+    """With the call that is in force."""
+    actor: Actor
+    key: str
+    pinned: PinnedPlan
+    token: str = field(default="", repr=False)
+    approval_id: str | None = None
+    compensates: Claim | None = None
+    """The claim that is taken back, when the purpose is to compensate."""
+    unwinding: bool = False
+    """True when a person ordered this compensation."""
+
+    identity: Identity | None = None
+    spec: ActionSpec | None = None
+    service: Service | None = None
+    environment: Environment = Environment.PRODUCTION
+    tier: Tier = Tier.T0
+    quorum: int = 1
+    blind: str = ""
+    """Why not even a dry run is made; empty when one may be made."""
+    reasons: list[Reason] = field(default_factory=list)
+    dry_run: DryRunResult | None = None
+    digest: str = ""
+    approval: Approval | None = None
+    fence: int = 0
+    claim: Claim | None = None
+    result: ActionResult | None = None
+    receipt: Receipt | None = None
+    entries: list[int] = field(default_factory=list)
+    """Ledger entries that this attempt wrote."""
+    on_claim: list[Callable[[Transaction], None]] = field(default_factory=list)
+    """Runs inside the claim's transaction; raising Refused undoes all of it."""
+    on_dispatch: list[Callable[[Transaction], None]] = field(default_factory=list)
+    """Runs inside the transaction that writes the intent."""
+
+    @property
+    def call(self) -> ActionCall:
+        """The action with its arguments."""
+        return self.step.call
+
+    @property
+    def verdict(self) -> Verdict:
+        """The strictest word; no word at all is a no."""
+        return max((r.verdict for r in self.reasons), key=lambda v: v.strictness, default=Verdict.DENY)
+
+    @property
+    def author(self) -> str:
+        """Who stands in the ledger for it."""
+        return self.identity.name if self.unwinding and self.identity else self.actor.agent
+
+    def say(self, wrapper: str, verdict: Verdict, text: str) -> None:
+        """Add a reason."""
+        self.reasons.append(Reason(wrapper=wrapper, verdict=verdict, text=text))
+
+    def denials(self) -> list[Reason]:
+        """Reasons that deny."""
+        return [r for r in self.reasons if r.verdict is Verdict.DENY]
+
+    def facts(self) -> dict[str, Any]:
+        """What every ledger entry about this attempt says."""
+        return {
+            "plan": self.pinned.plan.id,
+            "step": self.step.id,
+            "call": self.call.model_dump(mode="json"),
+            "purpose": self.purpose.value,
+            "agent": self.actor.agent,
+            "identity": self.identity.name if self.identity else "",
+            "tier": self.tier.value,
+            "mode": self.service.mode.value if self.service else "",
+            "environment": self.environment.value,
+            "policy": self.pinned.policy,
+            "claim": self.key,
+            "causation": self.pinned.entry,
+            "thread": self.actor.thread,
+            "run": self.actor.run,
+        }
+
+
+class Refused(Exception):  # noqa: N818 - an expected outcome that unwinds the wrappers, never seen by callers
+    """The step goes no further. Carries one more reason, when there is one."""
+
+    def __init__(self, reason: Reason | None = None, *, approval_id: str | None = None) -> None:
+        super().__init__(reason.text if reason else "refused")
+        self.reason = reason
+        self.approval_id = approval_id
+
+
+class Door(Protocol):
+    """The face of every wrapper and of the execution inside them."""
+
+    async def judge(self, attempt: Attempt) -> None:
+        """Add reasons; change nothing."""
+        ...
+
+    async def carry_out(self, attempt: Attempt) -> None:
+        """Let it through to the next one, or raise Refused."""
+        ...
+
+
+class Wrapper:
+    """One concern: looks, then passes on. Subclasses say more."""
+
+    name = ""
+
+    def __init__(self, inner: Door, parts: Parts) -> None:
+        self.inner = inner
+        self.parts = parts
+
+    async def look(self, attempt: Attempt) -> None:
+        """Add this concern's reasons."""
+
+    async def judge(self, attempt: Attempt) -> None:
+        """Look, then let the others look."""
+        await self.look(attempt)
+        await self.inner.judge(attempt)
+
+    async def carry_out(self, attempt: Attempt) -> None:
+        """Look, then let the others act."""
+        await self.look(attempt)
+        await self.inner.carry_out(attempt)
+
+
+def receipt_of(attempt: Attempt) -> Receipt:
+    """The receipt of an attempt that went all the way."""
+    result = attempt.result
+    if attempt.receipt is not None:
+        return attempt.receipt
+    return Receipt(
+        step_id=attempt.step.id,
+        verdict=Verdict.ALLOW,
+        outcome=result.outcome if result else Outcome.UNKNOWN,
+        summary=result.summary if result else "nothing came back",
+        reasons=list(attempt.reasons),
+        ledger=list(attempt.entries),
+        undo=(result.undo if result else None) or attempt.step.undo,
+        before=result.before if result else {},
+        after=result.after if result else {},
+        seconds=result.seconds if result else 0.0,
+    )

@@ -1,0 +1,50 @@
+"""Puts a guard together from what a process has; the one place where parts meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from domain.action import Executor
+from domain.clock import Clock, SystemClock
+from domain.inventory import Inventory
+from governance.guard.attempt import Parts, Wrapper
+from governance.guard.guard import GuardedExecutor
+from governance.guard.order import WRAPPERS
+from governance.identity import Identities
+from governance.ledger.anchor import FileAnchor
+from governance.ledger.port import Ledger
+from governance.ledger.sqlite import SqliteLedger
+from governance.policy import Policy, load_policy
+from governance.seats import seat_fresh_sandbox
+
+
+def build_guard(
+    *,
+    executor: Executor,
+    inventory: Inventory,
+    ledger: Ledger,
+    identities: Identities,
+    policy: Policy | None = None,
+    clock: Clock | None = None,
+    approval_ttl_s: float = 900.0,
+    wrappers: Sequence[type[Wrapper]] = WRAPPERS,
+) -> GuardedExecutor:
+    """A guard over an executor. Without a policy the inventory's is loaded. Seats the agents of a fresh sandbox."""
+    chosen = policy or load_policy(inventory.policy)
+    seat_fresh_sandbox(ledger, inventory, chosen)
+    parts = Parts(
+        executor=executor,
+        inventory=inventory,
+        ledger=ledger,
+        identities=identities,
+        policy=chosen,
+        clock=clock or SystemClock(),
+        approval_ttl_s=approval_ttl_s,
+    )
+    return GuardedExecutor(parts, wrappers)
+
+
+def open_home_ledger(home: Path, clock: Clock | None = None) -> SqliteLedger:
+    """The ledger of a home: `ledger.db`, with its anchor and its reserve beside it. Raises LedgerError."""
+    return SqliteLedger(home / "ledger.db", FileAnchor(home / "ledger.anchor"), clock=clock)

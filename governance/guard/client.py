@@ -1,0 +1,174 @@
+"""The guard's client: the same face over HTTP, for processes that hold no executor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import httpx
+import stamina
+from pydantic import ValidationError
+
+from domain.action import ActionSpec, Judgement
+from domain.errors import UpstreamError
+from domain.guard import Actor, Approval, ApprovalAnswer, GuardStatus, LedgerEntry, LedgerVerification, Receipt
+from domain.plan import Plan
+from domain.value import Value
+from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
+from governance.guard.problems import error_of
+
+V = TypeVar("V", bound=Value)
+
+_READ_S = 180.0
+"""Longest wait for an answer: an action's own timeout is shorter."""
+_TRIES = 6
+"""A restarted action server is back within seconds."""
+
+
+class HttpGuard:
+    """Implements GuardFace. Calls that are safe to repeat are repeated while the server does not answer."""
+
+    def __init__(self, url: str, token: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._url = url
+        self._transport = transport
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            transport=transport,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=httpx.Timeout(_READ_S, connect=3.0),
+        )
+
+    def with_token(self, token: str) -> HttpGuard:
+        """The same server for another holder, such as the person whose answer is passed on. Close it yourself."""
+        return HttpGuard(self._url, token, self._transport)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> HttpGuard:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def specs(self) -> list[ActionSpec]:
+        found = await self._call("GET", "/v1/specs")
+        return _many(ActionSpec, found, "specs")
+
+    async def judge(self, plan: Plan, actor: Actor) -> list[Judgement]:
+        body = {"plan": _plain(plan), "actor": _plain(actor)}
+        return _many(Judgement, await self._call("POST", "/v1/judge", body), "judgements")
+
+    async def apply(self, plan_id: str, step_id: str, actor: Actor, approval_id: str | None = None) -> Receipt:
+        body = {"plan_id": plan_id, "step_id": step_id, "actor": _plain(actor), "approval_id": approval_id}
+        return _one(Receipt, await self._call("POST", "/v1/apply", body))
+
+    async def compensate(self, plan_id: str, step_id: str, actor: Actor) -> Receipt:
+        body = {"plan_id": plan_id, "step_id": step_id, "actor": _plain(actor)}
+        return _one(Receipt, await self._call("POST", "/v1/compensate", body))
+
+    async def approval(self, approval_id: str) -> Approval:
+        return _one(Approval, await self._call("GET", f"/v1/approvals/{_segment(approval_id)}"))
+
+    async def approvals(self, *, open_only: bool = False, change: str | None = None) -> list[Approval]:
+        query = {"open": str(open_only).lower(), **({"change": change} if change is not None else {})}
+        return _many(Approval, await self._call("GET", "/v1/approvals", query=query), "approvals")
+
+    async def status(self) -> GuardStatus:
+        return _one(GuardStatus, await self._call("GET", "/v1/status"))
+
+    async def answer(self, approval_id: str, answer: ApprovalAnswer) -> Approval:
+        path = f"/v1/approvals/{_segment(approval_id)}/answer"
+        return _one(Approval, await self._call("POST", path, _plain(answer)))
+
+    async def freeze(self, reason: str = "") -> FreezeReport:
+        return _one(FreezeReport, await self._call("POST", "/v1/freeze", {"reason": reason}))
+
+    async def resume(self, reason: str = "") -> GuardStatus:
+        return _one(GuardStatus, await self._call("POST", "/v1/resume", {"reason": reason}))
+
+    async def unwindable(self, change: str | None = None) -> list[UnwindItem]:
+        query = {"change": change} if change is not None else {}
+        return _many(UnwindItem, await self._call("GET", "/v1/unwind", query=query), "items")
+
+    async def unwind(self, change: str | None = None) -> UnwindReport:
+        return _one(UnwindReport, await self._call("POST", "/v1/unwind", {"change": change}))
+
+    async def ledger(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
+        query = {"after": str(after), "limit": str(limit), **({"change": change} if change is not None else {})}
+        return _many(LedgerEntry, await self._call("GET", "/v1/ledger", query=query), "entries")
+
+    async def verify(self) -> LedgerVerification:
+        return _one(LedgerVerification, await self._call("GET", "/v1/ledger/verify"))
+
+    async def record(self, kind: str, change: str, content: dict[str, Any]) -> LedgerEntry:
+        body = {"kind": kind, "change": change, "content": content}
+        return _one(LedgerEntry, await self._call("POST", "/v1/ledger", body, repeatable=False))
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        *,
+        repeatable: bool = True,
+    ) -> Any:
+        """The parsed answer. Raises what the server raised, or UpstreamError.
+
+        Repeatable means that asking twice has the effect of asking once; anything else is only repeated
+        when the connection was refused, so that nothing was sent.
+        """
+        retried = httpx.TransportError if repeatable else httpx.ConnectError
+        try:
+            async for attempt in stamina.retry_context(
+                on=retried, attempts=_TRIES, timeout=20.0, wait_initial=0.2, wait_max=3.0
+            ):
+                with attempt:
+                    response = await self._client.request(method, path, json=body, params=query)
+        except httpx.HTTPError as error:
+            raise UpstreamError(
+                "the action server does not answer",
+                expected=f"an answer from {self._url}",
+                found=type(error).__name__,
+                hint="`firebreak status` shows whether it runs",
+            ) from error
+        return _parsed(response)
+
+
+def _parsed(response: httpx.Response) -> Any:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if response.status_code != 200:
+        raise error_of(response.status_code, body)
+    return body
+
+
+def _one(kind: type[V], body: Any) -> V:
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        raise UpstreamError(
+            "the action server answered something unexpected",
+            expected=kind.__name__,
+            found=str(error.errors()[0]["msg"]),
+            hint="run the same version everywhere",
+        ) from error
+
+
+def _many(kind: type[V], body: Any, name: str) -> list[V]:
+    rows = body.get(name) if isinstance(body, dict) else None
+    if not isinstance(rows, list):
+        raise UpstreamError("the action server answered something unexpected", expected=f"a list of {name}")
+    return [_one(kind, row) for row in rows]
+
+
+def _plain(value: Value) -> dict[str, Any]:
+    return value.model_dump(mode="json", by_alias=True)
+
+
+def _segment(text: str) -> str:
+    return httpx.URL("http://x/").copy_with(path=f"/{text}").raw_path.decode().lstrip("/").replace("/", "%2F")

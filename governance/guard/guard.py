@@ -1,0 +1,277 @@
+"""The guard itself: the same face as its clients, bound to whoever holds a token."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from domain.action import ActionSpec, Judgement, Outcome, Verdict
+from domain.errors import AuthError, ConflictError, NotFoundError
+from domain.guard import Actor, Approval, ApprovalAnswer, GuardStatus, LedgerEntry, LedgerVerification, Receipt
+from domain.inventory import Mode
+from domain.plan import Plan, Step
+from governance.approval import list_approvals, load_approval
+from governance.claims import Claim, ClaimState, Purpose, applied_claim, unresolved
+from governance.guard.answers import give_answer
+from governance.guard.attempt import Attempt, Parts, Refused, Wrapper, receipt_of
+from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
+from governance.guard.judging import attempt_for, check_plan, pin, register
+from governance.guard.order import WRAPPERS, nested
+from governance.guard.resolve import resolve
+from governance.guard.saga import KIND as SAGA
+from governance.guard.saga import RUNNING, TakeBack, unwind, unwind_items, walk
+from governance.guard.switch import freeze, resume, status
+from governance.identity import Identity, Right, Role
+from governance.ledger.port import Draft
+from governance.plans import PinnedPlan, load_plan
+
+KINDS: dict[str, Right] = {
+    "observation": Right.OBSERVE,
+    "decision": Right.OBSERVE,
+    "commitment": Right.COMMIT,
+    "opening": Right.COMMIT,
+    "injection": Right.COMMIT,
+    "restoration": Right.COMMIT,
+}
+"""Kinds that holders of a token may write themselves, and the right it takes. All others only the guard writes."""
+
+
+class GuardedExecutor:
+    """An executor behind all wrappers. Every question comes with the token of whoever asks."""
+
+    def __init__(self, parts: Parts, wrappers: Sequence[type[Wrapper]] = WRAPPERS) -> None:
+        self.parts = parts
+        self._door = nested(parts, wrappers)
+        self._tasks: set[asyncio.Task[Receipt]] = set()
+
+    def held_by(self, token: str) -> Session:
+        """The guard as the holder of this token sees it."""
+        return Session(self, token)
+
+    def holder(self, token: str, right: Right) -> Identity:
+        """Who holds the token. Raises AuthError when nobody does or the right is missing."""
+        identity = self.parts.identities.identify(token)
+        identity.require(right)
+        return identity
+
+    async def judge(self, plan: Plan, actor: Actor, token: str) -> list[Judgement]:
+        """Judge every step and pin the plan. Raises AuthError, ConflictError, GovernanceError."""
+        check_plan(plan)
+        pinned = pin(plan, actor, self.parts)
+        attempts = [
+            attempt_for(pinned, pinned.step(step.id), actor, Purpose.JUDGE, token) for step in pinned.plan.steps
+        ]
+        for attempt in attempts:
+            try:
+                await self._door.judge(attempt)
+            except AuthError as error:
+                self._record_refusal(attempt, error.message)
+                raise
+        with self.parts.ledger.transaction() as tx:
+            return register(tx, pinned, attempts, self.parts)
+
+    async def apply(
+        self, plan_id: str, step_id: str, actor: Actor, token: str, approval_id: str | None = None
+    ) -> Receipt:
+        """Carry out one step. Raises AuthError, NotFoundError."""
+        pinned, step = self._pinned(plan_id, step_id, actor, token)
+        attempt = attempt_for(pinned, step, actor, Purpose.APPLY, token)
+        attempt.approval_id = approval_id
+        return await self._unbroken(attempt)
+
+    async def compensate(self, plan_id: str, step_id: str, actor: Actor, token: str) -> Receipt:
+        """Take one applied step back. Raises AuthError, NotFoundError, ConflictError."""
+        pinned, step = self._pinned(plan_id, step_id, actor, token)
+        claim = applied_claim(self.parts.ledger, plan_id, step_id, pinned.change)
+        if claim is None or claim.state is not ClaimState.CONFIRMED:
+            raise ConflictError(
+                f"step {step_id} has nothing to take back",
+                expected="an applied and confirmed step",
+                found=claim.state.value if claim else "never applied",
+                code="compensation.nothing",
+            )
+        attempt = self._compensation(pinned, step, claim, actor)
+        attempt.token = token
+        return await self._unbroken(attempt)
+
+    async def answer(self, approval_id: str, answer: ApprovalAnswer, token: str) -> Approval:
+        """A person's answer."""
+        return await give_answer(self.parts, self._door, approval_id, answer, self.holder(token, Right.ANSWER))
+
+    async def unwind(self, person: Identity, change: str | None) -> UnwindReport:
+        """Take everything back that can be, last one first."""
+        return await unwind(self.parts.ledger, person.name, change, self._taker(person))
+
+    async def recover(self) -> list[Claim]:
+        """At start: resolve what was dispatched when the process ended, carry interrupted sagas on."""
+        resolved = [await resolve(claim, self.parts) for claim in unresolved(self.parts.ledger)]
+        for record in self.parts.ledger.find(SAGA, status=RUNNING):
+            person = Identity(name=record.doc["by"], roles=frozenset({Role.ADMIN}))
+            await walk(self.parts.ledger, record.id, person.name, record.doc["change"], self._taker(person))
+        return resolved
+
+    async def quiet(self) -> None:
+        """Wait for what is running; new attempts are somebody else's concern by now."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=30)
+
+    def _pinned(self, plan_id: str, step_id: str, actor: Actor, token: str) -> tuple[PinnedPlan, Step]:
+        pinned = load_plan(self.parts.ledger, plan_id)
+        if pinned is not None:
+            return pinned, pinned.step(step_id)
+        who = self.holder(token, Right.PROPOSE)
+        content = {
+            "plan": plan_id[:200],
+            "step": step_id[:200],
+            "why": "APPLY_WITHOUT_PLAN: this plan was never judged",
+        }
+        with self.parts.ledger.transaction() as tx:
+            tx.append(Draft(kind="refusal", actor=who.name, change=actor.change, content=content))
+        raise NotFoundError(
+            "APPLY_WITHOUT_PLAN: this plan was never judged",
+            expected="the id of a judged plan",
+            found=plan_id[:80],
+            hint="judge the plan first",
+            code="plan.unknown",
+        )
+
+    def _compensation(self, pinned: PinnedPlan, step: Step, claim: Claim, actor: Actor) -> Attempt:
+        if claim.undo is None:
+            raise ConflictError(
+                f"step {step.id} cannot be taken back",
+                expected="an undo recorded when it was applied",
+                found=step.cannot_undo or "none was recorded",
+                code="compensation.impossible",
+            )
+        back = step.model_copy(update={"call": claim.undo, "undo": None, "tainted_args": []})
+        attempt = attempt_for(pinned, back, actor, Purpose.COMPENSATE, "")
+        attempt.compensates = claim
+        return attempt
+
+    def _taker(self, person: Identity) -> TakeBack:
+        return lambda claim: self._take_back(claim, person)
+
+    async def _take_back(self, claim: Claim, person: Identity) -> Receipt:
+        pinned = load_plan(self.parts.ledger, claim.plan)
+        assert pinned is not None, "a claim belongs to a pinned plan"
+        actor = Actor(agent=claim.agent, change=claim.change)
+        attempt = self._compensation(pinned, pinned.step(claim.step), claim, actor)
+        attempt.identity, attempt.unwinding = person, True
+        return await self._unbroken(attempt)
+
+    async def _unbroken(self, attempt: Attempt) -> Receipt:
+        """A caller that goes away does not stop what has begun."""
+        task = asyncio.ensure_future(self._through(attempt))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _through(self, attempt: Attempt) -> Receipt:
+        try:
+            await self._door.carry_out(attempt)
+        except Refused as refused:
+            return self._refused(attempt, refused)
+        except AuthError as error:
+            self._record_refusal(attempt, error.message)
+            raise
+        return receipt_of(attempt)
+
+    def _refused(self, attempt: Attempt, refused: Refused) -> Receipt:
+        asked = refused.approval_id is not None
+        reasons = [*attempt.reasons, *([refused.reason] if refused.reason else [])]
+        words = [reason.text for reason in reasons if reason.verdict is (Verdict.ASK if asked else Verdict.DENY)]
+        entries = list(attempt.entries)
+        if not asked:
+            entries.append(self._record_refusal(attempt, "; ".join(words)))
+        return Receipt(
+            step_id=attempt.step.id,
+            verdict=Verdict.ASK if asked else Verdict.DENY,
+            outcome=Outcome.SKIPPED,
+            summary="; ".join(words)[:500] or "refused",
+            reasons=reasons,
+            ledger=entries,
+            approval_id=refused.approval_id,
+        )
+
+    def _record_refusal(self, attempt: Attempt, why: str) -> int:
+        shadow = attempt.service is not None and attempt.service.mode is Mode.SHADOW
+        only_mode = all(reason.wrapper == "mode" for reason in attempt.denials())
+        kind = "shadow" if shadow and only_mode else "refusal"
+        content: dict[str, Any] = {**attempt.facts(), "why": why[:1000]}
+        if attempt.dry_run is not None:
+            content["dry_run"] = attempt.dry_run.model_dump(mode="json")
+        with self.parts.ledger.transaction() as tx:
+            return tx.append(Draft(kind=kind, actor=attempt.author, change=attempt.actor.change, content=content)).seq
+
+
+class Session:
+    """GuardFace for the holder of one token, in the guard's own process."""
+
+    def __init__(self, guard: GuardedExecutor, token: str) -> None:
+        self._guard = guard
+        self._token = token
+        self._parts = guard.parts
+
+    async def specs(self) -> list[ActionSpec]:
+        self._guard.holder(self._token, Right.READ)
+        return self._parts.executor.specs()
+
+    async def judge(self, plan: Plan, actor: Actor) -> list[Judgement]:
+        return await self._guard.judge(plan, actor, self._token)
+
+    async def apply(self, plan_id: str, step_id: str, actor: Actor, approval_id: str | None = None) -> Receipt:
+        return await self._guard.apply(plan_id, step_id, actor, self._token, approval_id)
+
+    async def compensate(self, plan_id: str, step_id: str, actor: Actor) -> Receipt:
+        return await self._guard.compensate(plan_id, step_id, actor, self._token)
+
+    async def approval(self, approval_id: str) -> Approval:
+        self._guard.holder(self._token, Right.READ)
+        return load_approval(self._parts.ledger, approval_id, self._parts.ledger.now)
+
+    async def approvals(self, *, open_only: bool = False, change: str | None = None) -> list[Approval]:
+        self._guard.holder(self._token, Right.READ)
+        return list_approvals(self._parts.ledger, self._parts.ledger.now, open_only=open_only, change=change)
+
+    async def status(self) -> GuardStatus:
+        self._guard.holder(self._token, Right.READ)
+        return status(self._parts)
+
+    async def answer(self, approval_id: str, answer: ApprovalAnswer) -> Approval:
+        return await self._guard.answer(approval_id, answer, self._token)
+
+    async def freeze(self, reason: str = "") -> FreezeReport:
+        return await freeze(self._parts, self._guard.holder(self._token, Right.ANSWER), reason)
+
+    async def resume(self, reason: str = "") -> GuardStatus:
+        return resume(self._parts, self._guard.holder(self._token, Right.ANSWER), reason)
+
+    async def unwindable(self, change: str | None = None) -> list[UnwindItem]:
+        self._guard.holder(self._token, Right.ANSWER)
+        return unwind_items(self._parts.ledger, change)
+
+    async def unwind(self, change: str | None = None) -> UnwindReport:
+        return await self._guard.unwind(self._guard.holder(self._token, Right.ANSWER), change)
+
+    async def ledger(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
+        self._guard.holder(self._token, Right.READ)
+        return self._parts.ledger.entries(after=after, limit=limit, change=change)
+
+    async def verify(self) -> LedgerVerification:
+        self._guard.holder(self._token, Right.VERIFY)
+        return await asyncio.to_thread(self._parts.ledger.verify)
+
+    async def record(self, kind: str, change: str, content: dict[str, Any]) -> LedgerEntry:
+        right = KINDS.get(kind)
+        if right is None:
+            identity = self._guard.holder(self._token, Right.VERIFY)
+            raise AuthError(
+                f"{identity.name} may not write entries of kind {kind[:40]!r}",
+                expected=", ".join(KINDS),
+                found=kind[:40],
+                code="auth.forbidden",
+            )
+        identity = self._guard.holder(self._token, right)
+        with self._parts.ledger.transaction() as tx:
+            return tx.append(Draft(kind=kind, actor=identity.name, change=change, content=content))

@@ -1,0 +1,59 @@
+"""Schema and inventory: a registered action, typed arguments, a target that exists and can be reached that way."""
+
+from __future__ import annotations
+
+from domain.action import ActionSpec, Verdict
+from domain.errors import FirebreakError
+from domain.inventory import Service
+from governance.guard.attempt import Attempt, Wrapper
+
+
+class SchemaAndInventory(Wrapper):
+    """Fills in what is known about action and target; arguments get their defaults."""
+
+    name = "inventory"
+
+    async def look(self, attempt: Attempt) -> None:
+        problems = [*self._action(attempt), *self._target(attempt)]
+        if not problems:
+            problems = _mismatch(attempt.spec, attempt.service)
+        if not problems:
+            problems = self._arguments(attempt)
+        for problem in problems:
+            attempt.say(self.name, Verdict.DENY, problem)
+        if problems:
+            attempt.blind = "the call is not valid"
+        else:
+            attempt.say(self.name, Verdict.ALLOW, f"{attempt.call.action} on {attempt.call.target} is a valid call")
+
+    def _action(self, attempt: Attempt) -> list[str]:
+        attempt.spec = self.parts.executor.spec(attempt.call.action)
+        return [] if attempt.spec else [f"no action {attempt.call.action!r} is registered"[:200]]
+
+    def _target(self, attempt: Attempt) -> list[str]:
+        attempt.service = self.parts.inventory.service(attempt.call.target)
+        if attempt.service is None:
+            names = ", ".join(self.parts.inventory.names())
+            return [f"expected a target of the inventory ({names}), found {attempt.call.target!r}"[:400]]
+        attempt.environment = self.parts.policy.environment(attempt.service.environment)
+        return []
+
+    def _arguments(self, attempt: Attempt) -> list[str]:
+        try:
+            checked = self.parts.executor.check(attempt.call)
+        except FirebreakError as error:
+            return ["; ".join(error.lines())[:400]]
+        if (checked.action, checked.target) != (attempt.call.action, attempt.call.target):
+            return ["the check gave back another call"]
+        return []
+
+
+def _mismatch(spec: ActionSpec | None, service: Service | None) -> list[str]:
+    assert spec is not None
+    assert service is not None
+    if spec.target_kinds and service.kind not in spec.target_kinds:
+        return [f"{spec.name} works on {', '.join(spec.target_kinds)}; {service.name} is a {service.kind}"]
+    aspects = spec.binding.split("|")
+    if spec.binding and not any(aspect in service.bindings for aspect in aspects):
+        return [f"{spec.name} needs a {' or '.join(aspects)} binding, which {service.name} does not have"]
+    return []

@@ -1,0 +1,133 @@
+"""From attempts to judgements, and what is pinned with them."""
+
+from __future__ import annotations
+
+from domain.action import Judgement, Verdict
+from domain.errors import ConflictError, GovernanceError
+from domain.guard import Actor, ApprovalStatus
+from domain.plan import Plan, Step
+from governance.approval import close_open, list_approvals
+from governance.claims import Purpose, claim_key
+from governance.guard.approval import ask_people
+from governance.guard.attempt import Attempt, Parts
+from governance.ledger.port import Draft, Transaction
+from governance.plans import PinnedPlan, load_plan, save_plan, supersede_others
+
+
+def check_plan(plan: Plan) -> None:
+    """Raises GovernanceError for what no judgement can be bound to."""
+    ids = [step.id for step in plan.steps]
+    if not ids or len(set(ids)) < len(ids):
+        raise GovernanceError(
+            f"plan {plan.id} cannot be judged",
+            expected="at least one step, every step with its own id",
+            found=", ".join(ids) or "no step",
+            code="plan.invalid",
+        )
+    try:
+        plan.plan_digest()
+        for step in plan.steps:
+            step.binding_digest()
+    except (ValueError, RecursionError) as error:
+        raise GovernanceError(
+            f"plan {plan.id} cannot be judged",
+            expected="plain JSON arguments, numbers below 2^53",
+            found=str(error)[:200],
+            code="plan.invalid",
+        ) from error
+
+
+def pin(plan: Plan, actor: Actor, parts: Parts) -> PinnedPlan:
+    """The plan as it will be pinned. Raises ConflictError when its id already means something else."""
+    known = load_plan(parts.ledger, plan.id)
+    fresh = PinnedPlan(
+        plan=plan,
+        change=actor.change,
+        agent=actor.agent,
+        policy=parts.policy.pin,
+        judged_at=parts.ledger.now,
+        entry=0,
+        digests={step.id: step.binding_digest() for step in plan.steps},
+    )
+    if known is None:
+        return fresh
+    same = known.plan.plan_digest() == plan.plan_digest()
+    if not same and plan.revision <= known.plan.revision:
+        raise ConflictError(
+            f"plan {plan.id} was judged with other content",
+            expected=f"the same steps, another id, or a revision above {known.plan.revision}",
+            found=f"revision {plan.revision} with other steps",
+            code="plan.changed",
+        )
+    kept = {"modified": known.modified, "digests": known.digests} if same and known.policy == fresh.policy else {}
+    return fresh.model_copy(update={**kept, "terminated_by": known.terminated_by})
+
+
+def attempt_for(pinned: PinnedPlan, step: Step, actor: Actor, purpose: Purpose, token: str) -> Attempt:
+    """An attempt at one step with the call that is in force."""
+    key = claim_key(
+        change=pinned.change,
+        plan=pinned.plan.id,
+        revision=pinned.plan.revision,
+        step=step.id,
+        call=step.call,
+        purpose=Purpose.COMPENSATE if purpose is Purpose.COMPENSATE else Purpose.APPLY,
+    )
+    return Attempt(purpose=purpose, step=step, actor=actor, key=key, pinned=pinned, token=token)
+
+
+def register(tx: Transaction, pinned: PinnedPlan, attempts: list[Attempt], parts: Parts) -> list[Judgement]:
+    """Pin the plan, write the judgement, open the approvals: all of it or nothing."""
+    content = {
+        "plan": pinned.plan.id,
+        "revision": pinned.plan.revision,
+        "plan_digest": pinned.plan.plan_digest(),
+        "policy": pinned.policy,
+        "hypothesis": pinned.plan.hypothesis,
+        "steps": [_written(attempt) for attempt in attempts],
+    }
+    entry = tx.append(Draft(kind="judgement", actor=pinned.agent, change=pinned.change, content=content))
+    pinned = pinned.model_copy(update={"entry": entry.seq})
+    save_plan(tx, pinned)
+    for older in supersede_others(tx, pinned):
+        close_approvals(tx, older, pinned.change, f"superseded by plan {pinned.plan.id}")
+    return [_judgement(tx, attempt, pinned, parts) for attempt in attempts]
+
+
+def close_approvals(tx: Transaction, plan: str, change: str, why: str) -> None:
+    """Questions about a plan that can no longer be carried out are withdrawn."""
+    for approval in list_approvals(tx, tx.now, change=change):
+        if approval.plan == plan and approval.status in {
+            ApprovalStatus.OPEN,
+            ApprovalStatus.APPROVED,
+            ApprovalStatus.MODIFIED,
+        }:
+            close_open(tx, approval, why)
+
+
+def _judgement(tx: Transaction, attempt: Attempt, pinned: PinnedPlan, parts: Parts) -> Judgement:
+    approval = ask_people(tx, attempt, parts) if attempt.verdict is Verdict.ASK else None
+    return Judgement(
+        step_id=attempt.step.id,
+        verdict=attempt.verdict,
+        reasons=attempt.reasons,
+        policy=pinned.policy,
+        dry_run=attempt.dry_run,
+        approval_id=approval.id if approval else None,
+        digest=attempt.digest,
+        judged_at=tx.now,
+    )
+
+
+def _written(attempt: Attempt) -> dict[str, object]:
+    return {
+        "step": attempt.step.id,
+        "call": attempt.call.model_dump(mode="json"),
+        "digest": attempt.digest,
+        "verdict": attempt.verdict.value,
+        "mode": attempt.service.mode.value if attempt.service else "",
+        "tier": attempt.tier.value,
+        "environment": attempt.environment.value,
+        "reasons": [reason.model_dump(mode="json") for reason in attempt.reasons],
+        "dry_run": attempt.dry_run.model_dump(mode="json") if attempt.dry_run else None,
+    }

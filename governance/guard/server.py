@@ -1,0 +1,275 @@
+"""The action server: the guard over HTTP. The only process that holds an executor."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import Field
+from starlette.exceptions import HTTPException
+
+from domain.action import ActionSpec, Judgement
+from domain.errors import FirebreakError, GovernanceError, NotFoundError
+from domain.guard import Actor, Approval, ApprovalAnswer, GuardStatus, LedgerEntry, LedgerVerification, Receipt
+from domain.plan import Plan
+from domain.value import Value
+from governance.guard.body_limit import BodyLimit
+from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
+from governance.guard.freeze import frozen_words
+from governance.guard.guard import GuardedExecutor, Session
+from governance.guard.problems import Problem, problem_of
+
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class JudgeBody(Value):
+    """`POST /v1/judge`."""
+
+    plan: Plan
+    actor: Actor
+
+
+class StepBody(Value):
+    """`POST /v1/apply` and `/v1/compensate`."""
+
+    plan_id: Id
+    step_id: Id
+    actor: Actor
+    approval_id: Id | None = None
+
+
+class ReasonBody(Value):
+    """`POST /v1/freeze` and `/v1/resume`."""
+
+    reason: Annotated[str, Field(max_length=1000)] = ""
+
+
+class UnwindBody(Value):
+    """`POST /v1/unwind`."""
+
+    change: Id | None = None
+
+
+class RecordBody(Value):
+    """`POST /v1/ledger`."""
+
+    kind: Annotated[str, Field(max_length=40)]
+    change: Annotated[str, Field(max_length=200)]
+    content: dict[str, Any]
+
+
+class Judgements(Value):
+    """Answer of `/v1/judge`."""
+
+    judgements: list[Judgement]
+
+
+class Specs(Value):
+    """Answer of `/v1/specs`."""
+
+    specs: list[ActionSpec]
+
+
+class Approvals(Value):
+    """Answer of `/v1/approvals`."""
+
+    approvals: list[Approval]
+
+
+class Entries(Value):
+    """Answer of `/v1/ledger`. `next` is the `after` of the following page, or null at the end."""
+
+    entries: list[LedgerEntry]
+    next: int | None
+
+
+class Unwindable(Value):
+    """Answer of `GET /v1/unwind`."""
+
+    items: list[UnwindItem]
+
+
+class Health(Value):
+    """Answer of `/healthz`; says nothing that needs a credential."""
+
+    status: str
+    frozen: bool
+
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Problem, "description": text}
+    for code, text in {
+        401: "no valid credential",
+        403: "the credential may not do this",
+        404: "not found",
+        409: "not in a state that allows this",
+        422: "not acceptable",
+        503: "the ledger is not available",
+    }.items()
+}
+
+
+_ROUTES = APIRouter()
+
+
+def build_action_server(guard: GuardedExecutor) -> FastAPI:
+    """The application. At start it resolves what an earlier process left unresolved."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await guard.recover()
+        yield
+        await guard.quiet()
+        guard.parts.ledger.close()
+
+    app = FastAPI(title="Firebreak action server", version="1", lifespan=lifespan, responses=_PROBLEMS)
+    app.state.guard = guard
+    app.add_middleware(BodyLimit)
+    app.include_router(_ROUTES)
+    _add_errors(app)
+    return app
+
+
+def _session(request: Request, authorization: Annotated[str, Header()] = "") -> Session:
+    guard: GuardedExecutor = request.app.state.guard
+    scheme, _, token = authorization.partition(" ")
+    return guard.held_by(token.strip() if scheme.lower() == "bearer" else "")
+
+
+Holder = Annotated[Session, Depends(_session)]
+Change = Annotated[str | None, Query(max_length=200)]
+
+
+@_ROUTES.get("/healthz")
+async def healthz(request: Request) -> Health:
+    """Whether the door stands and can remember; needs no credential."""
+    parts = request.app.state.guard.parts
+    parts.ledger.head()
+    return Health(status="ok", frozen=bool(frozen_words(parts.ledger)))
+
+
+@_ROUTES.get("/v1/specs")
+async def specs(session: Holder) -> Specs:
+    """All registered actions."""
+    return Specs(specs=await session.specs())
+
+
+@_ROUTES.post("/v1/judge")
+async def judge(session: Holder, body: JudgeBody) -> Judgements:
+    """Pin a plan and judge every step of it."""
+    return Judgements(judgements=await session.judge(body.plan, body.actor))
+
+
+@_ROUTES.post("/v1/apply")
+async def apply(session: Holder, body: StepBody) -> Receipt:
+    """Carry out one step of a judged plan, once."""
+    return await session.apply(body.plan_id, body.step_id, body.actor, body.approval_id)
+
+
+@_ROUTES.post("/v1/compensate")
+async def compensate(session: Holder, body: StepBody) -> Receipt:
+    """Take one applied step back."""
+    return await session.compensate(body.plan_id, body.step_id, body.actor)
+
+
+@_ROUTES.get("/v1/status")
+async def status(session: Holder) -> GuardStatus:
+    """Frozen or not, and what is open."""
+    return await session.status()
+
+
+@_ROUTES.get("/v1/approvals")
+async def approvals(session: Holder, open: bool = False, change: Change = None) -> Approvals:
+    """Approvals, newest first."""
+    return Approvals(approvals=await session.approvals(open_only=open, change=change))
+
+
+@_ROUTES.get("/v1/approvals/{approval_id}")
+async def approval(session: Holder, approval_id: str) -> Approval:
+    """One approval as it stands now."""
+    return await session.approval(approval_id)
+
+
+@_ROUTES.post("/v1/approvals/{approval_id}/answer")
+async def answer(session: Holder, approval_id: str, body: ApprovalAnswer) -> Approval:
+    """A person's answer; the first one wins."""
+    return await session.answer(approval_id, body)
+
+
+@_ROUTES.post("/v1/freeze")
+async def freeze(session: Holder, body: ReasonBody | None = None) -> FreezeReport:
+    """Stop all effects."""
+    return await session.freeze(body.reason if body else "")
+
+
+@_ROUTES.post("/v1/resume")
+async def resume(session: Holder, body: ReasonBody | None = None) -> GuardStatus:
+    """Allow effects again."""
+    return await session.resume(body.reason if body else "")
+
+
+@_ROUTES.get("/v1/unwind")
+async def unwindable(session: Holder, change: Change = None) -> Unwindable:
+    """What an unwind would take back."""
+    return Unwindable(items=await session.unwindable(change))
+
+
+@_ROUTES.post("/v1/unwind")
+async def unwind(session: Holder, body: UnwindBody | None = None) -> UnwindReport:
+    """Take back what was applied, last one first."""
+    return await session.unwind(body.change if body else None)
+
+
+@_ROUTES.get("/v1/ledger")
+async def entries(
+    session: Holder,
+    after: Annotated[int, Query(ge=-1, lt=2**53)] = -1,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    change: Change = None,
+) -> Entries:
+    """Entries after a sequence number, oldest first."""
+    found = await session.ledger(after=after, limit=limit, change=change)
+    return Entries(entries=found, next=found[-1].seq if len(found) == limit else None)
+
+
+@_ROUTES.get("/v1/ledger/verify")
+async def verify(session: Holder) -> LedgerVerification:
+    """Walk the whole chain."""
+    return await session.verify()
+
+
+@_ROUTES.post("/v1/ledger")
+async def record(session: Holder, body: RecordBody) -> LedgerEntry:
+    """Add an entry of a kind that this credential may write."""
+    return await session.record(body.kind, body.change, body.content)
+
+
+def _add_errors(app: FastAPI) -> None:
+    @app.exception_handler(FirebreakError)
+    async def ours(_: Request, error: FirebreakError) -> Response:
+        return _answer(problem_of(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        text = f"{where}: {first['msg']}"
+        return _answer(
+            problem_of(GovernanceError("the request is not valid", found=text[:400], code="request.invalid"))
+        )
+
+    @app.exception_handler(HTTPException)
+    async def plain(request: Request, error: HTTPException) -> Response:
+        problem = problem_of(NotFoundError(str(error.detail), found=f"{request.method} {request.url.path}"[:200]))
+        return _answer(problem.model_copy(update={"status": error.status_code, "code": f"http.{error.status_code}"}))
+
+
+def _answer(problem: Problem) -> Response:
+    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else None
+    return JSONResponse(
+        problem.model_dump(), status_code=problem.status, media_type="application/problem+json", headers=headers
+    )
