@@ -1,1 +1,1 @@
-"""The face for browsers and machines."""
+"""The face for browsers and machines: intake, pages, JSON, live streams. Decides nothing, changes nothing by itself."""

@@ -1,0 +1,58 @@
+"""Stop everything, and let it act again: forwarded to the action server with the person's own token."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form
+from fastapi.responses import RedirectResponse
+
+from domain.guard import GuardStatus
+from domain.value import Value
+from web.login import local_path
+from web.persons import Caller
+from web.ports import Ports
+
+
+class Why(Value):
+    """A person's reason, for the ledger."""
+
+    reason: str = ""
+
+
+def build(ports: Ports) -> APIRouter:
+    """Both halves."""
+    router = APIRouter(tags=["kill switch"])
+    door = ports.door
+
+    @router.get("/api/status", summary="How the door stands: frozen or not, what is open, the ledger's head")
+    async def status() -> GuardStatus:
+        return await door.status()
+
+    @router.post("/api/kill", summary="Freeze: no further effect of any kind")
+    async def kill(caller: Caller, why: Why | None = None) -> GuardStatus:
+        return await door.freeze(caller.token, (why or Why()).reason)
+
+    @router.post("/api/resume", summary="Effects may happen again")
+    async def resume(caller: Caller, why: Why | None = None) -> GuardStatus:
+        return await door.resume(caller.token, (why or Why()).reason)
+
+    @router.get("/api/unwind", summary="What an unwind would take back; changes nothing")
+    async def unwind(caller: Caller) -> dict[str, Any]:
+        return await door.unwind_plan(caller.token)
+
+    @router.post("/kill", include_in_schema=False)
+    async def kill_form(
+        caller: Caller, reason: Annotated[str, Form(max_length=300)] = "", back: Annotated[str, Form()] = "/"
+    ) -> RedirectResponse:
+        await door.freeze(caller.token, reason)
+        return RedirectResponse(local_path(back), 303)
+
+    @router.post("/resume", include_in_schema=False)
+    async def resume_form(
+        caller: Caller, reason: Annotated[str, Form(max_length=300)] = "", back: Annotated[str, Form()] = "/"
+    ) -> RedirectResponse:
+        await door.resume(caller.token, reason)
+        return RedirectResponse(local_path(back), 303)
+
+    return router

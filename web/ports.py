@@ -1,0 +1,115 @@
+"""What the face needs from behind it. `graph.face.Responder` is the main one; the rest are small enough to fake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from domain.clock import Clock, SystemClock
+from domain.drills import Drills
+from domain.guard import GuardStatus, LedgerEntry, LedgerVerification
+from domain.inventory import Inventory
+from domain.retrieval import Retriever
+from domain.telemetry import Telemetry
+from domain.value import UtcTime, Value
+from graph.face import Responder
+
+
+class LedgerPage(Value):
+    """Some entries, ascending by sequence number; `next` is what to pass as `after`, or None at the end."""
+
+    schema_version: str = "1"
+    entries: list[LedgerEntry] = []
+    next: int | None = None
+
+
+class Door(Protocol):
+    """The action server as the face uses it. A person's token is passed through; the face has no right of its own."""
+
+    async def status(self) -> GuardStatus:
+        """Frozen or not, and what is open. Raises UpstreamError when nobody answers."""
+        ...
+
+    async def ledger(self, *, after: int = 0, limit: int = 50, change: str | None = None) -> LedgerPage:
+        """Entries with a sequence number above `after`."""
+        ...
+
+    async def verify(self) -> LedgerVerification:
+        """Walk the whole chain."""
+        ...
+
+    async def freeze(self, person_token: str, reason: str) -> GuardStatus:
+        """No further effect of any kind. Raises AuthError when the token may not."""
+        ...
+
+    async def resume(self, person_token: str, reason: str) -> GuardStatus:
+        """Effects may happen again."""
+        ...
+
+    async def unwind_plan(self, person_token: str) -> dict[str, Any]:
+        """What an unwind would take back; changes nothing."""
+        ...
+
+
+class FaultRow(Value):
+    """One thing that can be broken on purpose, as the chaos server lists it for people."""
+
+    name: str
+    title: str = ""
+    service: str = ""
+    abstain: bool = False
+    """True: nothing will be broken and nothing should be mended."""
+
+
+class DrillRoom(Drills, Protocol):
+    """The chaos server as the face uses it: it forwards, it knows no fault itself."""
+
+    async def faults(self) -> Sequence[FaultRow]:
+        """What can be broken here. Raises UpstreamError."""
+        ...
+
+
+class SliRow(Value):
+    """One service level, now and lately."""
+
+    service: str
+    name: str
+    sli: str
+    """availability, latency_p95, error_ratio, saturation, freshness"""
+    unit: Literal["ratio", "s"] = "ratio"
+    target: float
+    current: float | None = None
+    burn: dict[str, float] = {}
+    """Error budget burn rate per window (`10s`, `1m` …); 1 uses the budget up exactly at the end of the SLO's window."""
+    ok: bool | None = None
+    """None: cannot be told (no data)."""
+    points: list[float | None] = []
+    """The last values, oldest first, for a sparkline."""
+    at: UtcTime | None = None
+
+
+class SliBoard(Protocol):
+    """Reads the service levels."""
+
+    async def slis(self) -> Sequence[SliRow]:
+        """One row per objective of the inventory."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything the pages and endpoints ask; bound once in the composition root."""
+
+    responder: Responder
+    door: Door
+    home: Path
+    drills: DrillRoom | None = None
+    """None: this installation looks after someone's own systems and breaks nothing."""
+    telemetry: Telemetry | None = None
+    slis: SliBoard | None = None
+    retriever: Retriever | None = None
+    inventory: Inventory | None = None
+    runbooks: Path = field(default=Path("runbooks"))
+    clock: Clock = field(default_factory=SystemClock)

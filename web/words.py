@@ -1,0 +1,190 @@
+"""How facts are put on a page: times, numbers, links and citations. Pure; everything that leaves here is escaped."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from markupsafe import Markup, escape
+
+_CITATION = re.compile(r"\b([EL])(\d{1,7})\b")
+
+
+def clock(at: datetime | None) -> Markup:
+    """A time of day with its full form for machines and hovering; the browser adds how long ago it was."""
+    if at is None:
+        return Markup('<span class="muted">not known</span>')
+    full = at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), full, at.strftime("%H:%M:%S"))
+
+
+def day(at: datetime) -> str:
+    """`21 Nov 2026`."""
+    return f"{at.day} {at.strftime('%b %Y')}"
+
+
+def percent(share: float | None) -> str:
+    """0.934 → `93 %`; small and nearly whole shares keep what matters."""
+    if share is None:
+        return "–"
+    value = share * 100
+    digits = 0 if value in (0, 100) or 1 <= value < 99 else 2
+    return f"{value:.{digits}f} %"
+
+
+def duration(seconds: float | timedelta | None) -> str:
+    """Seconds in the largest two units that a person needs."""
+    if seconds is None:
+        return "–"
+    total = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
+    if total < 1:
+        return f"{total * 1000:.0f} ms"
+    if total < 60:
+        return f"{total:.1f} s"
+    minutes, rest = divmod(round(total), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def number(value: Any) -> str:
+    """A figure with three significant digits; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "–" if value is None else str(value)
+    return f"{value:,d}" if isinstance(value, int) else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def reading(value: float | None, unit: str) -> str:
+    """A service level in its unit: seconds as a duration, a ratio as a percentage."""
+    return duration(value) if unit == "s" else percent(value)
+
+
+def spoken(word: str | None) -> str:
+    """`long_transactions` → `long transactions`; dots and underscores become spaces."""
+    return re.sub(r"[._]+", " ", word or "")
+
+
+def safe_url(target: str) -> str:
+    """The address when it is http or https, else an empty string: no other scheme becomes a link."""
+    parts = urlsplit(target.strip())
+    plain = target.isprintable() and not any(c.isspace() for c in target.strip())
+    return target.strip() if plain and parts.scheme in {"http", "https"} and parts.netloc else ""
+
+
+def cite(text: str, known: Iterable[str] = ()) -> Markup:
+    """The text with `E3` and `L17` as links: evidence on this page, entries of the ledger. Unknown ids stay text."""
+    ids = set(known)
+    out = Markup()
+    end = 0
+    for match in _CITATION.finditer(text):
+        name = match.group(0)
+        out += escape(text[end : match.start()])
+        out += ref(name) if name in ids else escape(name)
+        end = match.end()
+    return out + escape(text[end:])
+
+
+def ref(name: str) -> Markup:
+    """One reference as a link."""
+    if re.fullmatch(r"L\d+", name):
+        return Markup('<a class="ref" href="/ledger?seq={}#{}">{}</a>').format(name[1:], name, name)
+    return Markup('<a class="ref" href="#{}">{}</a>').format(quote(name), name)
+
+
+def refs(names: Sequence[str]) -> Markup:
+    """Several references, separated by spaces."""
+    return Markup(" ").join(ref(n) for n in names)
+
+
+def call(action: Any) -> str:
+    """`scale_pool(api, size=10)`."""
+    if action is None:
+        return ""
+    args = ", ".join([action.target, *(f"{k}={json.dumps(v)}" for k, v in action.args.items())])
+    return f"{action.action}({args})"
+
+
+def facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A flat listing of plain JSON: nested values as compact JSON, cut to a readable length."""
+    return [(spoken(k), _plain(v)) for k, v in values.items()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spark:
+    """A small line in a box of 100 × 24: SVG points, and the height of the goal where one is in sight."""
+
+    path: str
+    goal: float | None
+
+
+def sparkline(points: Sequence[float | None], goal: float | None = None) -> Spark:
+    """The last values as an SVG path; fewer than two give none. The goal widens the scale so that it is seen."""
+    known = [p for p in points if p is not None]
+    if len(known) < 2:
+        return Spark(path="", goal=None)
+    low, high = (
+        min([*known, *([goal] if goal is not None else [])]),
+        max([*known, *([goal] if goal is not None else [])]),
+    )
+    spread = (high - low) or 1.0
+
+    def height(value: float) -> float:
+        return round(22 - 20 * (value - low) / spread, 2)
+
+    step = 100 / (len(points) - 1)
+    path = " ".join(f"{round(i * step, 2)},{height(p)}" for i, p in enumerate(points) if p is not None)
+    return Spark(path=path, goal=height(goal) if goal is not None else None)
+
+
+def gist(content: Mapping[str, Any]) -> str:
+    """One line about a ledger row: the facts a person looks for first, else the first ones there are."""
+    first = [
+        k
+        for k in ("action", "target", "step_id", "verdict", "outcome", "decision", "summary", "reason")
+        if k in content
+    ]
+    parts = [_plain(content[k]) for k in (first or list(content)[:3]) if content[k] not in (None, "", [], {})]
+    line = ", ".join(parts)
+    return (line[:120] + "…" if len(line) > 120 else line) or "no content"
+
+
+def short(digest: str, length: int = 12) -> str:
+    """The first digits of a digest."""
+    return digest[:length]
+
+
+def pretty(value: Any) -> str:
+    """Plain JSON on several lines."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def _plain(value: Any) -> str:
+    text = value if isinstance(value, str) else number(value) if isinstance(value, int | float) else None
+    if text is None:
+        text = "–" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 400 else text[:400] + "…"
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "clock": clock,
+    "day": day,
+    "percent": percent,
+    "duration": duration,
+    "number": number,
+    "reading": reading,
+    "spoken": spoken,
+    "safe_url": safe_url,
+    "cite": cite,
+    "ref": ref,
+    "refs": refs,
+    "call": call,
+    "facts": facts,
+    "gist": gist,
+    "short": short,
+    "sparkline": sparkline,
+    "pretty": pretty,
+}
