@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.asking import ask
-from domain.diagnosis import Diagnosis, DiagnosisVerdict, Hypothesis
+from domain.diagnosis import Diagnosis, DiagnosisVerdict, Evidence, Hypothesis
 from domain.reasoning import Opinion, PerceiveQuestion, ProbeWish, Reasoner
 
 LEAST_SHARE = 0.6
@@ -78,4 +78,52 @@ def _added(opinion: Opinion, evidence: list[str], against: list[str]) -> Hypothe
         statement=opinion.statement,
         evidence=evidence,
         against=against,
+    )
+
+
+def keep_ids(previous: Diagnosis | None, fresh: Diagnosis) -> Diagnosis:
+    """The fresh diagnosis with evidence ids that stay what they were: known evidence keeps its id, new gets the next free one.
+
+    Evidence of the previous diagnosis that is not seen any more stays citable.
+    """
+    if previous is None:
+        return fresh
+    ids = {_identity(e): e.id for e in previous.evidence}
+    taken = {e.id for e in previous.evidence}
+    free = max((int(i[1:]) for i in taken if i[1:].isdigit()), default=0)
+    renamed: dict[str, str] = {}
+    added: list[Evidence] = []
+    for evidence in fresh.evidence:
+        known = ids.get(_identity(evidence))
+        if known is None:
+            free += 1
+            known = f"E{free}"
+            added.append(evidence.model_copy(update={"id": known}))
+            ids[_identity(evidence)] = known
+        renamed[evidence.id] = known
+    return fresh.model_copy(
+        update={
+            "evidence": [*previous.evidence, *added],
+            "hypotheses": [_renamed(h, renamed) for h in fresh.hypotheses],
+        }
+    )
+
+
+def _identity(evidence: Evidence) -> tuple[str, str, str, str]:
+    return (evidence.kind, evidence.source, evidence.service, evidence.excerpt)
+
+
+def _renamed(hypothesis: Hypothesis, names: Mapping[str, str]) -> Hypothesis:
+    details = dict(hypothesis.details)
+    if details.get("conditions"):
+        details["conditions"] = [
+            {**c, "evidence": [names.get(e, e) for e in c.get("evidence", [])]} if isinstance(c, dict) else c
+            for c in details["conditions"]
+        ]
+    return hypothesis.model_copy(
+        update={
+            "evidence": [names.get(e, e) for e in hypothesis.evidence],
+            "against": [names.get(e, e) for e in hypothesis.against],
+            "details": details,
+        }
     )

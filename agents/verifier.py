@@ -59,12 +59,17 @@ def verify(
     fresh: Diagnosis,
     readings: Sequence[Reading],
     evidence: Sequence[Evidence],
+    changed: Sequence[str],
     now: datetime,
 ) -> Verification:
-    """The verdict on one step. `readings` are what the probes say after it, `evidence` the same as citable evidence."""
+    """The verdict on one step.
+
+    `readings` are what the probes say after it, `evidence` the same as citable evidence. `changed` are the targets of the
+    plan's steps: a cause elsewhere may still be there when the step leads around it.
+    """
     ids = {(e.source, e.service, str(e.data.get("name", ""))): e.id for e in evidence}
     symptom = [_symptom(r, watch, ids) for r in user_facing(watch.readings)]
-    cause = [_cause(f, fresh, readings, ids) for f in findings(hypothesis.details, hypothesis.service)]
+    cause = [_cause(f, fresh, readings, ids, changed) for f in findings(hypothesis.details, hypothesis.service)]
     after = health_of(watch.readings)
     worse = sorted(n for n, ok in after.items() if ok is False and before.get(n) is True)
     checks = [
@@ -101,23 +106,32 @@ def _symptom(reading: Reading, watch: Watch, ids: Mapping[tuple[str, str, str], 
 
 
 def _cause(
-    finding: Finding, fresh: Diagnosis, readings: Sequence[Reading], ids: Mapping[tuple[str, str, str], str]
+    finding: Finding,
+    fresh: Diagnosis,
+    readings: Sequence[Reading],
+    ids: Mapping[tuple[str, str, str], str],
+    changed: Sequence[str],
 ) -> Check:
-    still = [
-        f
-        for h in fresh.hypotheses
-        for f in findings(h.details, h.service)
-        if (f.condition, f.service) == (finding.condition, finding.service)
-    ]
+    still = condition_seen(finding, fresh)
     could_read = any(r.service in (finding.service, finding.target) and r.ok is not None for r in readings)
-    ok = False if still else (True if could_read else None)
-    text = {True: "is not read any more", False: "is still there", None: "could not be read"}[ok]
+    around = still and finding.service not in changed
+    ok = None if around or not (still or could_read) else not still
+    text = "is still there, the step leads around it" if around else _CAUSE_WORDS[ok]
     cited = [
         i for (source, service, _), i in ids.items() if service == finding.service and source not in _HEALTH_SOURCES
     ]
     return Check(
         name=f"cause {finding.condition.value} at {finding.service}", kind="cause", ok=ok, text=text, evidence=cited[:2]
     )
+
+
+_CAUSE_WORDS = {True: "is not read any more", False: "is still there", None: "could not be read"}
+
+
+def condition_seen(finding: Finding, diagnosis: Diagnosis) -> bool:
+    """Whether a diagnosis still reads this condition at this place."""
+    seen = [f for h in diagnosis.hypotheses for f in findings(h.details, h.service)]
+    return any((f.condition, f.service) == (finding.condition, finding.service) for f in seen)
 
 
 _HEALTH_SOURCES = tuple(f"probe:{p}" for p in HEALTH_PROBES)

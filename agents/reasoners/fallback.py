@@ -23,7 +23,11 @@ class FallbackReasoner:
     @property
     def name(self) -> str:
         """The first mind's name; after a fall back also whose word stood in and why."""
-        return f"{self._first.name} (fell back to {self._second.name}: {self._reason})" if self._reason else self._first.name
+        return (
+            f"{self._first.name} (fell back to {self._second.name}: {self._reason})"
+            if self._reason
+            else self._first.name
+        )
 
     async def answer(self, question: Question[A]) -> A:
         """The answer alone."""

@@ -73,7 +73,8 @@ class RedisSaver(BaseCheckpointSaver[str]):
 
     def _send(self, batch: Batch) -> list[Any]:
         token = self._tokens.get(batch.thread) if batch.thread else None
-        with self._sync.pipeline(transaction=batch.thread is not None) as pipe:
+        with self._sync.pipeline(transaction=batch.thread is not None) as opened:
+            pipe: Any = opened
             try:
                 if batch.thread and token is not None:
                     pipe.watch(key(batch.thread, "fence"))
@@ -89,7 +90,8 @@ class RedisSaver(BaseCheckpointSaver[str]):
 
     async def _asend(self, batch: Batch) -> list[Any]:
         token = self._tokens.get(batch.thread) if batch.thread else None
-        async with self._async.pipeline(transaction=batch.thread is not None) as pipe:
+        async with self._async.pipeline(transaction=batch.thread is not None) as opened:
+            pipe: Any = opened
             try:
                 if batch.thread and token is not None:
                     fence = key(batch.thread, "fence")
@@ -111,7 +113,8 @@ class RedisSaver(BaseCheckpointSaver[str]):
     async def acquire(self, thread: str, holder: str, ttl_s: float) -> Lease | None:
         """See `Leases`. The same holder takes over at once; the fence makes the older runner harmless."""
         lease_key, fence_key = key(thread, "lease"), key(thread, "fence")
-        async with self._async.pipeline(transaction=True) as pipe:
+        async with self._async.pipeline(transaction=True) as opened:
+            pipe: Any = opened
             try:
                 await pipe.watch(lease_key, fence_key)
                 current = text(await pipe.immediate_execute_command("GET", lease_key))

@@ -1,0 +1,152 @@
+"""escalate, explain, learn: how a run ends."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from domain.action import Verdict
+from domain.diagnosis import DiagnosisVerdict
+from domain.guard import ApprovalStatus
+from domain.incident import IncidentStatus
+from domain.redaction import redact
+from graph.nodes.walk import Node, enter, entry, fallback_entries, knobs_of
+from graph.records.projection import project
+from graph.services import Services
+from graph.state import Knobs, State
+
+TAKEN = "taken over"
+"""How a halt starts when a person works on the incident now."""
+
+
+def make_escalate(services: Services) -> Node:
+    """A person is needed: say why, with what is known."""
+
+    async def escalate(state: State, runtime: Runtime[Knobs]) -> dict[str, Any]:
+        now = services.clock.now()
+        reason, outcome = why_escalated(state, knobs_of(runtime))
+        await services.note("decision", state["incident"], {"escalated": reason, "outcome": outcome})
+        return {
+            "status": IncidentStatus.TAKEN if outcome == "taken" else IncidentStatus.ESCALATED,
+            "outcome": outcome,
+            "undoing": [],
+            "phases": enter(state, "escalate"),
+            "timeline": [entry(now, "incident.escalated", reason, outcome=outcome)],
+        }
+
+    return escalate
+
+
+def why_escalated(state: State, knobs: Knobs) -> tuple[str, str]:
+    """Reason in words, and the outcome."""
+    halt = state.get("halt", "")
+    if halt:
+        return halt, "taken" if halt.startswith(TAKEN) else "escalated"
+    diagnosis, plan = state.get("diagnosis"), state.get("plan")
+    if diagnosis is None or diagnosis.verdict is DiagnosisVerdict.INCONCLUSIVE:
+        blind = "; ".join(diagnosis.blind_spots[:3]) if diagnosis else "nothing could be read"
+        return f"the evidence does not name a cause: {blind or 'no reading shows one'}", "inconclusive"
+    if knobs.hands_off:
+        return "this run may look but not touch; the plan stands for a person", "escalated"
+    answered = (state.get("answer") or {}).get("status")
+    if answered and answered not in (ApprovalStatus.APPROVED, ApprovalStatus.MODIFIED):
+        return f"the approval ended as {answered}", "denied" if answered == ApprovalStatus.REJECTED else "escalated"
+    if any(r.compensation for r in state.get("results", [])):
+        return "the steps did not cure it and were taken back", "rolled_back"
+    if not state.get("results") and (state.get("refused") or denied(state)):
+        return "governance allows none of the steps that could help", "denied"
+    if plan is None or not plan.steps:
+        return "no registered action removes what was read", "escalated"
+    return "the steps did not cure it", "escalated"
+
+
+def denied(state: State) -> bool:
+    """Whether any step of the run was denied."""
+    return any(j.verdict is Verdict.DENY for j in state.get("judgements", []))
+
+
+def make_explain(services: Services) -> Node:
+    """The brief; closes the record."""
+
+    async def explain(state: State, runtime: Runtime[Knobs]) -> dict[str, Any]:
+        now = services.clock.now()
+        status, outcome = how_it_ended(state)
+        incident = project({**state, "status": status, "outcome": outcome})
+        written = await services.minds.explainer.explain(incident)
+        return {
+            "brief": written.answer,
+            "status": status,
+            "outcome": outcome,
+            "model": written.by,
+            "phases": enter(state, "explain"),
+            "timeline": [*fallback_entries(now, "explainer", written.fell_back), closing_entry(status, outcome, now)],
+        }
+
+    return explain
+
+
+def how_it_ended(state: State) -> tuple[IncidentStatus, str]:
+    """Status and outcome of a run that reaches its brief."""
+    if state.get("outcome"):
+        return state.get("status", IncidentStatus.ESCALATED), state["outcome"]
+    checks, diagnosis = state.get("verifications", []), state.get("diagnosis")
+    if checks and checks[-1].passed:
+        return IncidentStatus.RESOLVED, "mitigated"
+    verdict = diagnosis.verdict if diagnosis else DiagnosisVerdict.INCONCLUSIVE
+    return IncidentStatus.DISMISSED, verdict.value
+
+
+def closing_entry(status: IncidentStatus, outcome: str, at: datetime) -> Any:
+    """The last word on the timeline."""
+    return entry(at, f"incident.{status.value}", f"{status.value}: {outcome}", outcome=outcome)
+
+
+def make_learn(services: Services) -> Node:
+    """The redacted case goes where later incidents find it."""
+
+    async def learn(state: State, runtime: Runtime[Knobs]) -> dict[str, Any]:
+        incident = project(state)
+        title, text, metadata = case_of(state)
+        document = await services.cases.remember(incident.id, title, text, metadata)
+        return {
+            "phases": enter(state, "learn"),
+            "timeline": [entry(services.clock.now(), "case.remembered", f"remembered as {document}")]
+            if document
+            else [],
+        }
+
+    return learn
+
+
+def case_of(state: State) -> tuple[str, str, dict[str, Any]]:
+    """Title, text and metadata of the case, redacted."""
+    incident = project(state)
+    top = incident.diagnosis.top if incident.diagnosis else None
+    steps = [
+        f"- {r.action} on {r.target}: {r.outcome.value}{' (taken back)' if r.compensation else ''}"
+        for r in incident.results
+    ]
+    cause = top.statement if top else incident.outcome
+    signs = [
+        f"- {e.excerpt}"
+        for e in (incident.diagnosis.evidence if incident.diagnosis else [])
+        if top and e.id in top.evidence
+    ]
+    lines = [
+        "## What it was",
+        cause,
+        "## How it showed",
+        *signs,
+        "## What was done",
+        *steps,
+        "## How it ended",
+        incident.outcome,
+    ]
+    metadata = {
+        "service": top.service if top else incident.service,
+        "fault_class": (top.fault_class if top else None) or "",
+        "outcome": incident.outcome,
+    }
+    return redact(incident.title), redact("\n".join(lines)), metadata

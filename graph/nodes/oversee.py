@@ -1,0 +1,64 @@
+"""oversee: overwatch reads the run and says whether it may go on; what must be taken back is listed here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from domain.incident import IncidentStatus, TimelineEntry
+from domain.reasoning import OverseeAnswer, OverseeQuestion
+from graph.nodes.walk import Node, enter, entry, fallback_entries, knobs_of
+from graph.routing import more_steps, step_held, steps_to_undo
+from graph.services import Services
+from graph.state import Knobs, State
+
+
+def make_oversee(services: Services) -> Node:
+    """Continue, clarify or revoke; routing reads the decision."""
+
+    async def oversee(state: State, runtime: Runtime[Knobs]) -> dict[str, Any]:
+        now = services.clock.now()
+        heard = await services.minds.overwatch.oversee(question_of(state, knobs_of(runtime), now))
+        undoing = to_undo(state, heard.answer)
+        return {
+            "decision": heard.answer.decision,
+            "undoing": undoing,
+            "status": IncidentStatus.VERIFYING,
+            "phases": enter(state, "oversee"),
+            "timeline": [
+                *fallback_entries(now, "overwatch", heard.fell_back),
+                *decision_entries(heard.answer, undoing, now),
+            ],
+        }
+
+    return oversee
+
+
+def question_of(state: State, knobs: Knobs, now: datetime) -> OverseeQuestion:
+    """What overwatch reads."""
+    started = datetime.fromisoformat(state["started_at"]) if state.get("started_at") else now
+    return OverseeQuestion(
+        incident=state["incident"],
+        replans=state.get("replans", 0),
+        max_replans=knobs.max_replans,
+        results=state.get("results", []),
+        verifications=state.get("verifications", []),
+        seconds=max(0.0, (now - started).total_seconds()),
+    )
+
+
+def to_undo(state: State, word: OverseeAnswer) -> list[str]:
+    """Nothing after a cure or between steps that hold; else all that this plan changed and that has an undo."""
+    plan, checks = state.get("plan"), state.get("verifications", [])
+    if plan is None or not checks or checks[-1].passed:
+        return []
+    between = more_steps(state) and step_held(state) and not checks[-1].regressed
+    return [] if between and word.decision != "revoke" else steps_to_undo(plan, state)
+
+
+def decision_entries(word: OverseeAnswer, undoing: list[str], at: datetime) -> list[TimelineEntry]:
+    """Only what changes the course is told."""
+    rows = [] if word.decision == "continue" else [entry(at, f"run.{word.decision}", word.reason)]
+    return rows + ([entry(at, "rollback.decided", f"taking back {', '.join(undoing)}")] if undoing else [])

@@ -1,0 +1,106 @@
+"""perceive: gather, retrieve, diagnose, hear a second opinion."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from langchain_core.messages import AIMessage
+from langgraph.runtime import Runtime
+
+from agents.perceiver import keep_ids
+from domain.bundle import Bundle
+from domain.diagnosis import Diagnosis
+from domain.incident import IncidentStatus
+from domain.reasoning import ProbeWish
+from domain.retrieval import Passage
+from graph.nodes.probe import readings_of
+from graph.nodes.walk import Node, enter, entry, fallback_entries, knobs_of
+from graph.services import Services
+from graph.state import Knobs, State
+
+
+def make_perceive(services: Services) -> Node:
+    """One look at the system; looks again until a verdict stands (routing decides)."""
+
+    async def perceive(state: State, runtime: Runtime[Knobs]) -> dict[str, Any]:
+        look = state.get("looks", 0)
+        bundle = await services.gather(
+            state["incident"], state.get("alerts", []), readings_of(state.get("messages", [])), look
+        )
+        passages = await services.retriever.search(query_of(state, bundle), limit=4)
+        fresh = await look_at(services, bundle, passages, state.get("diagnosis"))
+        seen = await services.minds.perceiver.consider(fresh, services.probes.names(), services.inventory.names())
+        diagnosis, now = seen.diagnosis, services.clock.now()
+        rounds = state.get("probe_rounds", 0)
+        wishes = seen.wishes if rounds < knobs_of(runtime).max_probe_rounds else []
+        await services.note("observation", state["incident"], diagnosis_note(diagnosis, seen.by))
+        return {
+            "diagnosis": diagnosis,
+            "looks": look + 1,
+            "probe_rounds": rounds + bool(wishes),
+            "messages": [wish_message(wishes)] if wishes else [],
+            "runbooks": [f"[{p.id}] {p.text}" for p in passages],
+            "model": seen.by,
+            "status": IncidentStatus.DIAGNOSING,
+            "phases": enter(state, "perceive"),
+            "confidence_history": [confidence_row(diagnosis, now.isoformat())],
+            "timeline": [*fallback_entries(now, "perception", seen.fell_back), diagnosis_entry(diagnosis, now)],
+        }
+
+    return perceive
+
+
+async def look_at(services: Services, bundle: Bundle, passages: list[Passage], previous: Diagnosis | None) -> Diagnosis:
+    """Perception off the event loop, with ids that stay what they were."""
+    fresh = await asyncio.to_thread(services.diagnose, bundle, passages=passages, previous=previous)
+    return keep_ids(previous, fresh)
+
+
+def query_of(state: State, bundle: Bundle) -> str:
+    """What to look for in the runbooks: the alert's words and what the failing probes say."""
+    known = state.get("diagnosis")
+    words = [known.top.statement] if known and known.top else []
+    words += [f"{a.title} {a.summary}" for a in state.get("alerts", [])[:3]]
+    words += [r.text for r in bundle.readings if r.ok is False][:6]
+    return " ".join(words)[:600]
+
+
+def wish_message(wishes: list[ProbeWish]) -> AIMessage:
+    """A mind's wishes as tool calls for the probe node."""
+    calls = [
+        {"name": w.probe, "args": {"service": w.service}, "id": f"{w.probe}:{w.service}", "type": "tool_call"}
+        for w in wishes
+    ]
+    return AIMessage(content="", tool_calls=calls)
+
+
+def confidence_row(diagnosis: Diagnosis, at: str) -> dict[str, Any]:
+    """One point of the confidence history."""
+    top = diagnosis.top
+    return {
+        "at": at,
+        "verdict": diagnosis.verdict.value,
+        "confidence": diagnosis.confidence,
+        "service": top.service if top else "",
+        "fault_class": top.fault_class if top else None,
+    }
+
+
+def diagnosis_entry(diagnosis: Diagnosis, at: Any) -> Any:
+    """The verdict on the timeline."""
+    top = diagnosis.top
+    text = diagnosis.summary or (top.statement if top else diagnosis.verdict.value)
+    return entry(
+        at,
+        "diagnosis.made",
+        text,
+        evidence=list(top.evidence) if top else [],
+        verdict=diagnosis.verdict.value,
+        confidence=diagnosis.confidence,
+    )
+
+
+def diagnosis_note(diagnosis: Diagnosis, by: str) -> dict[str, Any]:
+    """What the ledger keeps of a diagnosis."""
+    return {**confidence_row(diagnosis, ""), "by": by, "evidence": len(diagnosis.evidence)}

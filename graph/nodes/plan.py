@@ -1,0 +1,77 @@
+"""plan: what would cure it, with everything excluded that was tried or refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from agents.planner import PlanRequest, Proposal
+from domain.guard import ApprovalStatus
+from domain.incident import IncidentStatus, TimelineEntry
+from graph.nodes.walk import Node, enter, entry, fallback_entries
+from graph.routing import current_step
+from graph.services import Services
+from graph.state import Knobs, State
+
+
+def make_plan(services: Services) -> Node:
+    """The first plan, or the second choice after a denial, a rejection or a failed cure."""
+
+    async def plan(state: State, runtime: Runtime[Knobs]) -> dict[str, Any]:
+        diagnosis, old, now = state["diagnosis"], state.get("plan"), services.clock.now()
+        assert diagnosis is not None, "routing sends only diagnosed incidents here"
+        refused = [*state.get("refused", []), *rejected_now(state)]
+        request = PlanRequest(
+            incident=state["incident"],
+            revision=(old.revision if old else 0) + 1,
+            diagnosis=diagnosis,
+            actions=await services.guard.specs(),
+            inventory=services.inventory,
+            tried=state.get("results", []),
+            refused=refused,
+            runbooks=state.get("runbooks", []),
+            now=now,
+        )
+        proposal = await services.minds.planner.plan(request)
+        await services.note("decision", state["incident"], {"plan": proposal.plan.model_dump(mode="json")})
+        return {
+            "plan": proposal.plan,
+            "plans": [proposal.plan] if proposal.plan.steps else [],
+            "cursor": 0,
+            "answer": None,
+            "undoing": [],
+            "refused": refused,
+            "replans": state.get("replans", 0) + was_carried_out(state),
+            "model": proposal.by,
+            "status": IncidentStatus.PLANNING,
+            "phases": enter(state, "plan"),
+            "timeline": [*fallback_entries(now, "planner", proposal.fell_back), *plan_entries(proposal, now)],
+        }
+
+    return plan
+
+
+def rejected_now(state: State) -> list[str]:
+    """The pair that a person just rejected."""
+    step = current_step(state)
+    rejected = (state.get("answer") or {}).get("status") == ApprovalStatus.REJECTED
+    return [f"{step.call.action} {step.call.target}"] if step is not None and rejected else []
+
+
+def was_carried_out(state: State) -> bool:
+    """Whether any step of the last plan was tried; only then is this a replan."""
+    plan = state.get("plan")
+    done = {r.step_id for r in state.get("results", [])}
+    return plan is not None and any(s.id in done for s in plan.steps)
+
+
+def plan_entries(proposal: Proposal, at: Any) -> list[TimelineEntry]:
+    """The plan and what was left out of it."""
+    plan = proposal.plan
+    rows = [entry(at, "plan.noted", note) for note in proposal.notes]
+    if not plan.steps:
+        return [*rows, entry(at, "plan.empty", plan.summary)]
+    evidence = sorted({e for s in plan.steps for e in s.evidence})
+    text = f"plan {plan.revision} by {proposal.by}: {plan.summary}"
+    return [*rows, entry(at, "plan.created", text, evidence=evidence, plan=plan.id)]

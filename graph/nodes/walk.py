@@ -1,0 +1,52 @@
+"""What nodes share: walking the phases, adding to the timeline, the run's knobs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Protocol
+
+from langgraph.runtime import Runtime
+
+from domain.errors import GovernanceError
+from domain.incident import TimelineEntry
+from domain.lifecycle import NODE_PHASE, Phase, may_move
+from graph.state import Knobs, State
+
+
+class Node(Protocol):
+    """What the graph runs: the state and the run's knobs in, an update out."""
+
+    async def __call__(self, state: State, *, runtime: Runtime[Knobs]) -> dict[str, Any]: ...
+
+
+def enter(state: State, node: str) -> list[Phase]:
+    """The phases to record when a node runs. Raises GovernanceError (PROCEDURE_VIOLATION) for an illegal move."""
+    walked = state.get("phases", [])
+    now, then = (walked[-1] if walked else Phase.BOOTSTRAP), NODE_PHASE[node]
+    if may_move(now, then):
+        return [then]
+    if may_move(now, Phase.PACKAGE) and may_move(Phase.PACKAGE, then):
+        return [Phase.PACKAGE, then]
+    raise GovernanceError(
+        f"{node} must not follow phase {now.value}",
+        expected=f"a phase from which {then.value} may be entered",
+        found=now.value,
+        code="governance.procedure_violation",
+    )
+
+
+def entry(at: datetime, event: str, text: str, *, evidence: list[str] | None = None, **data: Any) -> TimelineEntry:
+    """One past-tense fact for the timeline."""
+    return TimelineEntry(at=at, event=event, text=text, evidence=evidence or [], data=data)
+
+
+def fallback_entries(at: datetime, role: str, fell_back: str) -> list[TimelineEntry]:
+    """The visible trace of a mind that failed; nothing when none did."""
+    if not fell_back:
+        return []
+    return [entry(at, "model.fell_back", f"{role}: rules answered instead of {fell_back}", role=role, reason=fell_back)]
+
+
+def knobs_of(runtime: Runtime[Knobs]) -> Knobs:
+    """The run's knobs; defaults when none were given."""
+    return runtime.context or Knobs()

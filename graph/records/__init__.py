@@ -1,0 +1,1 @@
+"""The incident records: deliveries, receipts, projections of runs, events."""

@@ -1,0 +1,151 @@
+"""Where a run goes next. Pure functions of the state; one table of tests covers them all."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from domain.action import Judgement, Outcome, Verdict
+from domain.diagnosis import DiagnosisVerdict
+from domain.guard import ApprovalStatus
+from domain.plan import Plan, Step
+from graph.state import Knobs, State
+
+AfterPerceive = Literal["probe", "perceive", "plan", "explain", "escalate"]
+AfterPlan = Literal["judge", "escalate"]
+AfterJudge = Literal["act", "approve", "plan", "escalate"]
+AfterApprove = Literal["act", "plan", "escalate"]
+AfterAct = Literal["verify", "approve", "plan", "escalate"]
+AfterOversee = Literal["act", "approve", "roll_back", "plan", "escalate", "explain"]
+AfterRollBack = Literal["roll_back", "plan", "escalate"]
+
+MAX_REVISIONS = 8
+"""Plans of one run, refused ones included."""
+
+
+def after_perceive(state: State, knobs: Knobs) -> AfterPerceive:
+    """A verdict other than a fault must stand for some looks before it counts."""
+    diagnosis = state.get("diagnosis")
+    if state.get("halt") or diagnosis is None:
+        return "escalate"
+    if wished_for(state):
+        return "probe"
+    if diagnosis.verdict is DiagnosisVerdict.FAULT:
+        return "escalate" if knobs.autonomy == "observe" else "plan"
+    if diagnosis.verdict is DiagnosisVerdict.EXTERNAL:
+        return "explain"
+    if state.get("looks", 0) < knobs.max_looks:
+        return "perceive"
+    return "explain" if diagnosis.verdict is DiagnosisVerdict.HEALTHY else "escalate"
+
+
+def after_plan(state: State) -> AfterPlan:
+    """Without a step there is nothing safe to do."""
+    plan = state.get("plan")
+    return "judge" if plan is not None and plan.steps and not state.get("halt") else "escalate"
+
+
+def after_judge(state: State, knobs: Knobs) -> AfterJudge:
+    """All steps must be allowed or askable; a denied one sends the run back for a second choice."""
+    plan = state.get("plan")
+    if plan is None or state.get("halt") or knobs.hands_off:
+        return "escalate"
+    verdicts = [verdict_of(state, step) for step in plan.steps]
+    if Verdict.DENY in verdicts:
+        return "plan" if plan.revision < MAX_REVISIONS else "escalate"
+    return "approve" if verdicts[0] is Verdict.ASK else "act"
+
+
+def after_approve(state: State) -> AfterApprove:
+    """Only a person's yes leads on; a no asks for a second choice; anything else escalates."""
+    status = (state.get("answer") or {}).get("status")
+    if state.get("halt"):
+        return "escalate"
+    if status in (ApprovalStatus.APPROVED, ApprovalStatus.MODIFIED):
+        return "act"
+    plan = state.get("plan")
+    if status == ApprovalStatus.REJECTED and plan is not None and plan.revision < MAX_REVISIONS:
+        return "plan"
+    return "escalate"
+
+
+def after_act(state: State) -> AfterAct:
+    """A step that was carried out, in whatever way, is looked at; one that was not goes back."""
+    step = current_step(state)
+    plan = state.get("plan")
+    if step is None or plan is None or state.get("halt"):
+        return "escalate"
+    if any(r.step_id == step.id and not r.compensation for r in state.get("results", [])):
+        return "verify"
+    if verdict_of(state, step) is Verdict.ASK:
+        return "approve"
+    return "plan" if plan.revision < MAX_REVISIONS else "escalate"
+
+
+def after_oversee(state: State, knobs: Knobs) -> AfterOversee:
+    """Cured, next step, take back, second choice, or a person."""
+    verifications = state.get("verifications", [])
+    if state.get("halt") or not verifications:
+        return "escalate"
+    if verifications[-1].passed:
+        return "explain"
+    if state.get("undoing"):
+        return "roll_back"
+    if state.get("decision") == "revoke":
+        return "escalate"
+    if more_steps(state) and step_held(state) and not verifications[-1].regressed:
+        step = current_step(state)
+        return "approve" if step is not None and verdict_of(state, step) is Verdict.ASK else "act"
+    return "plan" if state.get("replans", 0) < knobs.max_replans else "escalate"
+
+
+def after_roll_back(state: State, knobs: Knobs) -> AfterRollBack:
+    """One compensation at a time; then a second choice while there are any."""
+    if state.get("halt"):
+        return "escalate"
+    if state.get("undoing"):
+        return "roll_back"
+    if state.get("decision") == "revoke":
+        return "escalate"
+    return "plan" if state.get("replans", 0) < knobs.max_replans else "escalate"
+
+
+def wished_for(state: State) -> bool:
+    """Whether the last message asks for probes that have not run yet."""
+    messages = state.get("messages", [])
+    return bool(messages) and bool(getattr(messages[-1], "tool_calls", None))
+
+
+def current_step(state: State) -> Step | None:
+    """The step at the cursor."""
+    plan, cursor = state.get("plan"), state.get("cursor", 0)
+    return plan.steps[cursor] if plan is not None and cursor < len(plan.steps) else None
+
+
+def more_steps(state: State) -> bool:
+    """Whether the cursor stands on a step that was not carried out."""
+    return current_step(state) is not None
+
+
+def step_held(state: State) -> bool:
+    """Whether the last step did what it promised by itself (it may need the next one to show)."""
+    done = [r for r in state.get("results", []) if not r.compensation]
+    return bool(done) and done[-1].outcome in (Outcome.SUCCEEDED, Outcome.SKIPPED)
+
+
+def verdict_of(state: State, step: Step) -> Verdict:
+    """The newest verdict on a step; an unjudged step is denied."""
+    return next((j.verdict for j in state.get("judgements", []) if j.step_id == step.id), Verdict.DENY)
+
+
+def judgement_of(state: State, step: Step) -> Judgement | None:
+    """The newest judgement of a step."""
+    return next((j for j in state.get("judgements", []) if j.step_id == step.id), None)
+
+
+def steps_to_undo(plan: Plan, state: State) -> list[str]:
+    """Applied steps of this plan that have an undo, last first."""
+    results = state.get("results", [])
+    applied = {r.step_id for r in results if not r.compensation and r.outcome in (Outcome.SUCCEEDED, Outcome.UNKNOWN)}
+    taken_back = {r.step_id for r in results if r.compensation}
+    undoable = {r.step_id for r in results if r.undo is not None}
+    return [s.id for s in reversed(plan.steps) if s.id in applied & undoable and s.id not in taken_back]

@@ -1,0 +1,80 @@
+"""The services of a whole graph over the little world, and how to run one incident through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from langgraph.checkpoint.memory import InMemorySaver
+
+from agents.reasoners.fallback import FallbackReasoner
+from agents.reasoners.rules import RulesReasoner
+from domain.action import Verdict
+from domain.reasoning import Reasoner
+from graph.build import IncidentGraph, build
+from graph.checkpoint.lease import ProcessLeases
+from graph.checkpoint.serde import strict_serde
+from graph.services import Minds, Services
+from graph.state import Knobs
+from tests.fakes.world import (
+    INVENTORY,
+    NoDocuments,
+    TickingClock,
+    World,
+    WorldGather,
+    WorldGuard,
+    WorldProbes,
+    alert,
+    diagnose_world,
+)
+
+
+@dataclass
+class House:
+    """One world with everything bound to it."""
+
+    world: World
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    reasoner: Reasoner | None = None
+    saver: Any = None
+    notes: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clock = TickingClock()
+        self.guard = WorldGuard(self.world, self.clock, self.verdicts)
+        self.documents = NoDocuments()
+        self.saver = self.saver or InMemorySaver(serde=strict_serde())
+
+    @property
+    def services(self) -> Services:
+        rules = RulesReasoner(self.clock)
+        probes = WorldProbes(self.world)
+        return Services(
+            inventory=INVENTORY,
+            gather=WorldGather(probes),
+            diagnose=diagnose_world,
+            probes=probes,
+            retriever=self.documents,
+            cases=self.documents,
+            guard=self.guard,
+            minds=Minds.of(FallbackReasoner(self.reasoner, rules) if self.reasoner else rules),
+            leases=ProcessLeases(),
+            note=self._note,
+            clock=self.clock,
+        )
+
+    async def _note(self, kind: str, change: str, content: dict[str, Any]) -> None:
+        self.notes.append((kind, change, content))
+
+    def graph(self) -> IncidentGraph:
+        """A fresh graph over the same world and saver, as after a restart."""
+        return build(self.services, self.saver)
+
+    async def run(self, given: Any = None, **knobs: Any) -> dict[str, Any]:
+        """Run or resume the thread `inc-1` until it ends or waits."""
+        fresh = {"incident": "inc-1", "run": "run-1", "alerts": [alert()]}
+        config: Any = {"configurable": {"thread_id": "inc-1"}}
+        answer: dict[str, Any] = await self.graph().ainvoke(
+            fresh if given is None else given, config, context=Knobs(**knobs), durability="sync"
+        )
+        return answer
