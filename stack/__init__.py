@@ -1,1 +1,1 @@
-"""The patient: a small real stack to break and mend. Imports nothing of Firebreak."""
+"""The patient: a small real shop to break and mend. Runs alone (`python -m stack up`), imports nothing of its doctor."""

@@ -1,0 +1,51 @@
+"""Running an ASGI application on loopback with uvicorn, the same way for every service."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvicorn
+
+from stack.home import listen
+
+SEND_BUFFER = 64 * 1024
+"""Small on purpose: who reads slowly is felt by who writes."""
+
+
+def run(app: Any, port: int, *, reload: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Serve until SIGTERM; SIGHUP calls `reload`. Raises SystemExit when the port is taken."""
+    sock = listen(port)
+    if sock is None:
+        raise SystemExit(f"port {port} is taken")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        loop="asyncio",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=15,
+    )
+    asyncio.run(_serve(uvicorn.Server(config), sock, reload))
+
+
+async def _serve(server: uvicorn.Server, sock: socket.socket, reload: Callable[[], Awaitable[None]] | None) -> None:
+    running: set[asyncio.Task[None]] = set()
+
+    async def reloaded() -> None:
+        if reload:
+            await reload()
+
+    def hangup() -> None:
+        task = asyncio.ensure_future(reloaded())
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup)
+    await server.serve(sockets=[sock])

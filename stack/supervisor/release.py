@@ -1,0 +1,87 @@
+"""Changing the version of the api without users noticing: a spare takes over while the main process is replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stack.problem import ProblemError
+from stack.supervisor.settled import VERSIONS, Release
+from stack.supervisor.supervisor import Supervisor
+
+READY_S = 10.0
+
+
+async def apply(stack: Supervisor, version: str, weights: Mapping[str, float]) -> bool:
+    """Bring the wanted release about. True when something changed. Raises ProblemError and leaves the former one serving."""
+    former = stack.settled.release
+    wanted = Release(
+        version=version,
+        previous=former.version if former.version != version else former.previous,
+        weights={name: float(weights.get(name, 0)) for name in VERSIONS},
+    )
+    if wanted.version == former.version and dict(wanted.weights) == {k: float(v) for k, v in former.weights.items()}:
+        return False
+    try:
+        await (_split(stack, wanted) if wanted.split else _single(stack, wanted))
+    finally:
+        stack.rolling = None
+    return True
+
+
+async def _split(stack: Supervisor, wanted: Release) -> None:
+    running = stack.versions()["api"]
+    if running != "v1":
+        await _roll(stack, "v1")
+    await _spare(stack, {"api": "v1", "api-v2": "v2"})
+    stack.settle(release=wanted)
+    await stack.set_backends()
+
+
+async def _single(stack: Supervisor, wanted: Release) -> None:
+    if stack.versions()["api"] != wanted.version:
+        await _roll(stack, wanted.version)
+    stack.settle(release=wanted)
+    await stack.set_backends()
+    await stack.processes["api-v2"].stop()
+
+
+async def _roll(stack: Supervisor, version: str) -> None:
+    """Spare up with the new version, traffic to it, main process replaced, traffic back."""
+    running = stack.versions()["api"]
+    await _spare(stack, {"api": running, "api-v2": version})
+    await stack.set_backends("api-v2")
+    stack.rolling = {"api": version, "api-v2": version}
+    api = stack.processes["api"]
+    await api.stop()
+    await api.start()
+    late = await stack.wait_ready(["api"], READY_S)
+    if late:
+        stack.rolling = {"api": running, "api-v2": version}
+        await api.stop()
+        await api.start()
+        await stack.wait_ready(["api"], READY_S)
+        await stack.set_backends("api")
+        await stack.processes["api-v2"].stop()
+        raise _not_ready(version)
+    await stack.set_backends("api")
+
+
+async def _spare(stack: Supervisor, versions: dict[str, str]) -> None:
+    spare = stack.processes["api-v2"]
+    if stack.rolling is None and spare.pid is not None and stack.versions() == versions:
+        return
+    await spare.stop()
+    stack.rolling = versions
+    await spare.start()
+    if await stack.wait_ready(["api-v2"], READY_S):
+        await spare.stop()
+        raise _not_ready(versions["api-v2"])
+
+
+def _not_ready(version: str) -> ProblemError:
+    return ProblemError(
+        409,
+        "release.not_ready",
+        f"{version} did not become ready within {READY_S:g} s; the former release serves on",
+        hint="read the api-v2 log",
+    )
