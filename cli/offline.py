@@ -11,26 +11,18 @@ from domain.guard import LedgerVerification
 
 def verify_file(home: Home) -> LedgerVerification:
     """Walk the ledger file of a stopped home. Raises NotFoundError when there is none, LedgerError when unreadable."""
-    from governance.ledger.sqlite import SqliteLedger
+    from governance.ledger.sqlite import verify_file as verify_ledger
 
     _there(home)
-    ledger = SqliteLedger.read_only(home.path / "ledger.db", anchor=home.path / "ledger.anchor")
-    try:
-        return ledger.verify()
-    finally:
-        ledger.close()
+    return verify_ledger(home.path / "ledger.db", home.path / "ledger.anchor")
 
 
 def read_page(home: Home, after: int, limit: int, change: str) -> dict[str, Any]:
     """One page of entries of a stopped home's ledger."""
-    from governance.ledger.sqlite import SqliteLedger
+    from governance.ledger.sqlite import read_entries
 
     _there(home)
-    ledger = SqliteLedger.read_only(home.path / "ledger.db", anchor=home.path / "ledger.anchor")
-    try:
-        entries = ledger.entries(after=after, limit=limit, change=change or None)
-    finally:
-        ledger.close()
+    entries = read_entries(home.path / "ledger.db", after=after, limit=limit, change=change or None)
     more = entries[-1].seq if len(entries) == limit else None
     return {"entries": [e.model_dump(mode="json") for e in entries], "next": more}
 

@@ -1,0 +1,178 @@
+"""Hidden entry points of our own processes: `python -m cli.process <name> --home … [--port …]`.
+
+Each reads its settings once, builds its parts, and serves. What a process may know was put into its environment by
+the supervisor; nothing here hands it on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from cli.config import load_inventory
+from cli.home import Home, write_private
+from cli.logs import configure_logs
+from domain.errors import FirebreakError
+from domain.inventory import Inventory
+from graph.settings import Settings, load_settings
+
+
+def action_server(home: Home, settings: Settings, port: int) -> None:
+    """Guard, claims, ledger and executors: the only process that can change anything."""
+    from domain.clock import SystemClock
+    from governance.guard.attempt import Parts
+    from governance.guard.guard import GuardedExecutor
+    from governance.guard.server import build_action_server
+    from governance.identity import home_identities
+    from governance.ledger.anchor import FileAnchor
+    from governance.ledger.sqlite import SqliteLedger
+    from governance.policy import load_policy
+    from governance.seats import seat_fresh_sandbox
+    from tools.registry import ActionRegistry
+
+    config, inventory = _inventory(settings)
+    policy = load_policy(settings.policy or inventory.policy or "default")
+    ledger = SqliteLedger(home.path / "ledger.db", FileAnchor(home.path / "ledger.anchor"))
+    seat_fresh_sandbox(ledger, inventory, policy)
+    parts = Parts(
+        executor=ActionRegistry(inventory, os.environ, root=config.parent),
+        inventory=inventory,
+        ledger=ledger,
+        identities=home_identities(home.secrets),
+        policy=policy,
+        clock=SystemClock(),
+        approval_ttl_s=settings.approval_ttl_s,
+    )
+    _serve(build_action_server(GuardedExecutor(parts)), settings.host, port)
+
+
+def app(home: Home, settings: Settings, port: int) -> None:
+    """Pages, API and the graph."""
+    from app import create
+
+    _serve(create(settings), settings.host, port)
+
+
+def chaos(home: Home, settings: Settings, port: int) -> None:
+    """Breaks on purpose, and judges from outside."""
+    from chaos.running import Place, open_chaos
+    from chaos.server import build_chaos_server
+
+    place = Place(
+        home=home.path,
+        stack_home=home.stack,
+        app_url=os.environ["FIREBREAK_APP_URL"],
+        action_url=os.environ["FIREBREAK_ACTION_URL"],
+        chaos_token=home.token("chaos"),
+        intake_token=home.token("intake"),
+    )
+    _serve(build_chaos_server(lambda: open_chaos(place), token=home.token("chaos")), settings.host, port)
+
+
+def reaper(home: Home, settings: Settings, port: int) -> None:
+    """Restores what a lease let go of."""
+    from chaos.running import reap_forever
+
+    write_private(home.run / "reaper.json", json.dumps({"pid": os.getpid()}))
+    _run(lambda: reap_forever(home.path, home.stack))
+
+
+def collector(home: Home, settings: Settings, port: int) -> None:
+    """Observes, and pages through the public intake."""
+    from tools.telemetry.collector import run_collector
+
+    config, inventory = _inventory(settings)
+    _run(
+        lambda: run_collector(
+            inventory,
+            home.path,
+            app_url=os.environ["FIREBREAK_APP_URL"],
+            intake_token=home.token("intake"),
+            env=os.environ,
+            root=config.parent,
+            retention_s=settings.retention_s,
+        )
+    )
+
+
+def supervisor(home: Home, settings: Settings, port: int) -> None:
+    """The parent of all the others, in the background."""
+    from cli.installation import serve_until_signal
+
+    serve_until_signal(home, settings.config, lambda text: sys.stdout.write(f"{text}\n"))
+
+
+PROCESSES: dict[str, Callable[[Home, Settings, int], None]] = {
+    "action-server": action_server,
+    "app": app,
+    "chaos": chaos,
+    "reaper": reaper,
+    "collector": collector,
+    "supervisor": supervisor,
+}
+
+
+def main(argv: list[str]) -> int:
+    """Start the process that was named."""
+    parser = argparse.ArgumentParser(prog="python -m cli.process")
+    parser.add_argument("name", choices=sorted(PROCESSES))
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--config", type=Path, default=None)
+    chosen = parser.parse_args(argv)
+    if chosen.config:
+        os.environ["FIREBREAK_CONFIG"] = str(chosen.config)
+    os.environ["FIREBREAK_HOME"] = str(chosen.home)
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    try:
+        PROCESSES[chosen.name](Home.at(chosen.home), settings, chosen.port)
+    except FirebreakError as error:
+        sys.stderr.write("\n".join(error.lines()) + "\n")
+        return 1
+    return 0
+
+
+def _inventory(settings: Settings) -> tuple[Path, Inventory]:
+    config = settings.config or settings.home / "stack" / "firebreak.yaml"
+    return config, load_inventory(config)
+
+
+def _serve(application: object, host: str, port: int) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        application,  # type: ignore[arg-type]
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=4,
+        lifespan="on",
+    )
+    uvicorn.Server(config).run()
+
+
+def _run(work: Callable[[], Awaitable[None]]) -> None:
+    """Run until SIGTERM or SIGINT, which cancel."""
+
+    async def until_stopped() -> None:
+        task = asyncio.ensure_future(work())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(until_stopped())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
