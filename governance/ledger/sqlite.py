@@ -126,10 +126,8 @@ class SqliteLedger:
             return _find(self._db, kind, change, status, since)
 
     def entries(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
-        where, values = ("AND change = ?", [change]) if change is not None else ("", [])
-        sql = f"SELECT {_COLUMNS} FROM ledger WHERE seq > ? {where} ORDER BY seq LIMIT ?"  # noqa: S608 - constants only
         with _translated():
-            return [shown(_row(found)) for found in self._db.execute(sql, [after, *values, limit])]
+            return _entries(self._db, after, limit, change)
 
     def stream(self) -> Iterator[LedgerEntry]:
         with closing(_connect(self._path)) as db:
@@ -250,6 +248,18 @@ def verify_file(path: Path, anchor: Path) -> LedgerVerification:
     except LedgerError as error:
         problem = "; ".join(error.lines())
         return LedgerVerification(entries=0, verified=False, broken_at=0, problem=problem, head="")
+
+
+def read_entries(path: Path, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
+    """One page of a ledger file that nobody serves now, without opening it for writing. Raises LedgerError."""
+    with _translated(), closing(_connect(path, read_only=True)) as db:
+        return _entries(db, after, limit, change)
+
+
+def _entries(db: sqlite3.Connection, after: int, limit: int, change: str | None) -> list[LedgerEntry]:
+    where, values = ("AND change = ?", [change]) if change is not None else ("", [])
+    sql = f"SELECT {_COLUMNS} FROM ledger WHERE seq > ? {where} ORDER BY seq LIMIT ?"  # noqa: S608 - constants only
+    return [shown(_row(found)) for found in db.execute(sql, [after, *values, limit])]
 
 
 def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
