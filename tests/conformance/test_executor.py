@@ -1,0 +1,269 @@
+"""One suite for every registered action: what the Executor port promises holds for each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from redis import Redis
+
+from domain.action import ActionCall, DryRun, Effect, Outcome
+from domain.errors import ToolError
+from tests.fakes.redis_server import running_redis
+from tests.fakes.tools_postgres import running_postgres
+from tests.fakes.tools_site import Site, prepare_database, running_site
+from tools.actions.catalogue import ACTIONS
+from tools.config_versions import FileConfigVersions, version_of
+from tools.registry import ActionRegistry
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def dsn() -> Iterator[str]:
+    with running_postgres() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cache_url() -> Iterator[str]:
+    with running_redis() as found:
+        yield found
+
+
+@pytest.fixture
+def site(tmp_path: Path, dsn: str, cache_url: str) -> Iterator[Site]:
+    prepare_database(dsn)
+    with Redis.from_url(cache_url) as cache:
+        cache.flushdb()
+    with running_site(tmp_path, dsn, cache_url) as found:
+        yield found
+
+
+@dataclass(frozen=True)
+class Case:
+    """One action with a world in which it has something to do."""
+
+    action: str
+    target: str = "api"
+    args: dict[str, Any] | None = None
+    arrange: Callable[[Site], Any] = lambda site: None
+
+
+def _hold(site: Site) -> psycopg.Connection[Any]:
+    conn = psycopg.connect(_as_api(site))
+    conn.execute("lock table orders in access exclusive mode")
+    return conn
+
+
+def _as_api(site: Site) -> str:
+    return site.dsn.replace("admin:admin-password", "shop_api:first-password")
+
+
+def _cache(site: Site) -> None:
+    with Redis.from_url(site.cache_url) as cache:
+        cache.set("shop:catalogue", "[]")
+        cache.lpush("shop:jobs", "job")
+
+
+def _junk(site: Site) -> None:
+    (site.data / "tmp" / "a.bin").write_bytes(b"x" * 50_000)
+
+
+def _broken_config(site: Site) -> None:
+    text = site.config.read_text()
+    store = FileConfigVersions(site.directory / "home" / "config-versions")
+    asyncio.run(store.record("api", text, 1.0))
+    asyncio.run(store.mark_good("api", version_of(text)))
+    site.config.write_text(text.replace("LOG_LEVEL=info\n", ""))
+
+
+def _ahead(site: Site) -> None:
+    with psycopg.connect(site.dsn, autocommit=True) as conn:
+        conn.execute("update alembic_version set version_num = '0004'")
+
+
+def _revoked(site: Site) -> None:
+    with psycopg.connect(site.dsn, autocommit=True) as conn:
+        conn.execute("alter role shop_api nologin")
+        conn.execute("revoke shop_rw from shop_api")
+
+
+CASES = [
+    Case("restart_service"),
+    Case("resume_process", arrange=lambda site: site.pause("api")),
+    Case("start_process", arrange=lambda site: site.end("api")),
+    Case("stop_process"),
+    Case("terminate_sessions", "postgres", {"idle_in_transaction_s": 1.0}, arrange=_hold),
+    Case("restore_config", arrange=_broken_config),
+    Case("set_config", args={"key": "LOG_LEVEL", "value": "debug"}),
+    Case("rollback_release"),
+    Case("migrate", arrange=_ahead),
+    Case("rotate_credential", arrange=_revoked),
+    Case("clear_cache", arrange=lambda site: None),
+    Case("clear_cache", "cache", arrange=_cache),
+    Case("free_disk_space", arrange=_junk),
+    Case("switch_upstream", args={"provider": "fallback"}),
+    Case("scale_pool"),
+    Case("shift_traffic"),
+    Case("take_snapshot", "postgres"),
+    Case("restore_snapshot", "postgres", arrange=lambda site: site.snapshots.append("snap-1")),
+]
+IDS = [f"{case.action}-{case.target}" for case in CASES]
+
+
+def _registry(site: Site) -> ActionRegistry:
+    return ActionRegistry(site.inventory(), site.env(), root=site.directory)
+
+
+def _call(case: Case) -> ActionCall:
+    return ActionCall(action=case.action, target=case.target, args=case.args or {})
+
+
+def _fingerprint(site: Site) -> dict[str, Any]:
+    """Everything an action could change, as it is now."""
+    files = {
+        str(path.relative_to(site.directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(site.directory.rglob("*"))
+        if path.is_file() and "home" not in path.parts
+    }
+    with psycopg.connect(site.dsn) as conn:
+        database = {
+            "roles": conn.execute(
+                "select rolname, rolcanlogin, rolpassword from pg_authid where rolname like 'shop%' order by 1"
+            ).fetchall(),
+            "members": conn.execute("select count(*) from pg_auth_members").fetchall(),
+            "revision": conn.execute("select version_num from alembic_version").fetchall(),
+            "sessions": conn.execute("select pid from pg_stat_activity where usename = 'shop_api'").fetchall(),
+        }
+    with Redis.from_url(site.cache_url) as cache:
+        keys = sorted(cache.keys())
+    plain = {"posts": list(site.posts), "status": site.status(), "snapshots": list(site.snapshots)}
+    return {"files": files, "database": database, "keys": keys, **plain}
+
+
+@pytest.fixture
+def arranged(site: Site, request: pytest.FixtureRequest) -> Iterator[tuple[Case, Site]]:
+    case: Case = request.param
+    held = case.arrange(site)
+    if case.action == "terminate_sessions":
+        _until_idle(site)
+    yield case, site
+    if isinstance(held, psycopg.Connection):
+        held.close()
+
+
+def _until_idle(site: Site) -> None:
+    """The idle time of the held session must pass the least that may be asked for."""
+    with psycopg.connect(site.dsn, autocommit=True) as conn:
+        conn.execute(
+            """do $$ begin loop
+                 exit when exists (select from pg_stat_activity where usename = 'shop_api'
+                                   and state = 'idle in transaction' and clock_timestamp() - state_change > '1.05 s');
+                 perform pg_sleep(0.05); perform pg_stat_clear_snapshot(); end loop; end $$"""
+        )
+
+
+every = pytest.mark.parametrize("arranged", CASES, ids=IDS, indirect=True)
+
+
+def test_every_action_has_a_case() -> None:
+    """A registered action without a conformance case is not registered properly."""
+    assert {action.name for action in ACTIONS} == {case.action for case in CASES}
+
+
+def test_specs_say_what_a_person_must_know() -> None:
+    """Each specification names its effect, blast radius, and an undo or the reason why there is none."""
+    for spec in (action.published() for action in ACTIONS):
+        assert spec.blast_radius and spec.summary and spec.timeout_s > 0
+        assert bool(spec.undo) != bool(spec.no_undo_reason)
+        assert (spec.effect is Effect.REVERSIBLE) == bool(spec.undo)
+        assert spec.schema_["additionalProperties"] is False
+
+
+@every
+async def test_dry_run_changes_nothing(arranged: tuple[Case, Site]) -> None:
+    """A dry run says that something would change, and nothing does."""
+    case, site = arranged
+    before = _fingerprint(site)
+    found = await _registry(site).dry_run(_call(case))
+    assert found.answer is DryRun.WOULD_CHANGE, found.summary
+    assert found.summary
+    assert set(found.witness) == set(_registry(site).spec(case.action).witness)  # type: ignore[union-attr]
+    assert _fingerprint(site) == before
+
+
+@every
+async def test_one_key_takes_effect_once(arranged: tuple[Case, Site]) -> None:
+    """The same key again, at once or in another process, returns the first result and does nothing."""
+    case, site = arranged
+    registry = _registry(site)
+    first, second = await asyncio.gather(
+        registry.execute(_call(case), idempotency_key="k1"), registry.execute(_call(case), idempotency_key="k1")
+    )
+    assert first.outcome is (Outcome.UNKNOWN if case.action == "restore_snapshot" else Outcome.SUCCEEDED), first.summary
+    after = _fingerprint(site)
+    third = await _registry(site).execute(_call(case), idempotency_key="k1")
+    assert first == second == third
+    assert _fingerprint(site) == after
+
+
+@every
+async def test_read_back_sees_the_effect(arranged: tuple[Case, Site]) -> None:
+    """After execution the state itself says that the effect is there, with and without the result at hand."""
+    case, site = arranged
+    registry = _registry(site)
+    result = await registry.execute(_call(case), idempotency_key="k2")
+    wanted = Outcome.UNKNOWN if case.action == "restore_snapshot" else Outcome.SUCCEEDED
+    assert (await registry.read_back(_call(case), result)).outcome is wanted
+    assert (await _registry(site).read_back(_call(case), None)).outcome is wanted
+
+
+@every
+async def test_undo_restores_what_was_captured(arranged: tuple[Case, Site]) -> None:
+    """Executing and then executing the recorded undo gives the captured state back; others say why they cannot."""
+    case, site = arranged
+    registry = _registry(site)
+    result = await registry.execute(_call(case), idempotency_key="k3")
+    spec = registry.spec(case.action)
+    assert spec is not None
+    if spec.effect is not Effect.REVERSIBLE:
+        assert result.undo is None
+        return
+    assert result.undo is not None
+    registry.check(result.undo)
+    taken_back = await registry.execute(result.undo, idempotency_key="k4")
+    assert taken_back.outcome is Outcome.SUCCEEDED, taken_back.summary
+    now = (await registry.dry_run(_call(case))).witness
+    captured = {key: result.before.get(key) for key in spec.witness}
+    assert {k: v for k, v in now.items() if k != "wanted"} == {k: v for k, v in captured.items() if k != "wanted"}
+
+
+@every
+async def test_unknown_arguments_are_refused(arranged: tuple[Case, Site]) -> None:
+    """An argument that the model does not know is an error that names it, and nothing happens."""
+    case, site = arranged
+    call = ActionCall(action=case.action, target=case.target, args={**(case.args or {}), "command": "rm -rf /"})
+    before = _fingerprint(site)
+    with pytest.raises(ToolError, match="command"):
+        _registry(site).check(call)
+    with pytest.raises(ToolError, match="command"):
+        await _registry(site).execute(call, idempotency_key="k5")
+    assert _fingerprint(site) == before
+
+
+@every
+async def test_results_hold_no_secret(arranged: tuple[Case, Site]) -> None:
+    """Neither password, key nor DSN stands in anything an action says."""
+    case, site = arranged
+    registry = _registry(site)
+    said = (await registry.dry_run(_call(case))).model_dump_json()
+    said += (await registry.execute(_call(case), idempotency_key="k6")).model_dump_json()
+    secrets = ["first-password", "admin-password", "k-123456", "control-word", site.password.read_text().strip()]
+    assert not [secret for secret in secrets if secret in said]
