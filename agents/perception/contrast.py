@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.perception.roles import Role, role_of
+from agents.perception.roles import Role, is_ratio, role_of
 from agents.perception.windows import Windows
 from domain.bundle import Bundle, Series
 
@@ -37,7 +37,18 @@ class Contrast:
     @property
     def worse(self) -> bool:
         """True when the change goes the bad way for its role."""
-        return self.z < 0 if self.role is Role.AVAILABILITY else self.z > 0
+        return self.z_bad > 0
+
+    @property
+    def z_bad(self) -> float:
+        """`z`, positive where it got worse."""
+        return -self.z if self.role is Role.AVAILABILITY else self.z
+
+    @property
+    def reach(self) -> float:
+        """How far it went the bad way: the mean's deviation, or half that of the farthest point (short faults in long windows)."""
+        far = (self.peak - self.before) / self.scale
+        return max(self.z_bad, 0.5 * (-far if self.role is Role.AVAILABILITY else far))
 
 
 def contrasts(bundle: Bundle, windows: Windows) -> list[Contrast]:
@@ -55,13 +66,14 @@ def contrast(series: Series, windows: Windows) -> Contrast | None:
     if len(before) < MIN_POINTS or len(after) == 0:
         return None
     level = float(np.median(before))
-    scale = spread(before, level)
+    role = role_of(series.metric)
+    scale = spread(before, level, _floor(role, series.metric, level))
     tail = values[during & (times >= windows.abnormal[1] - TAIL_S)]
     mean = float(np.mean(after))
     return Contrast(
         service=series.service,
         metric=series.metric,
-        role=role_of(series.metric),
+        role=role,
         before=level,
         scale=scale,
         after=mean,
@@ -72,11 +84,18 @@ def contrast(series: Series, windows: Windows) -> Contrast | None:
     )
 
 
-def spread(values: np.ndarray, level: float) -> float:
+def _floor(role: Role | None, metric: str, level: float) -> float:
+    """The least scale: two requests in a thousand for shares of requests, a fiftieth of the level for the rest."""
+    if role is Role.AVAILABILITY or (role is Role.ERRORS and is_ratio(metric)):
+        return 0.2 if abs(level) > 1.5 else 0.002
+    return 0.02 * abs(level)
+
+
+def spread(values: np.ndarray, level: float, floor: float = 0.0) -> float:
     """A robust standard deviation that is never zero."""
     mad = 1.4826 * float(np.median(np.abs(values - level)))
     low, high = np.quantile(values, (0.05, 0.95))
-    return max(mad, float(high - low) / 3.3, 0.02 * abs(level), 1e-6)
+    return max(mad, float(high - low) / 3.3, floor, 1e-6)
 
 
 def arrays(series: Series) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from agents.perception.confidence import less_when_blind
 from agents.perception.evidence import EvidenceBook, plain
 from agents.perception.facts import Facts
 from agents.perception.impact import blast_radius
+from agents.perception.localise import localise
 from agents.perception.passages import tell_apart
 from agents.perception.probing import next_probes
 from agents.perception.ranking import Ranked, rank
@@ -40,7 +41,7 @@ def diagnose(
     facts = Facts(bundle)
     suffering = symptoms(facts)
     blind = blind_spots(facts)
-    ranked = rank(facts, suffering, claims(facts, suffering))
+    ranked = rank(facts, suffering, [*claims(facts, suffering), *localise(facts, suffering)])
     ranked = [_dimmed(entry, len(blind)) for entry in ranked]
     verdict, confidence, summary = conclude(facts, suffering, ranked, len(blind))
     book = EvidenceBook(previous)

@@ -19,6 +19,12 @@ class Windows:
     abnormal: Window
     onset: float
     given: bool
+    step: float = 0.0
+    """Resolution of the metrics in seconds: how far a window that metrics gave may be off."""
+
+    def troubled(self, time: float) -> bool:
+        """Does an event (a line, a span) at this time belong to the trouble?"""
+        return min(self.onset, self.abnormal[0]) - 10 <= time <= self.abnormal[1] + self.step
 
 
 def find_windows(bundle: Bundle) -> Windows:
@@ -32,7 +38,13 @@ def find_windows(bundle: Bundle) -> Windows:
         abnormal=_ordered(abnormal),
         onset=onset,
         given=bool(bundle.normal and bundle.abnormal),
+        step=_step(bundle),
     )
+
+
+def _step(bundle: Bundle) -> float:
+    steps = [b - a for s in bundle.series[:50] for a, b in zip(s.times[:20], s.times[1:20], strict=False) if b > a]
+    return min(60.0, sorted(steps)[len(steps) // 2]) if steps else 0.0
 
 
 def _ordered(window: Window) -> Window:

@@ -1,0 +1,100 @@
+"""Unexplained excess over the call graph.
+
+For latency: seconds added per window, `(after − before) · requests`; for errors: failed requests above the usual. A service's
+unexplained excess is its own minus what its deviating callees account for: what a callee added in seconds (or failed requests),
+shared among its callers by their own excess. Plain deviation would blame loud neighbours; the remainder points at the origin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+
+from agents.perception.contrast import Contrast
+from agents.perception.facts import Facts
+from agents.perception.roles import Role, is_ratio
+
+NOTICEABLE_Z = 3.0
+_CLIENT = re.compile(r"client|outbound|outgoing|upstream", re.I)
+"""Seen from the caller: what the service waits for, not what it takes itself."""
+_PREFERENCE = (re.compile(r"av(era)?g|mean", re.I), re.compile(r"p?50|median", re.I), re.compile(r"p?9[059]", re.I))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excess:
+    """What one service added, what of it nobody below explains, both in units of `role` × requests."""
+
+    service: str
+    role: Role
+    added: float
+    unexplained: float
+    share: float
+    """Unexplained part of all unexplained excess, 0–1."""
+    contrast: Contrast
+
+
+def excess(facts: Facts, contrasts: list[Contrast], role: Role) -> list[Excess]:
+    """Excess of every service for one role (LATENCY or ERRORS), largest unexplained first."""
+    traffic = _traffic(contrasts)
+    chosen = _latency(contrasts) if role is Role.LATENCY else _errors(contrasts)
+    added: dict[str, float] = {}
+    for service, c in chosen.items():
+        if c.reach >= NOTICEABLE_Z:
+            added[service] = _amount(c, role) * traffic.get(service, 1.0)
+    added = {s: a for s, a in added.items() if a > 0}
+    explained: dict[str, float] = defaultdict(float)
+    for callee, amount in added.items():
+        callers = [c for c in dict.fromkeys(facts.callers(callee)) if c in added and c != callee]
+        total = sum(added[c] for c in callers)
+        for caller in callers:
+            explained[caller] += amount * added[caller] / total if total else 0.0
+    left = {s: max(0.0, a - explained[s]) for s, a in added.items()}
+    everything = sum(left.values())
+    found = [
+        Excess(service=s, role=role, added=added[s], unexplained=left[s], contrast=chosen[s],
+               share=left[s] / everything if everything > 0 else 0.0)
+        for s in added
+    ]  # fmt: skip
+    return sorted(found, key=lambda e: (-e.unexplained, e.service))
+
+
+def _amount(c: Contrast, role: Role) -> float:
+    if role is Role.LATENCY:
+        return c.after - c.before
+    if c.role is Role.AVAILABILITY:
+        return (c.before - c.after) / (100.0 if c.before > 1.5 else 1.0)
+    return c.after - c.before
+
+
+def _latency(contrasts: list[Contrast]) -> dict[str, Contrast]:
+    return _best(c for c in contrasts if c.role is Role.LATENCY and not _CLIENT.search(c.metric))
+
+
+def _errors(contrasts: list[Contrast]) -> dict[str, Contrast]:
+    return _best(
+        c
+        for c in contrasts
+        if c.role in (Role.AVAILABILITY, Role.ERRORS) and (c.role is Role.AVAILABILITY or is_ratio(c.metric))
+    )
+
+
+def _traffic(contrasts: list[Contrast]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for c in contrasts:
+        if c.role is Role.TRAFFIC and re.search(r"request|rps|qps|calls|hits|invocation", c.metric, re.I):
+            found.setdefault(c.service, max(c.after, 1e-9))
+    return found
+
+
+def _best(contrasts: object) -> dict[str, Contrast]:
+    chosen: dict[str, Contrast] = {}
+    for c in contrasts:  # type: ignore[attr-defined]
+        known = chosen.get(c.service)
+        if known is None or _rank(c.metric) < _rank(known.metric):
+            chosen[c.service] = c
+    return chosen
+
+
+def _rank(metric: str) -> int:
+    return next((i for i, p in enumerate(_PREFERENCE) if p.search(metric)), len(_PREFERENCE))

@@ -1,0 +1,151 @@
+"""Which service, when no reading names it: time, errors, patterns, saturation and extracted alerts, each as a score per service.
+
+Scores (0–1) of different kinds are independent hints and join as a noisy or: `1 − Π(1 − w·s)`. What is normal for a caller of a
+sick service is already taken out where a score is made (excess, shifts, gaps), so the joint score names origins, not victims.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from agents.perception.claim import Claim, Sign
+from agents.perception.excess import Excess, excess
+from agents.perception.facts import Facts
+from agents.perception.patterns import Shift, shifts
+from agents.perception.roles import Role
+from agents.perception.symptoms import Symptoms, of_contrast
+from agents.perception.timing import Slower, slower
+from agents.perception.traces import forest
+
+WEIGHTS = {"time": 0.9, "patterns": 0.8, "latency": 0.9, "errors": 0.9, "saturation": 0.6}
+SPANS_SAY = 0.35
+"""Weight left to latency metrics where spans were compared: they saw the same time directly."""
+SATURATED_Z = 8.0
+LEAST = 0.08
+ENOUGH_SPANS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """One kind of evidence about one service."""
+
+    kind: str
+    service: str
+    score: float
+    sign: Sign
+
+
+def localise(facts: Facts, symptoms: Symptoms) -> list[Claim]:
+    """Claims without a class, for services that signals point at."""
+    return _claims(facts, hints(facts, symptoms))
+
+
+def hints(facts: Facts, symptoms: Symptoms) -> list[Hint]:
+    """Every kind of evidence about every service."""
+    found: list[Hint] = []
+    compared = False
+    if facts.bundle.spans:
+        trees = forest(facts.bundle.spans)
+        slow, growth = slower(facts, trees)
+        compared = _both_sides(facts)
+        found += _time(slow, growth)
+        found += _patterns(shifts(facts, trees))
+    alerted = _alerted(facts)
+    for role in (Role.LATENCY, Role.ERRORS):
+        weight = 1.0 if alerted in (None, role) else 0.5
+        if role is Role.LATENCY and compared:
+            weight *= SPANS_SAY
+        found += _excess(excess(facts, list(symptoms.contrasts), role), role, weight)
+    return [*found, *_saturation(symptoms)]
+
+
+def _both_sides(facts: Facts) -> bool:
+    troubled = sum(facts.windows.troubled(s.start) for s in facts.bundle.spans)
+    return min(troubled, len(facts.bundle.spans) - troubled) >= ENOUGH_SPANS
+
+
+def _alerted(facts: Facts) -> Role | None:
+    metric = (facts.bundle.alert.metric if facts.bundle.alert else "").lower()
+    if any(w in metric for w in ("availab", "error", "5xx", "fail")):
+        return Role.ERRORS
+    return Role.LATENCY if any(w in metric for w in ("latency", "duration", "p9")) else None
+
+
+def _time(slow: list[Slower], growth: float) -> Iterable[Hint]:
+    for s in slow:
+        where = "on its links" if s.links > s.inside else "in its own code"
+        yield Hint(
+            kind="time", service=s.service, score=s.share * growth / (growth + 0.25),
+            sign=Sign(kind="trace", source=f"spans:{s.service}", service=s.service, supports=f"time is lost {where}",
+                      excerpt=f"{s.share:.0%} of the added time {where}; {s.example}",
+                      data={"inside_s": round(s.inside, 3), "links_s": round(s.links, 3), "share": round(s.share, 3)}),
+        )  # fmt: skip
+
+
+def _patterns(found: dict[str, list[Shift]]) -> Iterable[Hint]:
+    for service, group in found.items():
+        best: dict[str, Shift] = {}
+        for shift in group:
+            best.setdefault(shift.operation, shift)
+        total = sum(s.score for s in best.values())
+        top = group[0]
+        yield Hint(
+            kind="patterns", service=service, score=total / (total + 15.0),
+            sign=Sign(kind="log", source=f"patterns:{service}", service=service, excerpt=top.words,
+                      supports="it behaves differently per invocation, and no callee explains it",
+                      data={"before": list(top.before), "after": list(top.after), "score": round(total, 2)}, tainted=True),
+        )  # fmt: skip
+
+
+def _excess(found: list[Excess], role: Role, weight: float) -> Iterable[Hint]:
+    for e in found:
+        if e.share <= 0:
+            continue
+        sure = min(1.0, max(e.contrast.reach, 0.0) / 8.0)
+        yield Hint(
+            kind=role.value, service=e.service, score=weight * e.share * (0.4 + 0.6 * sure),
+            sign=of_contrast(e.contrast, f"{e.share:.0%} of the unexplained excess in {role.value}"),
+        )
+
+
+def _saturation(symptoms: Symptoms) -> Iterable[Hint]:
+    worst: dict[str, float] = defaultdict(float)
+    chosen = {}
+    highest: dict[str, float] = defaultdict(float)
+    for c in symptoms.contrasts:
+        highest[c.metric] = max(highest[c.metric], c.after)
+    for c in symptoms.contrasts:
+        if c.role is Role.SATURATION and c.z >= SATURATED_Z and c.after >= 1.5 * c.before and c.z > worst[c.service]:
+            worst[c.service], chosen[c.service] = c.z, c
+    most = max(worst.values(), default=0.0)
+    for service, c in chosen.items():
+        among = c.after / highest[c.metric]  # a jump from nearly nothing to little is not what saturates
+        yield Hint(kind="saturation", service=service, score=among * (c.z / most) * c.z / (c.z + 20.0),
+                   sign=of_contrast(c, "a resource is used far more than usual"))  # fmt: skip
+
+
+def _claims(facts: Facts, found: list[Hint]) -> list[Claim]:
+    by_service: dict[str, list[Hint]] = defaultdict(list)
+    for hint in found:
+        by_service[hint.service].append(hint)
+    allowed = set(facts.services)
+    claims = []
+    for service, group in by_service.items():
+        joint = 1.0
+        for hint in group:
+            joint *= 1 - WEIGHTS[hint.kind] * min(1.0, hint.score)
+        if service not in allowed or 1 - joint < LEAST:
+            continue
+        group.sort(key=lambda h: -h.score)
+        claims.append(
+            Claim(
+                service=service, fault_class=None, strength=min(0.9, 1 - joint), indicator=group[0].kind,
+                statement=f"{service} is where the trouble starts: {group[0].sign.supports}.",
+                signs=tuple(h.sign for h in group[:5]), needs_symptom=True,
+                falsify=f"{service} behaves as before while its callers still suffer",
+                probe=("process_state", service, "nothing unusual"),
+            )
+        )  # fmt: skip
+    return sorted(claims, key=lambda c: (-c.strength, c.service))[:12]
