@@ -60,7 +60,8 @@ class GuardedExecutor:
         check_plan(plan)
         pinned = pin(plan, actor, self.parts)
         attempts = [
-            attempt_for(pinned, pinned.step(step.id), actor, Purpose.JUDGE, token) for step in pinned.plan.steps
+            attempt_for(self.parts, pinned, pinned.step(step.id), actor, Purpose.JUDGE, token)
+            for step in pinned.plan.steps
         ]
         for attempt in attempts:
             try:
@@ -76,7 +77,7 @@ class GuardedExecutor:
     ) -> Receipt:
         """Carry out one step. Raises AuthError, NotFoundError."""
         pinned, step = self._pinned(plan_id, step_id, actor, token)
-        attempt = attempt_for(pinned, step, actor, Purpose.APPLY, token)
+        attempt = attempt_for(self.parts, pinned, step, actor, Purpose.APPLY, token)
         attempt.approval_id = approval_id
         return await self._unbroken(attempt)
 
@@ -145,7 +146,7 @@ class GuardedExecutor:
                 code="compensation.impossible",
             )
         back = step.model_copy(update={"call": claim.undo, "undo": None, "tainted_args": []})
-        attempt = attempt_for(pinned, back, actor, Purpose.COMPENSATE, "")
+        attempt = attempt_for(self.parts, pinned, back, actor, Purpose.COMPENSATE)
         attempt.compensates = claim
         return attempt
 

@@ -9,7 +9,7 @@ from governance.guard.attempt import Attempt, Wrapper
 
 
 class SchemaAndInventory(Wrapper):
-    """Fills in what is known about action and target; arguments get their defaults."""
+    """What is not registered, not in the inventory, or not typed as declared, goes no further."""
 
     name = "inventory"
 
@@ -27,16 +27,13 @@ class SchemaAndInventory(Wrapper):
             attempt.say(self.name, Verdict.ALLOW, f"{attempt.call.action} on {attempt.call.target} is a valid call")
 
     def _action(self, attempt: Attempt) -> list[str]:
-        attempt.spec = self.parts.executor.spec(attempt.call.action)
         return [] if attempt.spec else [f"no action {attempt.call.action!r} is registered"[:200]]
 
     def _target(self, attempt: Attempt) -> list[str]:
-        attempt.service = self.parts.inventory.service(attempt.call.target)
-        if attempt.service is None:
-            names = ", ".join(self.parts.inventory.names())
-            return [f"expected a target of the inventory ({names}), found {attempt.call.target!r}"[:400]]
-        attempt.environment = self.parts.policy.environment(attempt.service.environment)
-        return []
+        if attempt.service is not None:
+            return []
+        names = ", ".join(self.parts.inventory.names())
+        return [f"expected a target of the inventory ({names}), found {attempt.call.target!r}"[:400]]
 
     def _arguments(self, attempt: Attempt) -> list[str]:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from domain.action import Judgement, Verdict
 from domain.errors import ConflictError, GovernanceError
 from domain.guard import Actor, ApprovalStatus
+from domain.inventory import Environment
 from domain.plan import Plan, Step
 from governance.approval import close_open, list_approvals
 from governance.claims import Purpose, claim_key
@@ -12,6 +13,7 @@ from governance.guard.approval import ask_people
 from governance.guard.attempt import Attempt, Parts
 from governance.ledger.port import Draft, Transaction
 from governance.plans import PinnedPlan, load_plan, save_plan, supersede_others
+from governance.seats import tier_of
 
 
 def check_plan(plan: Plan) -> None:
@@ -63,8 +65,11 @@ def pin(plan: Plan, actor: Actor, parts: Parts) -> PinnedPlan:
     return fresh.model_copy(update={**kept, "terminated_by": known.terminated_by})
 
 
-def attempt_for(pinned: PinnedPlan, step: Step, actor: Actor, purpose: Purpose, token: str) -> Attempt:
-    """An attempt at one step with the call that is in force."""
+def attempt_for(
+    parts: Parts, pinned: PinnedPlan, step: Step, actor: Actor, purpose: Purpose, token: str = ""
+) -> Attempt:
+    """An attempt at one step with the call that is in force, and what is on record about action, target and agent."""
+    service = parts.inventory.service(step.call.target)
     key = claim_key(
         change=pinned.change,
         plan=pinned.plan.id,
@@ -73,7 +78,18 @@ def attempt_for(pinned: PinnedPlan, step: Step, actor: Actor, purpose: Purpose, 
         call=step.call,
         purpose=Purpose.COMPENSATE if purpose is Purpose.COMPENSATE else Purpose.APPLY,
     )
-    return Attempt(purpose=purpose, step=step, actor=actor, key=key, pinned=pinned, token=token)
+    return Attempt(
+        purpose=purpose,
+        step=step,
+        actor=actor,
+        key=key,
+        pinned=pinned,
+        token=token,
+        spec=parts.executor.spec(step.call.action),
+        service=service,
+        environment=parts.policy.environment(service.environment if service else Environment.PRODUCTION),
+        tier=tier_of(parts.ledger, actor.agent, parts.policy),
+    )
 
 
 def register(tx: Transaction, pinned: PinnedPlan, attempts: list[Attempt], parts: Parts) -> list[Judgement]:

@@ -18,7 +18,7 @@ WAIT_S = 120.0
 
 
 class Lock(Wrapper):
-    """The token is taken with the claim and compared again with the dispatch: who slept through a takeover is refused."""
+    """The token is compared again in the dispatch's transaction: who slept through a takeover is refused."""
 
     name = "lock"
 
@@ -35,7 +35,8 @@ class Lock(Wrapper):
             text = f"another change of {attempt.call.target} did not end within {WAIT_S:.0f} s"
             raise Refused(Reason(wrapper=self.name, verdict=Verdict.DENY, text=text)) from error
         try:
-            attempt.on_claim.append(lambda tx: _take(tx, attempt))
+            with self.parts.ledger.transaction() as tx:
+                _take(tx, attempt)
             attempt.on_dispatch.append(lambda tx: _check(tx, attempt))
             await self.inner.carry_out(attempt)
         finally:

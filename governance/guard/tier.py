@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from domain.action import Tier, Verdict
 from governance.guard.attempt import Attempt, Wrapper
-from governance.seats import tier_of
 from governance.tiers import rule
 
 
@@ -14,7 +13,6 @@ class TierTable(Wrapper):
     name = "tier"
 
     async def look(self, attempt: Attempt) -> None:
-        attempt.tier = tier_of(self.parts.ledger, attempt.actor.agent, self.parts.policy)
         if attempt.spec is None or attempt.service is None:
             return
         if attempt.unwinding:

@@ -46,17 +46,25 @@ class FileAnchor:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._since_sync = 0
+        self._whole = False
+        """Whether the file is known to end with a line break."""
 
     def write(self, point: AnchorPoint) -> None:
-        line = json.dumps({"seq": point.seq, "hash": point.hash}) + "\n"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        descriptor = os.open(self.path, flags, 0o600)
+        line = (self._mend() + json.dumps({"seq": point.seq, "hash": point.hash}) + "\n").encode()
+        self._whole = False
         try:
-            os.write(descriptor, (self._mend() + line).encode())
-            self._since_sync += 1
-            if self._since_sync >= _SYNC_EVERY:
+            self._whole = self._append(line) == len(line)
+        except OSError:
+            return  # a full disk: the anchor lags until there is room, the next one covers this one
+
+    def _append(self, line: bytes) -> int:
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            written = os.write(descriptor, line)
+            self._since_sync = (self._since_sync + 1) % _SYNC_EVERY
+            if self._since_sync == 0:
                 os.fsync(descriptor)
-                self._since_sync = 0
+            return written
         finally:
             os.close(descriptor)
 
@@ -72,7 +80,7 @@ class FileAnchor:
 
     def _mend(self) -> str:
         """A line break first when a crash left half a line behind; such a half line is marked as a comment."""
-        if self._since_sync or not self.path.exists() or self.path.stat().st_size == 0:
+        if self._whole or not self.path.exists() or self.path.stat().st_size == 0:
             return ""
         with self.path.open("rb") as file:
             file.seek(-1, os.SEEK_END)

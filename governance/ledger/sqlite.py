@@ -38,6 +38,8 @@ CREATE INDEX IF NOT EXISTS record_change ON record (kind, change);
 CREATE INDEX IF NOT EXISTS record_at ON record (kind, at);
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 """
+_REFILL_AFTER = 50
+"""Transactions after which a released reserve is taken again, if the disk has room."""
 _COLUMNS = "seq, at, kind, actor, change, content, prev, hash"
 
 
@@ -56,6 +58,7 @@ class SqliteLedger:
         self._db = _connect(path)
         self._newest: datetime | None = None
         self._epoch = 0
+        self._until_refill = 0
         self._start()
 
     def _start(self) -> None:
@@ -89,11 +92,21 @@ class SqliteLedger:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+            self._refill(work)
             if work.newest is not None:
                 self._newest = work.now
                 self._anchor.write(AnchorPoint(seq=work.newest.seq, hash=work.newest.hash))
         finally:
             self._lock.release()
+
+    def _refill(self, work: _SqliteTransaction) -> None:
+        """Some transactions after a full disk, try to take the reserve again."""
+        if work.made_room:
+            self._until_refill = _REFILL_AFTER
+        elif self._until_refill:
+            self._until_refill -= 1
+            if not self._until_refill and not self._reserve.take():
+                self._until_refill = _REFILL_AFTER
 
     def _begin(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
@@ -177,6 +190,7 @@ class _SqliteTransaction:
         self._now = now
         self._reserve = reserve
         self.newest: Row | None = None
+        self.made_room = False
 
     @property
     def now(self) -> datetime:
@@ -236,6 +250,7 @@ class _SqliteTransaction:
         full = error.sqlite_errorcode in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}
         if not (full and self._db.in_transaction and self._reserve.release()):
             raise error
+        self.made_room = True
 
 
 def verify_file(path: Path, anchor: Path) -> LedgerVerification:

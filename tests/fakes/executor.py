@@ -62,8 +62,10 @@ class FakeExecutor:
         """Reports success without doing anything."""
         self.blind = False
         """Dry runs cannot tell."""
+        self.mute = False
+        """Dry runs do not answer."""
         self.deaf = False
-        """Dry runs and read-backs do not answer."""
+        """Read-backs do not answer."""
         self.forgets_undo = False
         """Undo calls have no effect, although they report one."""
         self._per_target: dict[str, int] = {}
@@ -86,7 +88,7 @@ class FakeExecutor:
         return call
 
     async def dry_run(self, call: ActionCall) -> DryRunResult:
-        if self.deaf:
+        if self.mute:
             raise ToolUnavailableError("the far end does not answer")
         witness = self._seen(call.target)
         if self.blind:
@@ -98,6 +100,7 @@ class FakeExecutor:
     async def execute(self, call: ActionCall, *, idempotency_key: str) -> ActionResult:
         self.executed.append((call.action, call.target, idempotency_key))
         self._enter(call.target)
+        hold = self.hold
         try:
             if self.before_effect is not None:
                 self.before_effect()
@@ -107,8 +110,8 @@ class FakeExecutor:
                 self._change(call)
             if self.after_effect is not None:
                 self.after_effect()
-            if self.hold is not None:
-                await self.hold.wait()
+            if hold is not None:
+                await hold.wait()
         finally:
             self._per_target[call.target] -= 1
         after = self._seen(call.target)
