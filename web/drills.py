@@ -15,7 +15,7 @@ from domain.errors import FirebreakError, NotFoundError
 from domain.value import Value
 from web.pages import Pages
 from web.persons import Caller
-from web.ports import DrillRoom, FaultRow, Ports
+from web.ports import DrillRoom, Fault, Ports
 
 
 class StartDrill(Value):
@@ -30,6 +30,21 @@ class Started(Value):
 
     schema_version: str = "1"
     id: str
+
+
+class FaultRow(Value):
+    """One thing that can be broken on purpose."""
+
+    name: str
+    title: str
+    service: str
+    abstain: bool
+    """True: nothing will be broken and nothing should be mended."""
+
+    @classmethod
+    def of(cls, fault: Fault) -> FaultRow:
+        """What may be shown of it."""
+        return cls(name=fault.name, title=fault.title, service=fault.service, abstain=fault.abstain)
 
 
 class DrillList(Value):
@@ -89,7 +104,7 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
 
     @router.get("/api/drills", summary="Drills, newest first, and the faults there are")
     async def drills() -> DrillList:
-        return DrillList(drills=await room().runs(), faults=list(await room().faults()))
+        return DrillList(drills=await room().runs(), faults=[FaultRow.of(f) for f in await room().faults()])
 
     @router.post("/api/drills", status_code=202, summary="Start a drill")
     async def start(caller: Caller, wish: StartDrill | None = None) -> Started:
@@ -103,7 +118,7 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
     @router.get("/drills", include_in_schema=False)
     async def page(request: Request) -> HTMLResponse:
         runs: list[DrillRun] = []
-        faults: Sequence[FaultRow] | None = None
+        faults: Sequence[Fault] | None = None
         trouble = ""
         try:
             runs, faults = await room().runs(), await room().faults()

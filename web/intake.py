@@ -53,7 +53,7 @@ def build(ports: Ports, keyring: Keyring, secrets: Sequence[str], metrics: Metri
         return Accepted(delivery=delivery, receipts=f"/api/deliveries/{delivery}")
 
     async def _store(source: str, request: Request, body: bytes) -> str:
-        proof = prove(request.headers, body, keyring, secrets)
+        proof = prove(request.headers, body, keyring, secrets, ports.clock.now().timestamp())
         if not _SOURCE.fullmatch(source):
             raise IntakeError("There is no such source.", expected="a name", code="intake.unknown_source")
         if not body:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse
 
 from domain.guard import GuardStatus
 from domain.value import Value
+from governance.guard.face import UnwindItem
 from web.login import local_path
 from web.persons import Caller
 from web.ports import Ports
@@ -18,6 +19,13 @@ class Why(Value):
     """A person's reason, for the ledger."""
 
     reason: str = ""
+
+
+class Unwindable(Value):
+    """Applied steps that can be taken back, in the order in which an unwind would."""
+
+    schema_version: str = "1"
+    items: list[UnwindItem] = []
 
 
 def build(ports: Ports) -> APIRouter:
@@ -38,8 +46,8 @@ def build(ports: Ports) -> APIRouter:
         return await door.resume(caller.token, (why or Why()).reason)
 
     @router.get("/api/unwind", summary="What an unwind would take back; changes nothing")
-    async def unwind(caller: Caller) -> dict[str, Any]:
-        return await door.unwind_plan(caller.token)
+    async def unwind(caller: Caller) -> Unwindable:
+        return Unwindable(items=list(await door.unwindable(caller.token)))
 
     @router.post("/kill", include_in_schema=False)
     async def kill_form(

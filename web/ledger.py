@@ -39,7 +39,7 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
 
     @router.get("/api/ledger", summary="Ledger entries, ascending")
     async def entries(
-        after: Annotated[int, Query(ge=0)] = 0,
+        after: Annotated[int, Query(ge=-1, lt=2**53)] = -1,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         change: str | None = None,
     ) -> LedgerPage:
@@ -60,10 +60,9 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
             newer = older = ""
         else:
             after = _start(asked.get("seq", ""), asked.get("after", ""), total)
-            page = await door.ledger(after=after, limit=PAGE_SIZE)
-            rows = list(reversed(page.entries))
-            newer = _link(after + PAGE_SIZE) if after + PAGE_SIZE < total else ""
-            older = _link(max(0, after - PAGE_SIZE)) if after > 0 else ""
+            rows = list(reversed((await door.ledger(after=after, limit=PAGE_SIZE)).entries))
+            newer = _link(after + PAGE_SIZE) if after + PAGE_SIZE < total - 1 else ""
+            older = _link(max(-1, after - PAGE_SIZE)) if after >= 0 else ""
         return await pages.render(
             request,
             "ledger.html",
@@ -92,7 +91,7 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
 
 async def _newest(ports: Ports, total: int, change: str) -> Sequence[LedgerEntry]:
     """The newest entries, newest first; a named change is read from its beginning."""
-    after, rows = (0 if change else max(0, total - _SCAN)), list[LedgerEntry]()
+    after, rows = (-1 if change else max(-1, total - _SCAN)), list[LedgerEntry]()
     while len(rows) < _SCAN:
         page = await ports.door.ledger(after=after, limit=_CHUNK, change=change or None)
         rows += page.entries
@@ -105,8 +104,8 @@ async def _newest(ports: Ports, total: int, change: str) -> Sequence[LedgerEntry
 def _start(seq: str, after: str, total: int) -> int:
     """Where a page begins: around an entry, after one, or so that it ends with the newest."""
     if seq.isdigit():
-        return max(0, int(seq) - PAGE_SIZE // 2)
-    return int(after) if after.isdigit() else max(0, total - PAGE_SIZE)
+        return max(-1, int(seq[:12]) - PAGE_SIZE // 2)
+    return int(after[:12]) if after.isdigit() else -1 if after == "-1" else max(-1, total - 1 - PAGE_SIZE)
 
 
 def _link(after: int) -> str:

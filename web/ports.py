@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from domain.clock import Clock, SystemClock
 from domain.drills import Drills
@@ -14,6 +14,7 @@ from domain.inventory import Inventory
 from domain.retrieval import Retriever
 from domain.telemetry import Telemetry
 from domain.value import UtcTime, Value
+from governance.guard.face import UnwindItem
 from graph.face import Responder
 
 
@@ -32,7 +33,7 @@ class Door(Protocol):
         """Frozen or not, and what is open. Raises UpstreamError when nobody answers."""
         ...
 
-    async def ledger(self, *, after: int = 0, limit: int = 50, change: str | None = None) -> LedgerPage:
+    async def ledger(self, *, after: int = -1, limit: int = 50, change: str | None = None) -> LedgerPage:
         """Entries with a sequence number above `after`."""
         ...
 
@@ -48,25 +49,30 @@ class Door(Protocol):
         """Effects may happen again."""
         ...
 
-    async def unwind_plan(self, person_token: str) -> dict[str, Any]:
+    async def unwindable(self, person_token: str) -> Sequence[UnwindItem]:
         """What an unwind would take back; changes nothing."""
         ...
 
 
-class FaultRow(Value):
+class Fault(Protocol):
     """One thing that can be broken on purpose, as the chaos server lists it for people."""
 
-    name: str
-    title: str = ""
-    service: str = ""
-    abstain: bool = False
-    """True: nothing will be broken and nothing should be mended."""
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def abstain(self) -> bool:
+        """True: nothing will be broken and nothing should be mended."""
+        ...
 
 
 class DrillRoom(Drills, Protocol):
     """The chaos server as the face uses it: it forwards, it knows no fault itself."""
 
-    async def faults(self) -> Sequence[FaultRow]:
+    async def faults(self) -> Sequence[Fault]:
         """What can be broken here. Raises UpstreamError."""
         ...
 
@@ -77,14 +83,19 @@ class SliRow(Value):
     service: str
     name: str
     sli: str
-    """availability, latency_p95, error_ratio, saturation, freshness"""
+    """availability, latency_p95, error_ratio, saturation, freshness, process"""
     unit: Literal["ratio", "s"] = "ratio"
     target: float
     current: float | None = None
-    burn: dict[str, float] = {}
-    """Error budget burn rate per window (`10s`, `1m` …); 1 uses the budget up exactly at the end of the SLO's window."""
+    burn_short: float | None = None
+    """How fast the error budget burns over the short window; 1 uses it up exactly at the end of the objective's window."""
+    burn_long: float | None = None
+    """The same over the long window; an alert needs both."""
+    budget_left: float | None = None
+    """Share of the budget that is left; below 0 it is overspent."""
+    firing: bool = False
     ok: bool | None = None
-    """None: cannot be told (no data)."""
+    """Whether the objective is kept now. None: cannot be told (no data)."""
     points: list[float | None] = []
     """The last values, oldest first, for a sparkline."""
     at: UtcTime | None = None

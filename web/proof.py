@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
-
 from domain.alert import Signature
 from domain.errors import AuthError
+from tools.intake.normalise import PROOF_HEADER
+from tools.intake.proof import standard_webhooks
 from web.keyring import Keyring, bearer
 
-PROOF_HEADER = "x-firebreak-proof"
-"""Set by us after verification and stripped from whatever a sender writes: the scheme that held."""
 _DROPPED = frozenset({"authorization", "cookie", "proxy-authorization", "webhook-signature", PROOF_HEADER})
 
 
-def prove(headers: Mapping[str, str], body: bytes, keyring: Keyring, secrets: Sequence[str]) -> Signature:
-    """The proof that holds. Raises AuthError when none does."""
+def prove(headers: Mapping[str, str], body: bytes, keyring: Keyring, secrets: Sequence[str], now: float) -> Signature:
+    """The proof that holds; `now` is epoch seconds. Raises AuthError when none does."""
     token = bearer(headers.get("authorization", ""))
     if token and keyring.may_send_alerts(token):
         return Signature(scheme="bearer", verified=True)
-    if any(_signed(secret, headers, body) for secret in secrets):
-        return Signature(scheme="standard-webhooks", verified=True)
+    signature = standard_webhooks(headers, body, secrets, now=now)
+    if signature.verified:
+        return signature
     signed = "webhook-signature" in headers
     raise AuthError(
         "This delivery does not prove where it comes from.",
@@ -36,11 +35,3 @@ def kept_headers(headers: Mapping[str, str], proof: Signature) -> dict[str, str]
     """What is stored with a delivery: no credential, and our word about the proof."""
     kept = {k.lower(): v for k, v in headers.items() if k.lower() not in _DROPPED}
     return {**kept, PROOF_HEADER: proof.scheme}
-
-
-def _signed(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    try:
-        Webhook(secret).verify(body, dict(headers), json_parse=False)
-    except (WebhookVerificationError, EmptyWebhookSecretError, ValueError):
-        return False
-    return True

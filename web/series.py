@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from domain.bundle import Series
 from domain.incident import Incident
 from domain.value import Value
+from tools.telemetry import roles
 
 LEAD_S = 90.0
 """Seconds of normal life shown before the onset."""
@@ -16,11 +17,28 @@ TAIL_S = 60.0
 """Seconds shown after the end."""
 MAX_PLOTS = 6
 MAX_POINTS = 400
-"""Per plot; more is thinned, keeping the extremes of each bucket's neighbourhood in sight is not needed at this width."""
+"""Per plot; more is thinned evenly, a screen shows no more."""
+
+
+NOTICEABLE = 3.0
+"""Spreads of normal life by which a series must move to be drawn."""
+_PLAIN = frozenset(
+    {
+        roles.PROBE_UP,
+        roles.REQUEST_RATE,
+        roles.ERROR_RATIO,
+        roles.LATENCY_P95,
+        roles.SATURATION,
+        roles.FRESHNESS,
+        roles.DISK_USED,
+        roles.PROCESS_UP,
+    }
+)
+"""Series that mean the same on every service; drawn before those that only their owner can read."""
 
 
 class Plot(Value):
-    """One series with its three figures. `unit` is `s`, `ratio` or empty."""
+    """One series with its three figures. `unit` is `s`, `ms`, `ratio` or empty."""
 
     service: str
     metric: str
@@ -33,7 +51,7 @@ class Plot(Value):
 
 
 class Plots(Value):
-    """What a page draws: onset and fix as epoch seconds, the tellings series first."""
+    """What a page draws: onset and fix as epoch seconds, the most telling series first."""
 
     schema_version: str = "1"
     onset: float | None = None
@@ -70,7 +88,8 @@ def services(incident: Incident) -> list[str]:
 def tell(series: Iterable[Series], when: Span) -> list[Plot]:
     """The series that changed most between before and during, as plots, strongest first."""
     scored = [(change(s, when), s) for s in series if len(s.times) >= 4]
-    strongest = sorted((x for x in scored if x[0] > 0), key=lambda x: (-x[0], x[1].service, x[1].metric))
+    moved = (x for x in scored if x[0] >= NOTICEABLE)
+    strongest = sorted(moved, key=lambda x: (x[1].metric not in _PLAIN, -x[0], x[1].service, x[1].metric))
     return [plot(s, when) for _, s in strongest[:MAX_PLOTS]]
 
 
@@ -108,7 +127,9 @@ def plot(series: Series, when: Span) -> Plot:
 
 def unit(metric: str) -> str:
     """The unit that a metric's name promises: seconds, a ratio, or none."""
-    name = metric.lower()
+    name = metric.lower().partition("{")[0]
+    if name.endswith("_ms"):
+        return "ms"
     if "ratio" in name or "availability" in name or "saturation" in name:
         return "ratio"
     return "s" if name.endswith(("_seconds", "_s", "p95", "p99", "p50", "latency")) else ""

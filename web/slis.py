@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from domain.clock import Clock
+from domain.inventory import Inventory
 from domain.value import Value
+from tools.telemetry.board import sli_snapshot
+from tools.telemetry.embedded import SqliteTelemetry
 from web.pages import Pages
 from web.ports import Ports, SliRow
+
+_SECONDS = frozenset({"latency_p95", "freshness"})
+_AT_MOST = frozenset({"latency_p95", "freshness", "saturation"})
+"""Objectives that are an upper bound; the others are a least share of good."""
 
 
 class Slis(Value):
@@ -15,6 +27,42 @@ class Slis(Value):
 
     schema_version: str = "1"
     slis: list[SliRow] = []
+
+
+class StoredSlis:
+    """`SliBoard` over what the collector wrote."""
+
+    def __init__(self, store: SqliteTelemetry, inventory: Inventory, clock: Clock) -> None:
+        self._store = store
+        self._inventory = inventory
+        self._clock = clock
+
+    async def slis(self) -> Sequence[SliRow]:
+        """See the port."""
+        rows = await sli_snapshot(self._store, self._inventory, self._clock.now().timestamp())
+        return [row_of(row) for row in rows]
+
+
+def row_of(row: Mapping[str, Any]) -> SliRow:
+    """One row of the collector's board."""
+    sli, value, target = str(row["sli"]), row.get("value"), float(row["target"])
+    unit: Literal["ratio", "s"] = "s" if sli in _SECONDS else "ratio"
+    kept = None if value is None else value <= target if sli in _AT_MOST else value >= target
+    return SliRow(
+        service=str(row["service"]),
+        name=str(row["slo"]),
+        sli=sli,
+        unit=unit,
+        target=target,
+        current=value,
+        burn_short=row.get("burn_short"),
+        burn_long=row.get("burn_long"),
+        budget_left=row.get("budget_left"),
+        firing=bool(row.get("firing")),
+        ok=kept,
+        points=list(row.get("series") or []),
+        at=datetime.fromtimestamp(float(row["at"]), UTC) if row.get("at") else None,
+    )
 
 
 def build(ports: Ports, pages: Pages) -> APIRouter:
@@ -30,8 +78,6 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
 
     @router.get("/slis", include_in_schema=False)
     async def page(request: Request) -> HTMLResponse:
-        found = await rows()
-        windows = list(dict.fromkeys(w for row in found for w in row.burn))
-        return await pages.render(request, "slis.html", rows=found, windows=windows)
+        return await pages.render(request, "slis.html", rows=await rows())
 
     return router

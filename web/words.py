@@ -33,8 +33,9 @@ def percent(share: float | None) -> str:
     if share is None:
         return "–"
     value = share * 100
-    digits = 0 if value in (0, 100) or 1 <= value < 99 else 2
-    return f"{value:.{digits}f} %"
+    digits = 0 if 1 <= value < 99 else 2
+    text = f"{value:.{digits}f}"
+    return f"{text.rstrip('0').rstrip('.') if digits else text} %"
 
 
 def duration(seconds: float | timedelta | None) -> str:

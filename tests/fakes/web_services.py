@@ -25,9 +25,11 @@ from domain.guard import (
 )
 from domain.incident import Incident, IncidentStatus
 from domain.retrieval import Passage
+from governance.guard.face import UnwindItem
 from graph.face import ChatPiece, Page, Receipt
 from tests.fakes import web_story as story
-from web.ports import FaultRow, LedgerPage, Ports, SliRow
+from web.drills import FaultRow
+from web.ports import Fault, LedgerPage, Ports, SliRow
 
 OPERATOR = "operator-token-for-tests"
 INTAKE = "intake-token-for-tests"
@@ -220,7 +222,7 @@ class FakeDoor:
             update={"ledger_entries": len(self.entries), "ledger_head": head, "open_approvals": self.open_approvals}
         )
 
-    async def ledger(self, *, after: int = 0, limit: int = 50, change: str | None = None) -> LedgerPage:
+    async def ledger(self, *, after: int = -1, limit: int = 50, change: str | None = None) -> LedgerPage:
         rows = [e for e in self.entries if e.seq > after and (change is None or e.change == change)]
         page = rows[:limit]
         return LedgerPage(entries=page, next=page[-1].seq if len(rows) > limit else None)
@@ -246,8 +248,8 @@ class FakeDoor:
         self.state = self.state.model_copy(update={"frozen": False, "frozen_by": "", "frozen_at": None})
         return await self.status()
 
-    async def unwind_plan(self, person_token: str) -> dict[str, Any]:
-        return {"compensations": []}
+    async def unwindable(self, person_token: str) -> Sequence[UnwindItem]:
+        return []
 
 
 class FakeDrills:
@@ -275,11 +277,11 @@ class FakeDrills:
             raise self.failure
         return list(self.known)
 
-    async def faults(self) -> Sequence[FaultRow]:
+    async def faults(self) -> Sequence[Fault]:
         return [
-            FaultRow(name="pool_exhaustion", title="Connection pool exhausted", service="api"),
-            FaultRow(name="disk_full", title="Disk full", service="api"),
-            FaultRow(name="noop", title="Nothing at all", abstain=True),
+            FaultRow(name="pool_exhaustion", title="Connection pool exhausted", service="api", abstain=False),
+            FaultRow(name="disk_full", title="Disk full", service="api", abstain=False),
+            FaultRow(name="noop", title="Nothing at all", service="", abstain=True),
         ]
 
 

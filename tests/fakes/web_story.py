@@ -413,7 +413,7 @@ BRIEF = Brief(
         )
     ],
     prevention=[Sentence(text="Limit how long one export may hold a connection.", evidence=["E8"])],
-    status_page="Between 03:11 and 03:12 UTC some orders could not be placed. The cause is repaired and all functions work normally.",
+    status_page="Between 03:11 and 03:12 UTC some orders could not be placed. The cause is repaired and all functions work.",
     unsupported=["The exports were probably started by the reporting team."],
     written_by="rules",
     written_at=at(37),
@@ -554,7 +554,7 @@ def entries(count: int = 64) -> list[LedgerEntry]:
     """A ledger of that many rows."""
     kinds = ["attempt", "intent", "effect", "read_back", "approval", "refusal", "observation"]
     out = []
-    for seq in range(1, count + 1):
+    for seq in range(count):
         kind = kinds[seq % len(kinds)]
         content = {"action": "scale_pool", "target": "api", "verdict": "ask", "args_digest": digest(seq), "tier": "T2"}
         out.append(
@@ -600,11 +600,24 @@ def slis() -> list[SliRow]:
     good = [0.99 + 0.002 * math.sin(i) for i in range(40)]
     bad = [*good[:28], *[0.61 + 0.01 * math.sin(i) for i in range(12)]]
     return [
-        SliRow(service="api", name="availability", sli="availability", target=0.99, current=0.61, burn={"10s": 38.9, "1m": 21.4, "5m": 6.2}, ok=False, points=bad, at=T0),
-        SliRow(service="api", name="latency p95", sli="latency_p95", unit="s", target=0.25, current=2.04, burn={"10s": 14.1, "1m": 8.0, "5m": 1.9}, ok=False, points=[0.02] * 30 + [2.0] * 10, at=T0),
-        SliRow(service="frontend", name="checkout", sli="availability", target=0.995, current=0.62, burn={"10s": 76.0, "1m": 40.2, "5m": 12.0}, ok=False, points=bad, at=T0),
-        SliRow(service="postgres", name="sessions in use", sli="saturation", target=0.8, current=0.09, burn={"10s": 0.0, "1m": 0.0, "5m": 0.0}, ok=True, points=[0.09 + 0.01 * math.sin(i) for i in range(40)], at=T0),
-        SliRow(service="worker", name="queue freshness", sli="freshness", unit="s", target=30, current=None, ok=None, points=[], at=T0),
+        SliRow(
+            service="api", name="availability", sli="availability", target=0.99, current=0.61,
+            burn_short=38.9, burn_long=21.4, budget_left=0.62, firing=True, ok=False, points=bad, at=T0,
+        ),
+        SliRow(
+            service="api", name="latency p95", sli="latency_p95", unit="s", target=0.25, current=2.04,
+            burn_short=14.1, burn_long=8.0, budget_left=0.71, firing=True, ok=False, points=[0.02] * 30 + [2.0] * 10, at=T0,
+        ),
+        SliRow(
+            service="frontend", name="checkout", sli="availability", target=0.995, current=0.98,
+            burn_short=4.0, burn_long=0.9, budget_left=-0.08, ok=False, points=bad, at=T0,
+        ),
+        SliRow(
+            service="postgres", name="sessions in use", sli="saturation", target=0.8, current=0.09,
+            burn_short=0.0, burn_long=0.0, budget_left=1.0, ok=True,
+            points=[0.09 + 0.01 * math.sin(i) for i in range(40)], at=T0,
+        ),
+        SliRow(service="worker", name="queue freshness", sli="freshness", unit="s", target=30),
     ]  # fmt: skip
 
 

@@ -11,7 +11,9 @@
 
   const figure = (value, unit) => {
     if (value === null || value === undefined) return "–";
+    if (value === 0) return unit === "ratio" ? "0 %" : unit === "s" ? "0 s" : "0";
     if (unit === "s") return value < 1 ? `${(value * 1000).toPrecision(3)} ms` : `${value.toPrecision(3)} s`;
+    if (unit === "ms") return `${Number(value.toPrecision(3))} ms`;
     if (unit === "ratio") return `${(value * 100).toPrecision(3)} %`;
     return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : `${Number(value.toPrecision(3))}`;
   };
@@ -39,6 +41,7 @@
     drawn = [];
     area.replaceChildren();
     section.hidden = data.series.length === 0;
+    const areas = [];
     for (const series of data.series) {
       const box = document.createElement("figure");
       box.className = "plot";
@@ -55,8 +58,11 @@
       canvas.setAttribute("aria-hidden", "true");
       box.append(caption, canvas);
       area.append(box);
-      const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 },
-        font: "11px system-ui, sans-serif" };
+      areas.push([series, canvas]);
+    }
+    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 },
+      font: "11px system-ui, sans-serif" };
+    for (const [series, canvas] of areas) {
       drawn.push(new uPlot({
         width: Math.max(200, canvas.clientWidth), height: 148, legend: { show: false }, cursor: { y: false },
         tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
