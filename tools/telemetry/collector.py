@@ -50,7 +50,7 @@ log = structlog.get_logger("collector")
 STALE_S = 2.5
 """An answer older than this is no answer."""
 SCRAPE_TIMEOUT_S = 0.9
-SCHEMA_EVERY_S = 6.0
+SCHEMA_EVERY_S = 10.0
 _ALERTS_FACT = "alerts"
 _SEEN_FACT = "seen"
 
@@ -281,8 +281,8 @@ class Collector:
                 await poll(what)
             except Exception as error:
                 log.warning("collector.poll_failed", error=type(error).__name__, detail=redact(str(error))[:200])
-            now = self._now()
-            await self._clock.sleep(max(0.05, period - (now - offset) % period))
+            wait = period - (self._now() - offset) % period
+            await self._clock.sleep(wait if wait > 0.1 else wait + period)
 
     def _say_ready(self) -> None:
         place = self._home / "run" / "collector.json"
@@ -539,8 +539,10 @@ _HOPELESS = frozenset({400, 413, 415, 422})
 
 
 def _period(probe: Probe) -> float:
-    """Seconds between two checks: what users do is looked at each second."""
-    return 1.0 if isinstance(probe, HttpProbe) and probe.user_facing else 2.0
+    """Seconds between two checks: what users see is looked at each second, what leaves traces every other."""
+    if isinstance(probe, HttpProbe):
+        return 1.0 if probe.user_facing and probe.method == "GET" else 2.0
+    return 3.0
 
 
 def _flood(followed: _Followed, skipped: int, now: float) -> LogLine:

@@ -156,7 +156,7 @@ class Meter:
 
     def _traffic(self, t: float, tick: _Tick, out: dict[str, float]) -> None:
         served, failed = dict(tick.by_route), dict(tick.failed)
-        if tick.errors and not failed:
+        if tick.errors and not tick.by_status:
             failed[""] = tick.errors
         served[""] = tick.requests
         self._requests.append((t, served, failed))
@@ -184,7 +184,7 @@ class Meter:
             scale = 0.001 if histogram.family.endswith(("_ms", "_milliseconds")) else 1.0
             if histogram.served:
                 route = roles.pick(histogram.labels, roles.ROUTE_LABELS)
-                for group in {"", route}:
+                for group in {route} if roles.is_health_route(route) else {"", route}:
                     merged = served.setdefault(group, {})
                     for le, count in window.items():
                         merged[le * scale] = merged.get(le * scale, 0.0) + count
@@ -258,13 +258,15 @@ class _Tick:
     def add(self, entry: _Entry, increment: float) -> None:
         """Count requests of one route and status."""
         self.seen = True
-        self.requests += increment
+        watched = roles.is_health_route(entry.route)
+        if not watched:
+            self.requests += increment
         if entry.route:
             self.by_route[entry.route] = self.by_route.get(entry.route, 0.0) + increment
-        if entry.status:
+        if entry.status and not watched:
             self.by_status[entry.status] = self.by_status.get(entry.status, 0.0) + increment
         if roles.is_server_error(entry.status):
-            for group in {"", entry.route}:
+            for group in {entry.route} if watched else {"", entry.route}:
                 self.failed[group] = self.failed.get(group, 0.0) + increment
 
 

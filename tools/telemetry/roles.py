@@ -54,6 +54,7 @@ ROUTE_LABELS = ("route", "http_route", "path", "handler", "endpoint", "uri")
 STATUS_LABELS = ("status", "code", "status_code", "http_status_code", "http_response_status_code", "response_code")
 
 _CLIENT = re.compile(r"client|upstream|outbound|outgoing|dependency|provider", re.I)
+_POOL_USED = re.compile(r"pool.*(in_use|used|busy|checked_out|acquired|active)")
 _RULES: tuple[tuple[Role, re.Pattern[str]], ...] = (
     (Role.NOISE, re.compile(r"(_created|_info)$|^(python|go|process_virtual|process_max|jvm_gc)_")),
     (
@@ -72,7 +73,7 @@ _RULES: tuple[tuple[Role, re.Pattern[str]], ...] = (
     ),
     (Role.DISK_TOTAL, re.compile(r"(disk|filesystem)_(total|size)_bytes$")),
     (Role.DISK_FREE, re.compile(r"(disk|filesystem)_(free|avail|available)_bytes$")),
-    (Role.POOL_USED, re.compile(r"pool.*(in_use|used|busy|checked_out|acquired|active)")),
+    (Role.POOL_USED, _POOL_USED),
     (Role.POOL_SIZE, re.compile(r"pool.*(size|max|limit|capacity|maximum)")),
     (Role.TIMESTAMP, re.compile(r"(heartbeat|last_(success|run|processed|beat|seen|tick)).*(timestamp|time|seconds)")),
     (Role.AGE, re.compile(r"(queue|job|task|oldest|backlog|lag|heartbeat).*(age|oldest|lag|delay).*(seconds|_s)$")),
@@ -83,7 +84,8 @@ def role_of(name: str, overrides: Mapping[str, str]) -> Role:
     """The role of a metric family; `overrides` maps a role to the name that plays it, exclusively."""
     for role, chosen in overrides.items():
         if chosen == name and role in set(Role):
-            return Role(role)
+            counted = role == Role.SATURATION and _POOL_USED.search(name)
+            return Role.POOL_USED if counted else Role(role)
     for role, pattern in _RULES:
         if pattern.search(name):
             if role.value in overrides or (role in _SERVED and _CLIENT.search(name)):
@@ -99,6 +101,14 @@ def pick(labels: Labels, names: tuple[str, ...]) -> str:
     """The value of the first of these labels that is there, or an empty string."""
     found = dict(labels)
     return next((found[name] for name in names if name in found), "")
+
+
+_HEALTH = re.compile(r"^/(-/)?(healthz?|health_check|readyz?|readiness|livez?|liveness|ping|metrics|status)/?$", re.I)
+
+
+def is_health_route(route: str) -> bool:
+    """Whether a route is asked by watchers and not by users; such requests would water down every ratio."""
+    return _HEALTH.match(route) is not None
 
 
 def is_server_error(status: str) -> bool:

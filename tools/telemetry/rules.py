@@ -107,6 +107,10 @@ class Reading:
 def step(objective: Objective, state: AlertState, recent: Recent, now: float, pairs: Sequence[Tier]) -> AlertState:
     """The objective's next state. Pure: the same points give the same state."""
     first = state.first_seen if state.first_seen is not None else now
+    if state.warm_at is not None and not state.firing:
+        lately = spent(objective, recent, now - max(tier.short_s for tier in pairs))
+        if not any(tick.bad > 0 for tick in lately):
+            return state
     ticks = spent(objective, recent, now - max(tier.long_s for tier in pairs))
     if state.warm_at is None:
         healthy = next((tick.t for tick in ticks if tick.bad == 0 and tick.total > 0), None)

@@ -153,7 +153,13 @@ class Recent:
 
     def values(self, service: str, metric: str, since: float) -> list[tuple[float, float]]:
         """Points of one series from `since` on."""
-        return [p for p in self.rows.get((service, metric), ()) if p[0] >= since]
+        found: list[tuple[float, float]] = []
+        for point in reversed(self.rows.get((service, metric), ())):
+            if point[0] < since:
+                break
+            found.append(point)
+        found.reverse()
+        return found
 
 
 @dataclass(frozen=True, slots=True)
