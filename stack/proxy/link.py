@@ -24,7 +24,7 @@ class Link:
 
     port: int
     backends: tuple[Backend, ...]
-    toxics: Toxics = Toxics()
+    toxics: Toxics = field(default_factory=Toxics)
     random: Random = field(default_factory=Random)
     connections: int = 0
     accepted: int = 0

@@ -69,18 +69,16 @@ class Tracing:
         self._tracer = provider.get_tracer(service)
 
     @contextmanager
-    def span(self, operation: str, *, kind: SpanKind = SpanKind.INTERNAL, **attributes: Any) -> Iterator[Span]:
+    def span(self, operation: str, attributes: Mapping[str, str] | None = None) -> Iterator[Span]:
         """A child of the current span. An exception is recorded on it and goes on."""
-        with self._tracer.start_as_current_span(operation, kind=kind, attributes=attributes) as span:
+        with self._tracer.start_as_current_span(operation, attributes=attributes) as span:
             yield span
 
     @contextmanager
-    def serving(self, operation: str, headers: Mapping[str, str], **attributes: Any) -> Iterator[Span]:
+    def serving(self, operation: str, headers: Mapping[str, str]) -> Iterator[Span]:
         """The span of a request that came in, continuing the caller's trace."""
         context = _PROPAGATOR.extract(dict(headers))
-        with self._tracer.start_as_current_span(
-            operation, context=context, kind=SpanKind.SERVER, attributes=attributes
-        ) as span:
+        with self._tracer.start_as_current_span(operation, context=context, kind=SpanKind.SERVER) as span:
             yield span
 
 

@@ -138,15 +138,7 @@ class _Facts:
                 {"name": "api-fast", "sli": "latency_p95", "target": 0.5},
                 {"name": "api-pool", "sli": "saturation", "target": 0.9},
             ],
-            telemetry=self.scraped("api")
-            | {
-                "roles": {
-                    "traffic": "http_requests_total",
-                    "errors": "http_errors_total",
-                    "latency": "http_request_duration_seconds",
-                    "saturation": "db_pool_in_use",
-                }
-            },
+            telemetry=self.scraped("api"),
             bindings=self.api_bindings(),
         )
 
@@ -156,6 +148,9 @@ class _Facts:
         routes = {name: {"host": "127.0.0.1", "port": ports[name]} for name in ("proxy-db", "proxy-db-b")}
         versions = Path(__file__).resolve().parent.parent / "migrations" / "versions"
         data = str(self.volume.path)
+        room: Row = {"scratch": SCRATCH, "keep": KEEP}
+        if self.volume.quota_bytes:
+            room["quota_bytes"] = self.volume.quota_bytes
         return {
             "config": self.config("api"),
             "release": self.controlled("/release", versions=["v1", "v2"]),
@@ -163,7 +158,7 @@ class _Facts:
             "pool": self.controlled("/pool", min=1, max=40),
             "migration": self.controlled("/migrations", expected=EXPECTED_REVISION, versions_dir=str(versions)),
             "upstream": self.controlled("/upstream", providers=["primary", "fallback"], dependency="payments"),
-            "disk": {"via": "directory", "path": data, "options": {"scratch": SCRATCH, "keep": KEEP}},
+            "disk": {"via": "directory", "path": data, "options": room},
             "warm_cache": {"via": "directory", "path": data, "options": {"files": ["warm-start.json"]}},
             "credential": self.credential("api", "shop_api"),
         }
@@ -206,7 +201,7 @@ class _Facts:
         binding = {
             "via": "redis",
             "url": f"redis://127.0.0.1:{port}/0",
-            "options": {"clear": ["shop:catalogue"], "keep": [QUEUE, f"{QUEUE}:*"]},
+            "options": {"prefixes": ["shop:catalogue"], "keep": [QUEUE]},
         }
         return self.service(
             "cache", "cache", probes=[_tcp("cache_port", "127.0.0.1", port)], bindings={"cache": binding}
@@ -231,7 +226,7 @@ class _Facts:
             depends_on=["proxy-db", "proxy-cache", "proxy-payments"],
             probes=[_http("worker_health", f"{self.identity.url('worker')}/healthz")],
             slos=[{"name": "worker-fresh", "sli": "freshness", "target": 20}],
-            telemetry=self.scraped("worker") | {"roles": {"freshness": "worker_heartbeat_timestamp_seconds"}},
+            telemetry=self.scraped("worker"),
             bindings={
                 "config": self.config("worker"),
                 "queue": queue,

@@ -76,6 +76,7 @@ class Specs:
             "PYTHONPATH": root,
             "PYTHONUNBUFFERED": "1",
             "MALLOC_ARENA_MAX": "2",
+            "PROMETHEUS_DISABLE_CREATED_SERIES": "true",
             "STACK_HOME": str(self.home.root),
         }
         return base | ours | more

@@ -269,7 +269,7 @@ class Supervisor:
         proxies = {
             name: {
                 "admin_url": self.identity.url(f"{name}-admin"),
-                "admin_token": self.identity.proxy_token,
+                "token": self.identity.proxy_token,
                 "host": "127.0.0.1",
                 "port": self.identity.ports[name],
             }

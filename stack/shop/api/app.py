@@ -222,7 +222,7 @@ async def _checks(shop: Shop) -> dict[str, dict[str, Any]]:
             await conn.execute("SELECT count(total_cents) FROM (SELECT total_cents FROM orders LIMIT 1) AS newest")
 
     async def cache() -> None:
-        await shop.cache.execute_command("PING")
+        await shop.cache.exists("shop:catalogue")
 
     async def disk() -> None:
         shop.disk.probe()

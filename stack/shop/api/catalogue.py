@@ -59,7 +59,7 @@ class Catalogue:
 
     async def _cached(self) -> list[dict[str, Any]] | None:
         try:
-            with self._tracing.span("cache.get", **{"db.system": "redis"}):
+            with self._tracing.span("cache.get", {"db.system": "redis"}):
                 raw = await self._cache.get(CACHE_KEY)
             found = json.loads(raw) if raw else None
         except (RedisError, OSError, TimeoutError, ValueError) as error:

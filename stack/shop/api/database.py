@@ -85,7 +85,7 @@ class Database:
         """A connection for one named query. Raises ProblemError with the real reason when the database does not serve."""
         started = time.monotonic()
         try:
-            with self._tracing.span(f"db.{query}", **{"db.system": "postgresql", "db.operation": query}):
+            with self._tracing.span(f"db.{query}", {"db.system": "postgresql", "db.operation": query}):
                 async with self._pool.connection(timeout=timeout_s) as conn:
                     yield conn
         except PoolTimeout as error:

@@ -37,7 +37,7 @@ class Payments:
         started = time.monotonic()
         status = "error"
         try:
-            with self._tracing.span("payments.charge", **{"peer.service": "payments"}) as span:
+            with self._tracing.span("payments.charge", {"peer.service": "payments"}) as span:
                 response = await self._http.post(
                     f"{values['PAYMENTS_URL']}/charge",
                     json={"order_id": order_id, "amount_cents": cents},
