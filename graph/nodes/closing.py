@@ -11,11 +11,11 @@ from domain.action import Verdict
 from domain.diagnosis import DiagnosisVerdict
 from domain.guard import ApprovalStatus
 from domain.incident import IncidentStatus
-from domain.redaction import redact
 from graph.nodes.walk import Node, enter, entry, fallback_entries, knobs_of
 from graph.records.projection import project
 from graph.services import Services
 from graph.state import Knobs, State
+from rag.learning import case_note
 
 TAKEN = "taken over"
 """How a halt starts when a person works on the incident now."""
@@ -108,7 +108,7 @@ def make_learn(services: Services) -> Node:
 
     async def learn(state: State, runtime: Runtime[Knobs]) -> dict[str, Any]:
         incident = project(state)
-        title, text, metadata = case_of(state)
+        title, text, metadata = case_note(incident)
         document = await services.cases.remember(incident.id, title, text, metadata)
         return {
             "phases": enter(state, "learn"),
@@ -118,35 +118,3 @@ def make_learn(services: Services) -> Node:
         }
 
     return learn
-
-
-def case_of(state: State) -> tuple[str, str, dict[str, Any]]:
-    """Title, text and metadata of the case, redacted."""
-    incident = project(state)
-    top = incident.diagnosis.top if incident.diagnosis else None
-    steps = [
-        f"- {r.action} on {r.target}: {r.outcome.value}{' (taken back)' if r.compensation else ''}"
-        for r in incident.results
-    ]
-    cause = top.statement if top else incident.outcome
-    signs = [
-        f"- {e.excerpt}"
-        for e in (incident.diagnosis.evidence if incident.diagnosis else [])
-        if top and e.id in top.evidence
-    ]
-    lines = [
-        "## What it was",
-        cause,
-        "## How it showed",
-        *signs,
-        "## What was done",
-        *steps,
-        "## How it ended",
-        incident.outcome,
-    ]
-    metadata = {
-        "service": top.service if top else incident.service,
-        "fault_class": (top.fault_class if top else None) or "",
-        "outcome": incident.outcome,
-    }
-    return redact(incident.title), redact("\n".join(lines)), metadata

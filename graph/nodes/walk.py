@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Protocol
 
 from langgraph.runtime import Runtime
@@ -11,6 +12,10 @@ from domain.errors import GovernanceError
 from domain.incident import TimelineEntry
 from domain.lifecycle import NODE_PHASE, Phase, may_move
 from graph.state import Knobs, State
+
+_CLOSING = ("escalate", "explain")
+_BRIDGES: tuple[list[Phase], ...] = ([], [Phase.PACKAGE], [Phase.PREFLIGHT], [Phase.PREFLIGHT, Phase.PACKAGE])
+"""Phases that a run which ends early passes through on the way to its report."""
 
 
 class Node(Protocol):
@@ -23,10 +28,10 @@ def enter(state: State, node: str) -> list[Phase]:
     """The phases to record when a node runs. Raises GovernanceError (PROCEDURE_VIOLATION) for an illegal move."""
     walked = state.get("phases", [])
     now, then = (walked[-1] if walked else Phase.BOOTSTRAP), NODE_PHASE[node]
-    if may_move(now, then):
-        return [then]
-    if may_move(now, Phase.PACKAGE) and may_move(Phase.PACKAGE, then):
-        return [Phase.PACKAGE, then]
+    for bridge in _BRIDGES if node in _CLOSING else ([],):
+        path = [now, *bridge, then]
+        if all(may_move(one, next_) for one, next_ in pairwise(path)):
+            return path[1:]
     raise GovernanceError(
         f"{node} must not follow phase {now.value}",
         expected=f"a phase from which {then.value} may be entered",

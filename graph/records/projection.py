@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from domain.alert import Alert
-from domain.incident import Incident, IncidentStatus
+from domain.incident import Incident, IncidentStatus, TimelineEntry
 from domain.severity import Severity
 from graph.state import State
 
@@ -25,7 +25,7 @@ def project(state: State) -> Incident:
         status=status,
         severity=min((a.severity for a in alerts), key=lambda s: s.rank, default=Severity.UNKNOWN),
         opened_at=opened,
-        closed_at=timeline[-1].at if status.terminal and timeline else None,
+        closed_at=closed_at(timeline) if status.terminal else None,
         service=state.get("service", ""),
         group_key=alerts[0].group_key if alerts else "",
         alerts=alerts,
@@ -43,6 +43,11 @@ def project(state: State) -> Incident:
         reopens=state.get("reopens"),
         model=state.get("model", ""),
     )
+
+
+def closed_at(timeline: list[TimelineEntry]) -> datetime | None:
+    """When the run said how it ended."""
+    return next((e.at for e in reversed(timeline) if e.event.startswith("incident.")), None)
 
 
 def opened_at(state: State, alerts: list[Alert]) -> datetime:

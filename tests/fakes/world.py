@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from domain.action import ActionCall, ActionSpec, Effect, Judgement, Outcome, Reason, Verdict
@@ -160,7 +161,7 @@ class WorldProbes:
     def _state(self) -> list[Reading]:
         if self._world.blind:
             return []
-        found = {name: None for name in INVENTORY.names()}
+        found = dict.fromkeys(INVENTORY.names())
         rows = [
             Reading(
                 probe="state",
@@ -267,7 +268,7 @@ class WorldGuard:
             summary="would change",
             requested_by=actor.agent,
             requested_at=self.clock.now(),
-            expires_at=self.clock.now(),
+            expires_at=self.clock.now() + timedelta(hours=1),
         )
         return approval_id
 
