@@ -18,6 +18,9 @@ from governance.ledger.port import Ledger, Transaction
 from governance.plans import PinnedPlan
 from governance.policy import Policy
 
+Check = Callable[[Transaction], None]
+"""Something that must hold inside a transaction; raises Refused when it does not."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Parts:
@@ -34,7 +37,7 @@ class Parts:
     read_back_tries: int = 3
     """How often an unknown effect is looked for before it stays unknown."""
     read_back_pause_s: float = 1.0
-    in_flight: dict[str, asyncio.Task[ActionResult]] = field(default_factory=dict)
+    in_flight: dict[str, asyncio.Task[ActionResult]] = field(default_factory=dict[str, asyncio.Task[ActionResult]])
     """Claim key → the execution that is running now."""
 
 
@@ -63,7 +66,7 @@ class Attempt:
     quorum: int = 1
     blind: str = ""
     """Why not even a dry run is made; empty when one may be made."""
-    reasons: list[Reason] = field(default_factory=list)
+    reasons: list[Reason] = field(default_factory=list[Reason])
     dry_run: DryRunResult | None = None
     digest: str = ""
     approval: Approval | None = None
@@ -71,11 +74,11 @@ class Attempt:
     claim: Claim | None = None
     result: ActionResult | None = None
     receipt: Receipt | None = None
-    entries: list[int] = field(default_factory=list)
+    entries: list[int] = field(default_factory=list[int])
     """Ledger entries that this attempt wrote."""
-    on_claim: list[Callable[[Transaction], None]] = field(default_factory=list)
+    on_claim: list[Check] = field(default_factory=list[Check])
     """Runs inside the claim's transaction; raising Refused undoes all of it."""
-    on_dispatch: list[Callable[[Transaction], None]] = field(default_factory=list)
+    on_dispatch: list[Check] = field(default_factory=list[Check])
     """Runs inside the transaction that writes the intent."""
 
     @property

@@ -122,11 +122,7 @@ class HttpGuard:
         """
         retried = httpx.TransportError if repeatable else httpx.ConnectError
         try:
-            async for attempt in stamina.retry_context(
-                on=retried, attempts=_TRIES, timeout=20.0, wait_initial=0.2, wait_max=3.0
-            ):
-                with attempt:
-                    response = await self._client.request(method, path, json=body, params=query)
+            return _parsed(await self._patiently(retried, method, path, body, query))
         except httpx.HTTPError as error:
             raise UpstreamError(
                 "the action server does not answer",
@@ -134,7 +130,17 @@ class HttpGuard:
                 found=type(error).__name__,
                 hint="`firebreak status` shows whether it runs",
             ) from error
-        return _parsed(response)
+
+    async def _patiently(
+        self,
+        retried: type[Exception],
+        method: str,
+        path: str,
+        body: dict[str, Any] | None,
+        query: Mapping[str, str] | None,
+    ) -> httpx.Response:
+        caller = stamina.AsyncRetryingCaller(attempts=_TRIES, timeout=20.0, wait_initial=0.2, wait_max=3.0)
+        return await caller(retried, self._client.request, method, path, json=body, params=query)
 
 
 def _parsed(response: httpx.Response) -> Any:
@@ -160,10 +166,13 @@ def _one(kind: type[V], body: Any) -> V:
 
 
 def _many(kind: type[V], body: Any, name: str) -> list[V]:
-    rows = body.get(name) if isinstance(body, dict) else None
-    if not isinstance(rows, list):
-        raise UpstreamError("the action server answered something unexpected", expected=f"a list of {name}")
-    return [_one(kind, row) for row in rows]
+    try:
+        rows: list[Any] = body[name]
+        return [_one(kind, row) for row in rows]
+    except (TypeError, KeyError) as error:
+        raise UpstreamError(
+            "the action server answered something unexpected", expected=f"a list of {name}", found=type(body).__name__
+        ) from error
 
 
 def _plain(value: Value) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class PlanBinding(Wrapper):
 
 def _problems(attempt: Attempt) -> list[str]:
     pinned, actor = attempt.pinned, attempt.actor
-    problems = []
+    problems: list[str] = []
     if pinned.plan.incident != pinned.change or actor.change != pinned.change:
         problems.append(f"plan {pinned.plan.id} belongs to {pinned.plan.incident}, not to {actor.change}")
     if pinned.terminated_by:
@@ -31,7 +31,7 @@ def _problems(attempt: Attempt) -> list[str]:
 
 def _binding(attempt: Attempt) -> list[str]:
     pinned, step = attempt.pinned, attempt.step
-    problems = []
+    problems: list[str] = []
     if attempt.actor.agent != pinned.agent:
         problems.append(f"plan {pinned.plan.id} was judged for {pinned.agent}, not for {attempt.actor.agent}")
     if pinned.superseded_by:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pydantic import ValidationError
 
 from domain.errors import (
     AuthError,
@@ -72,12 +72,14 @@ def problem_of(error: FirebreakError) -> Problem:
     )
 
 
-def error_of(status: int, body: Any) -> FirebreakError:
+def error_of(status: int, body: object) -> FirebreakError:
     """The error behind an answer: the same class that the server raised, an UpstreamError when it makes no sense."""
     kind = _BACK.get(status, UpstreamError)
-    if not isinstance(body, dict) or "detail" not in body:
+    try:
+        problem = Problem.model_validate(body)
+    except ValidationError:
         return UpstreamError(
             "the action server answered something unexpected", expected="a problem document", found=f"HTTP {status}"
         )
-    texts = {name: str(body.get(name, "")) for name in ("expected", "found", "hint", "code")}
-    return kind(str(body["detail"]), **texts)
+    facts = {"expected": problem.expected, "found": problem.found, "hint": problem.hint}
+    return kind(problem.detail, **facts, code=problem.code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -120,7 +120,7 @@ def build_action_server(guard: GuardedExecutor) -> FastAPI:
     """The application. At start it resolves what an earlier process left unresolved."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
         await guard.recover()
         yield
         await guard.quiet()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from domain.action import Verdict
 from domain.inventory import Inventory
@@ -40,12 +40,16 @@ def known_words(inventory: Inventory) -> frozenset[str | int | float | bool]:
 
 def scalars(value: Any) -> Iterator[str | int | float | bool]:
     """All plain values inside a JSON value, names of fields included; null is none."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield str(name)
-            yield from scalars(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from scalars(inner)
-    elif value is not None:
-        yield value
+    match value:
+        case dict():
+            for name, inner in cast("dict[str, Any]", value).items():
+                yield name
+                yield from scalars(inner)
+        case list():
+            items: list[Any] = value
+            for inner in items:
+                yield from scalars(inner)
+        case None:
+            return
+        case _:
+            yield value

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -64,7 +64,7 @@ def link(draft: Draft, *, seq: int, prev: str, at: datetime) -> Row:
     unhashed = Row(
         seq=seq, at=stamp, kind=draft.kind, actor=draft.actor, change=draft.change, content=content, prev=prev, hash=""
     )
-    return Row(**{**_fields(unhashed), "hash": row_hash(unhashed)})
+    return replace(unhashed, hash=row_hash(unhashed))
 
 
 def row_hash(row: Row) -> str:
@@ -127,10 +127,6 @@ def _problem(row: Row, seq: int, prev: str) -> str:
 
 def _broken(at: int, entries: int, head: str, problem: str) -> LedgerVerification:
     return LedgerVerification(entries=entries, verified=False, broken_at=at, problem=problem, head=head)
-
-
-def _fields(row: Row) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in Row.__slots__}
 
 
 def export_lines(entries: Iterable[LedgerEntry]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -31,7 +31,7 @@ class MemoryLedger:
             tx.append(genesis())
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> Generator[Transaction, None, None]:
         if not self._lock.acquire(timeout=30):
             raise LedgerError("the ledger is busy", expected="one transaction at a time", code="ledger.busy")
         try:

@@ -18,7 +18,7 @@ class Draft:
     kind: str
     actor: str
     change: str = ""
-    content: dict[str, Any] = field(default_factory=dict)
+    content: dict[str, Any] = field(default_factory=dict[str, Any])
     """Plain JSON. Secrets are redacted before it is written; digests of secrets are fine."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,7 +77,7 @@ class SqliteLedger:
         self._reserve.take()
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> Generator[Transaction, None, None]:
         if not self._lock.acquire(timeout=30):
             raise LedgerError("the ledger is busy", expected="one transaction at a time", code="ledger.busy")
         try:
@@ -336,7 +336,7 @@ def _refuse_orphan(last: AnchorPoint | None, path: Path) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated() -> Generator[None, None, None]:
     try:
         yield
     except sqlite3.Error as error:

@@ -1,0 +1,174 @@
+"""One suite for every ledger: what is appended stays, together with the state it speaks about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from domain.clock import ManualClock
+from domain.errors import LedgerError
+from governance.ledger.anchor import FileAnchor
+from governance.ledger.chain import ZERO, export_lines
+from governance.ledger.memory import MemoryLedger
+from governance.ledger.port import Draft, Ledger, Record
+from governance.ledger.sqlite import SqliteLedger
+
+Make = Callable[[], Ledger]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[Ledger]:
+    made: Ledger
+    if request.param == "memory":
+        made = MemoryLedger(clock)
+    else:
+        made = SqliteLedger(tmp_path / "ledger.db", FileAnchor(tmp_path / "ledger.anchor"), clock=clock)
+    yield made
+    made.close()
+
+
+def note(text: str, change: str = "inc-1") -> Draft:
+    return Draft(kind="observation", actor="agent", change=change, content={"text": text})
+
+
+def test_it_begins_with_genesis(ledger: Ledger) -> None:
+    """A fresh ledger has exactly one entry, which points to nothing."""
+    head = ledger.head()
+    assert (head.seq, head.kind, head.prev) == (0, "genesis", ZERO)
+    assert ledger.verify().verified
+
+
+def test_entries_are_numbered_and_linked(ledger: Ledger) -> None:
+    """Every entry names the hash of the one before it, within a transaction and across them."""
+    with ledger.transaction() as tx:
+        first, second = tx.append(note("a")), tx.append(note("b"))
+    with ledger.transaction() as tx:
+        third = tx.append(note("c"))
+    assert [first.seq, second.seq, third.seq] == [1, 2, 3]
+    assert (second.prev, third.prev) == (first.hash, second.hash)
+    assert ledger.head() == third
+    verification = ledger.verify()
+    assert verification.verified
+    assert (verification.entries, verification.head) == (4, third.hash)
+
+
+def test_a_failed_transaction_leaves_nothing(ledger: Ledger) -> None:
+    """State and entry are written together, or not at all."""
+    with pytest.raises(RuntimeError), ledger.transaction() as tx:
+        tx.append(note("lost"))
+        tx.put(Record(kind="claim", id="c", at=tx.now, doc={"state": "claimed"}))
+        tx.next_number("fence")
+        raise RuntimeError("crash")
+    assert ledger.head().seq == 0
+    assert ledger.get("claim", "c") is None
+    with ledger.transaction() as tx:
+        assert tx.next_number("fence") == 1
+
+
+def test_records_are_found_by_what_they_are(ledger: Ledger, clock: ManualClock) -> None:
+    """Records are found by kind, change, status and age, newest first, inside and outside a transaction."""
+    with ledger.transaction() as tx:
+        for n, (change, status) in enumerate([("a", "open"), ("a", "done"), ("b", "open")]):
+            tx.put(Record(kind="x", id=str(n), change=change, status=status, at=tx.now + timedelta(seconds=n), doc={}))
+        tx.put(Record(kind="y", id="other", at=tx.now, doc={"deep": [1, {"k": None}]}))
+        assert [r.id for r in tx.find("x")] == ["2", "1", "0"]
+        other = tx.get("y", "other")
+        assert other is not None
+        assert other.doc == {"deep": [1, {"k": None}]}
+    assert [r.id for r in ledger.find("x", change="a")] == ["1", "0"]
+    assert [r.id for r in ledger.find("x", status="open")] == ["2", "0"]
+    assert [r.id for r in ledger.find("x", since=clock.now() + timedelta(seconds=1))] == ["2", "1"]
+    assert ledger.get("x", "nothing") is None
+
+
+def test_a_record_is_replaced_whole(ledger: Ledger) -> None:
+    """Putting the same id again replaces it; what was read before does not change under the reader."""
+    with ledger.transaction() as tx:
+        tx.put(Record(kind="x", id="1", at=tx.now, doc={"n": 1}))
+        before = tx.get("x", "1")
+        tx.put(Record(kind="x", id="1", status="new", at=tx.now, doc={"n": 2}))
+        after = tx.get("x", "1")
+    assert before is not None
+    assert after is not None
+    assert (before.doc["n"], after.doc["n"], after.status) == (1, 2, "new")
+
+
+def test_numbers_only_grow(ledger: Ledger) -> None:
+    """A counter never gives the same number twice, and counters do not disturb each other."""
+    with ledger.transaction() as tx:
+        assert [tx.next_number("a"), tx.next_number("a"), tx.next_number("b")] == [1, 2, 1]
+    with ledger.transaction() as tx:
+        assert tx.next_number("a") == 3
+
+
+def test_time_never_goes_back(ledger: Ledger, clock: ManualClock) -> None:
+    """When the machine's clock is set back, the ledger stays at its newest entry."""
+    clock.advance(100)
+    with ledger.transaction() as tx:
+        newest = tx.append(note("later"))
+    clock.advance(-50)
+    assert ledger.now == newest.at
+    with ledger.transaction() as tx:
+        assert tx.now == newest.at
+        assert tx.append(note("set back")).at == newest.at
+    assert ledger.verify().verified
+
+
+def test_entries_are_read_in_pages(ledger: Ledger) -> None:
+    """Pages continue where the last one ended; a change's entries can be read alone."""
+    with ledger.transaction() as tx:
+        for n in range(5):
+            tx.append(note(str(n), change="even" if n % 2 == 0 else "odd"))
+    first = ledger.entries(limit=3)
+    assert [e.seq for e in first] == [0, 1, 2]
+    assert [e.seq for e in ledger.entries(after=first[-1].seq, limit=3)] == [3, 4, 5]
+    assert [e.content["text"] for e in ledger.entries(change="odd")] == ["1", "3"]
+    assert list(ledger.stream()) == ledger.entries(limit=100)
+
+
+def test_it_exports_json_lines(ledger: Ledger) -> None:
+    """The export has one canonical JSON object per line."""
+    with ledger.transaction() as tx:
+        tx.append(note("a"))
+    lines = list(export_lines(ledger.stream()))
+    assert len(lines) == 2
+    assert '"content":{"text":"a"}' in lines[1]
+
+
+def test_secrets_are_not_written(ledger: Ledger) -> None:
+    """What looks like a secret is redacted before it is hashed and stored."""
+    with ledger.transaction() as tx:
+        tx.append(Draft(kind="effect", actor="agent", content={"password": "hunter2", "text": "token=abcdefgh12345"}))
+    assert "hunter2" not in str(ledger.head().content)
+    assert "abcdefgh12345" not in str(ledger.head().content)
+
+
+@pytest.mark.parametrize("content", [{"n": 2**60}, {"n": float("nan")}, {"n": object()}])
+def test_what_is_not_plain_json_is_refused(ledger: Ledger, content: dict[str, object]) -> None:
+    """Content without a canonical form is an error, and nothing is written."""
+    with pytest.raises(LedgerError), ledger.transaction() as tx:
+        tx.append(Draft(kind="observation", actor="agent", content=content))
+    assert ledger.head().seq == 0
+
+
+def test_transactions_do_not_nest(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second transaction at the same time waits, and says so when it waited too long."""
+    with ledger.transaction():
+        lock = ledger._lock  # type: ignore[attr-defined]
+
+        class Impatient:
+            def acquire(self, timeout: float) -> bool:
+                return bool(lock.acquire(blocking=False))
+
+        monkeypatch.setattr(ledger, "_lock", Impatient())
+        with pytest.raises(LedgerError, match="busy"), ledger.transaction():
+            pass
+        monkeypatch.setattr(ledger, "_lock", lock)
