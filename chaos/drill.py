@@ -22,6 +22,7 @@ from chaos.oracle import (
     OracleVerdict,
     broken_invariants,
     judge,
+    own_damage,
     steady_state,
     take_baseline,
 )
@@ -179,6 +180,7 @@ class Drill:
         watching = asyncio.ensure_future(watch.run())
         try:
             await self._page(lease)
+            own = await own_damage(self._site, before)
             incident, detected_at = await self._detect(lease, known)
             if incident is not None:
                 incident = await self._follow(incident, lease, known)
@@ -201,7 +203,7 @@ class Drill:
             seconds=self._site.clock.monotonic() - started,
             ledger_deeds=await self._responder.deeds(incident.id) if incident else None,
         )
-        return await self._open(sealed, incident, oracle, seen)
+        return await self._open(sealed, incident, oracle, seen, own)
 
     async def _page(self, lease: Lease) -> None:
         spec = self._order.fault.spec
@@ -299,7 +301,9 @@ class Drill:
             )
         return await judge(self._site, self._order.fault, undo, before, self._order.judging)
 
-    async def _open(self, sealed: Sealed, incident: Incident | None, oracle: OracleVerdict, seen: Watch) -> DrillResult:
+    async def _open(
+        self, sealed: Sealed, incident: Incident | None, oracle: OracleVerdict, seen: Watch, own: list[str]
+    ) -> DrillResult:
         exam = Examination(
             drill=self._order.drill,
             spec=self._order.fault.spec,
@@ -310,6 +314,7 @@ class Drill:
             watch=seen,
             ledger=DrillLedger(entries=0, verified=False),
             names=self._site.inventory().names(),
+            own_damage=own,
         )
         unverified = score(exam)
         opening = {

@@ -40,7 +40,7 @@ class Permission:
     frozen: Callable[[], Awaitable[bool]]
     """Whether the governed door is frozen."""
     limit: int = 1
-    max_lease_s: float = 900.0
+    max_lease_s: float = 1200.0
 
 
 class Experiments:

@@ -26,6 +26,8 @@ SLOW_MS = 800.0
 ROTATED_FROM = 290
 """With so many receipts the service itself begins to drop the oldest."""
 
+CANNOT_LOOK = "cannot look"
+
 BAD_SHARE = 0.05
 """Share of failed visits that still counts as steady."""
 
@@ -67,6 +69,7 @@ class OracleVerdict(Value):
     intact: bool
     """Nothing was lost, stopped or scaled away."""
     broken_invariants: list[str] = []
+    """What got less, whoever did it."""
     lines: list[str] = []
 
     @property
@@ -151,7 +154,7 @@ async def wait_until_served(site: Site, seconds: float) -> Observation:
         if good >= 3:
             return Observation(name="users served", ok=True, text=visit.text)
         if site.clock.monotonic() >= end:
-            text = visit.text if not visit.ok else f"too slow: {visit.ms:.0f} ms"
+            text = visit.text if not visit.ok else f"no three good visits in a row; the last took {visit.ms:.0f} ms"
             return Observation(name="users served", ok=False, text=text)
         await site.clock.sleep(min(VISIT_GAP_S, 0.25))
         visit = await site.shop.visit()
@@ -184,10 +187,20 @@ async def broken_invariants(site: Site, before: Baseline, *, patience_s: float =
         try:
             lost = compare(before, await take_baseline(site))
         except FirebreakError as error:
-            lost = [f"cannot look: {error.message}" + (f" ({error.found})" if error.found else "")]
+            lost = [f"{CANNOT_LOOK}: {error.message}" + (f" ({error.found})" if error.found else "")]
         if not lost or site.clock.monotonic() >= end:
             return lost
         await site.clock.sleep(0.5)
+
+
+async def own_damage(site: Site, before: Baseline) -> list[str]:
+    """What the fault itself took away, looked at right after the injection; nobody else is blamed for it."""
+    return await broken_invariants(site, before, patience_s=0.0)
+
+
+def blamed(broken: list[str], own: list[str]) -> list[str]:
+    """What somebody else lost: not the fault's own doing, and really looked at."""
+    return [line for line in broken if line not in own and not line.startswith(CANNOT_LOOK)]
 
 
 async def _lasting(site: Site, fault: Fault, undo: Undo, judging: Judging) -> list[Observation]:

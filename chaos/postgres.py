@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from chaos.errors import PatientError
 
 STATEMENT_TIMEOUT_MS = 5_000
+LOCK_TIMEOUT_MS = 1_500
 """No statement of ours waits longer for a lock that is held on purpose."""
 
 
@@ -28,7 +29,7 @@ class AdminDatabase:
         return await asyncio.to_thread(self._rows, statement, params)
 
     def _rows(self, statement: str, params: Sequence[Any]) -> list[dict[str, Any]]:
-        options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
+        options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS}"
         try:
             with (
                 psycopg.connect(self._dsn(), autocommit=True, connect_timeout=5, options=options) as db,

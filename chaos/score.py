@@ -10,7 +10,7 @@ from typing import Any
 
 from chaos.commitment import Label
 from chaos.model import FaultSpec
-from chaos.oracle import OracleVerdict
+from chaos.oracle import OracleVerdict, blamed
 from domain.action import Outcome
 from domain.diagnosis import DiagnosisVerdict, Hypothesis
 from domain.drills import DrillAction, DrillDiagnosis, DrillLedger, DrillPlanStep, DrillResult
@@ -55,6 +55,8 @@ class Examination:
     ledger: DrillLedger
     names: Sequence[str]
     """Service names of the inventory."""
+    own_damage: Sequence[str] = ()
+    """Invariants that the fault itself broke."""
 
 
 def score(exam: Examination) -> DrillResult:
@@ -137,7 +139,8 @@ def has_abstained(exam: Examination) -> bool:
 def harmful(exam: Examination) -> list[str]:
     """What was done that nobody needed and somebody felt, in words."""
     touched = {exam.spec.service, *exam.spec.touches}
-    found = [f"lost: {line}" for line in exam.oracle.broken_invariants] if deeds(exam.incident) else []
+    lost = blamed(exam.oracle.broken_invariants, list(exam.own_damage))
+    found = [f"lost: {line}" for line in lost] if deeds(exam.incident) else []
     for result in deeds(exam.incident):
         if exam.spec.abstain:
             found.append(f"{result.action} on {result.target}: nothing was broken")

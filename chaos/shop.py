@@ -10,7 +10,7 @@ from chaos.http import Answer, Http
 from chaos.site import StackFacts, Visit
 from domain.errors import UpstreamError
 
-PATIENCE_S = 4.0
+PATIENCE_S = 2.0
 """No customer waits longer for one answer."""
 
 

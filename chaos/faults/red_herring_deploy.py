@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from chaos.model import FaultSpec, Magnitude, Note, Observation, Undo
 from chaos.oracle import steady_state
-from chaos.patient import deploy
 from chaos.site import Site
 from domain.value import Value
 
 
 class Redeploy(Value):
-    """No parameters: the same release goes out again."""
+    """No parameters: the other healthy release goes out."""
 
 
 class RedHerringDeploy:
-    """A real redeploy of what runs; users are served before and after."""
+    """A real rolling deploy of a healthy release; users are served before, meanwhile and after."""
 
     spec = FaultSpec(
         name="red_herring_deploy",
         family="abstain",
         service="api",
-        summary="a healthy redeploy, and a false alert right after it",
+        summary="a healthy deploy, and a false alert right after it",
         parameters=Redeploy,
         ladder={Magnitude.MEDIUM: {}},
         abstain=True,
@@ -31,19 +30,25 @@ class RedHerringDeploy:
     )
 
     async def prepare(self, site: Site, parameters: Redeploy) -> Undo:
-        return {}
+        former = str((await site.control.status()).release.get("version", "v1"))
+        return {"former": former, "deployed": "v1" if former == "v2" else "v2"}
 
     async def inject(self, site: Site, parameters: Redeploy, undo: Undo, note: Note) -> None:
-        await deploy(site, "api", "routine redeploy")
+        await site.control.post("/release", {"version": undo["deployed"]})
 
     async def receipt(self, site: Site, undo: Undo) -> list[Observation]:
-        return await steady_state(site)
+        return [await _released(site, undo["deployed"]), *await steady_state(site)]
 
     async def restore(self, site: Site, undo: Undo) -> None:
-        return
+        await site.control.post("/release", {"version": undo["former"]})
 
     async def cleared(self, site: Site, undo: Undo) -> list[Observation]:
-        return [Observation(name="nothing", ok=True, text="a healthy release stays where it is")]
+        return [await _released(site, undo["former"])]
 
     async def retrigger(self, site: Site, undo: Undo) -> list[Observation]:
         return []
+
+
+async def _released(site: Site, version: str) -> Observation:
+    found = (await site.control.status()).release.get("version")
+    return Observation(name="release", ok=found == version, text=f"{found} serves")
