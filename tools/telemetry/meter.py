@@ -8,7 +8,7 @@ missing from it has nothing to say now.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tools.telemetry import exposition, roles
@@ -100,6 +100,12 @@ class Meter:
 
     def read(self, t: float, text: str) -> dict[str, float]:
         """Points of one scrape at epoch second `t`."""
+        return self.feed(t, exposition.samples(text), lambda: exposition.types(text))
+
+    def feed(
+        self, t: float, samples: Iterable[tuple[str, float]], kinds: Callable[[], Mapping[str, str]]
+    ) -> dict[str, float]:
+        """The same for samples (`name{labels}`, value) that are read already; `kinds` is asked for new names only."""
         step = t - self._at if self._at is not None else 0.0
         if step < 0:
             step = 0.0
@@ -107,11 +113,11 @@ class Meter:
         self._at = t
         out: dict[str, float] = {}
         tick = _Tick(step=step)
-        types: dict[str, str] | None = None
+        types: Mapping[str, str] | None = None
         entries = self._entries
-        for key, value in exposition.samples(text):
+        for key, value in samples:
             if key not in entries:
-                types = exposition.types(text) if types is None else types
+                types = kinds() if types is None else types
                 entries[key] = self._entry(key, types)
             entry = entries[key]
             if entry is None or value != value:

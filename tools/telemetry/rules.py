@@ -119,13 +119,16 @@ def step(objective: Objective, state: AlertState, recent: Recent, now: float, pa
             return replace(state, first_seen=first)
         state = replace(state, warm_at=healthy if healthy is not None else ticks[0].t)
     assert state.warm_at is not None
-    ticks = [tick for tick in ticks if tick.t >= state.warm_at]
+    since = max(state.warm_at, state.resolved_at or 0.0)
+    ticks = [tick for tick in ticks if tick.t >= since]
     seen = ticks[-1].t if ticks else state.seen_at
     state = replace(state, first_seen=first, seen_at=seen)
-    tier = next((tier for tier in pairs if _burns(objective, ticks, tier, now)), None)
+    held = next((tier for tier in pairs if tier.name == state.tier), pairs[0])
+    judged = pairs[: pairs.index(held) + 1] if state.firing else pairs
+    tier = next((tier for tier in judged if _burns(objective, ticks, tier, now)), None)
     if tier is not None:
         return _fire(objective, state, ticks, tier, now)
-    return _cool(objective, state, ticks, pairs[0], now) if state.firing else state
+    return _cool(objective, state, ticks, held, now) if state.firing else state
 
 
 def _burns(objective: Objective, ticks: Sequence[Spent], tier: Tier, now: float) -> bool:
@@ -151,20 +154,20 @@ def _share_of_window(objective: Objective, ticks: Sequence[Spent], window_s: flo
 def _fire(objective: Objective, state: AlertState, ticks: Sequence[Spent], tier: Tier, now: float) -> AlertState:
     text = describe(objective, ticks, tier, now)
     if state.firing:
-        return replace(state, good_since=None, text=text)
+        return replace(state, tier=tier.name, good_since=None, text=text)
     after = max(now - tier.long_s, state.resolved_at or 0.0)
     onset = next((tick.t for tick in ticks if tick.t >= after and tick.bad > 0), now)
     return replace(state, firing_since=onset, tier=tier.name, resolved_at=None, good_since=None, text=text)
 
 
-def _cool(objective: Objective, state: AlertState, ticks: Sequence[Spent], fast: Tier, now: float) -> AlertState:
+def _cool(objective: Objective, state: AlertState, ticks: Sequence[Spent], tier: Tier, now: float) -> AlertState:
     """A firing alert that does not burn now: resolved after enough good seconds, never by silence alone."""
     newest = ticks[-1] if ticks else None
-    if newest is None or newest.t < now - fast.short_s:
+    if newest is None or newest.t < now - tier.short_s:
         silent = objective.sli in {"error_ratio", "latency_p95"} and now - (state.seen_at or now) >= NO_DATA_S
         return replace(state, resolved_at=now) if silent else replace(state, good_since=None)
-    short = share(objective, ticks, now - fast.short_s)
-    if short is not None and short > fast.needs(objective)[1] * 0.25:
+    short = share(objective, ticks, now - tier.short_s)
+    if short is not None and short > tier.needs(objective)[1] * 0.25:
         return replace(state, good_since=None)
     good_since = state.good_since if state.good_since is not None else now
     resolved = now if now - good_since >= RESOLVE_S else None

@@ -190,8 +190,20 @@ class TelemetryWriter:
 
     def changes(self, changes: Iterable[Change]) -> None:
         """Keep changes; one that is known by its id already stays as it was first seen."""
-        rows = [(c.id, millis(c.time.timestamp()), c.model_dump_json()) for c in changes]
+        rows = [(c.id, millis(c.time.timestamp()), c.model_dump_json()) for c in changes if not self._told(c)]
         self._begin().executemany("INSERT OR IGNORE INTO changes VALUES (?, ?, ?)", rows)
+
+    def _told(self, change: Change) -> bool:
+        """Whether somebody else told of this very configuration edit already (its supervisor, or we ourselves)."""
+        if change.kind != "config" or not change.version:
+            return False
+        t = millis(change.time.timestamp())
+        near = self._db.execute("SELECT id, body FROM changes WHERE t BETWEEN ? AND ?", (t - 30_000, t + 30_000))
+        return any(
+            identity != change.id
+            and (row["kind"], row["service"], row["version"]) == ("config", change.service, change.version)
+            for identity, row in ((i, json.loads(body)) for i, body in near.fetchall())
+        )
 
     def state(self, t: float, service: str, body: Mapping[str, Any]) -> None:
         """A process changed its state."""
