@@ -59,7 +59,7 @@ def provision(server: str, dsn: str, passwords: Mapping[str, str]) -> bool:
         name = sql.Identifier(conn.info.dbname)
         for statement in PRIVILEGES.strip().split(";"):
             if statement.strip():
-                conn.execute(sql.SQL(statement).format(database=name))  # type: ignore[arg-type]
+                conn.execute(sql.SQL(statement).format(database=name))
         sow(conn)
     return True
 

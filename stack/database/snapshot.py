@@ -77,7 +77,7 @@ def _drop(conn: psycopg.Connection, name: str) -> None:
 def _plain(dsn: str) -> str:
     """The DSN without its password, which must not stand in a process list."""
     pairs = {key: value for key, value in conninfo_to_dict(dsn).items() if key != "password"}
-    return make_conninfo("", **pairs)  # type: ignore[arg-type]
+    return make_conninfo("", **pairs)
 
 
 def _run(program: str, dsn: str, *arguments: str) -> None:

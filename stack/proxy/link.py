@@ -16,6 +16,10 @@ CHUNK = 64 * 1024
 SOCKET_BUFFER = 64 * 1024
 """Small on purpose: a slow reader must be felt by who writes."""
 CONNECT_TIMEOUT_S = 3.0
+LOOK_S = 0.5
+"""How often a waiting pump looks whether its source still lives."""
+TCP_CLOSE = 7
+"""State of a connection that was reset, from the kernel's tcp_states.h."""
 
 
 @dataclass(slots=True)
@@ -92,8 +96,7 @@ class Link:
             return
         backend = choose(self.backends, self.random)
         try:
-            connecting = asyncio.open_connection(backend.host, backend.port, limit=CHUNK)
-            far_reader, far_writer = await asyncio.wait_for(connecting, CONNECT_TIMEOUT_S)
+            far_reader, far_writer = await asyncio.wait_for(_connect(backend), CONNECT_TIMEOUT_S)
         except (OSError, TimeoutError):
             self.failed += 1
             _linger_reset(writer)
@@ -101,21 +104,29 @@ class Link:
         for end in (writer, far_writer):
             end.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         pumps = [
-            asyncio.ensure_future(self._pump(reader, far_writer)),
-            asyncio.ensure_future(self._pump(far_reader, writer)),
+            asyncio.ensure_future(self._pump(reader, far_writer, writer)),
+            asyncio.ensure_future(self._pump(far_reader, writer, far_writer)),
         ]
         try:
             await asyncio.gather(*pumps)
         except (OSError, EOFError):
-            pass
+            # One side broke off: the other hears it at once, whatever it has not read yet.
+            for end in (writer, far_writer):
+                _linger_reset(end)
+                end.transport.abort()
         finally:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
             far_writer.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One direction until its end; raises EOFError when the connection is to be cut."""
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: asyncio.StreamWriter
+    ) -> None:
+        """One direction until its end; raises EOFError or OSError when the connection is to be cut.
+
+        `source` is the other half of whom `reader` reads.
+        """
         passed = 0
         while chunk := await reader.read(CHUNK):
             while self.toxics.blackhole:
@@ -128,10 +139,50 @@ class Link:
             if toxics.cut_after_bytes and passed > toxics.cut_after_bytes:
                 raise EOFError
             writer.write(chunk)
-            await writer.drain()
+            await _drained(writer, source)
             self.bytes_passed += len(chunk)
         with suppress(OSError, RuntimeError):
             writer.write_eof()
+
+
+async def _connect(backend: Backend) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    family = socket.AF_INET6 if ":" in backend.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
+        address = await asyncio.get_running_loop().getaddrinfo(backend.host, backend.port, family=family)
+        await asyncio.get_running_loop().sock_connect(sock, address[0][4])
+        return await asyncio.open_connection(sock=sock, limit=CHUNK)
+    except BaseException:
+        sock.close()
+        raise
+
+
+async def _drained(writer: asyncio.StreamWriter, source: asyncio.StreamWriter) -> None:
+    """Wait until the slow side took enough. Raises ConnectionResetError when the source broke off meanwhile.
+
+    While we wait nobody reads from the source, so its end is only seen by asking the kernel.
+    """
+    if writer.transport.get_write_buffer_size() == 0:
+        return
+    draining = asyncio.ensure_future(writer.drain())
+    try:
+        while not (await asyncio.wait({draining}, timeout=LOOK_S))[0]:
+            if _broken(source):
+                raise ConnectionResetError
+        draining.result()
+    finally:
+        draining.cancel()
+
+
+def _broken(end: asyncio.StreamWriter) -> bool:
+    sock = end.get_extra_info("socket")
+    try:
+        return sock is None or sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_CLOSE
+    except OSError:
+        return True
 
 
 def _linger_reset(writer: asyncio.StreamWriter) -> None:

@@ -128,9 +128,9 @@ class Worker:
             self._swept = now
             with suppress(JobError):
                 self._execute(LOST, ())
-        raw = self._cache.blmove(QUEUE, TAKEN, 1, "RIGHT", "LEFT")
-        if raw is not None:
-            self._handle(str(raw))
+        taken = self._cache.blmove(QUEUE, TAKEN, 1, "RIGHT", "LEFT")
+        if taken is not None:
+            self._handle(str(taken))
 
     def _measure(self, now: float) -> None:
         waiting = int(str(self._cache.llen(QUEUE)))
@@ -155,7 +155,7 @@ class Worker:
             self.metrics.jobs.labels("unknown", "dead").inc()
             self._settle(raw, dead=raw)
             return
-        with self._tracing.span(f"job.{job.kind}", order=job.order_id):
+        with self._tracing.span(f"job.{job.kind}", {"order": job.order_id}):
             try:
                 self._do(job)
             except JobError as error:

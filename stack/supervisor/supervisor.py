@@ -31,7 +31,7 @@ from stack.problem import ProblemError
 from stack.supervisor import inventory, orphans, settled, volume
 from stack.supervisor.changes import Changes
 from stack.supervisor.configuration import Configuration
-from stack.supervisor.database import EXTERNAL, Administration, place
+from stack.supervisor.database import EXPECTED_REVISION, EXTERNAL, Administration, place
 from stack.supervisor.process import Process, State
 from stack.supervisor.specs import NAMES, Specs
 from stack.wire import fetch
@@ -173,13 +173,15 @@ class Supervisor:
                 process.spawn()
 
     async def wait_ready(self, names: Sequence[str], seconds: float) -> list[str]:
-        """Until these answer or time is up; those that do not."""
+        """Until these answer, or crash, or time is up; those that do not answer."""
         deadline = time.monotonic() + seconds
         waiting = list(names)
         while waiting and time.monotonic() < deadline:
             for name in list(waiting):
                 if await self._answers(self.processes[name]):
                     waiting.remove(name)
+            if all(self.processes[name].failures for name in waiting):
+                break
             if waiting:
                 await asyncio.sleep(0.05)
         return waiting
@@ -256,7 +258,7 @@ class Supervisor:
             "route": {"db": self.configuration.route()},
             "pool_size": self.configuration.pool_size(),
             "upstream": {"payments": self.configuration.provider()},
-            "schema": {"expected": inventory.EXPECTED_REVISION},
+            "schema": {"expected": EXPECTED_REVISION},
             "load": {"rps": self.read_load()},
             "postgres": {"external": self.where.external, "host": self.where.host, "port": self.where.port},
         }
@@ -315,6 +317,7 @@ class Supervisor:
     async def set_backends(self, only: str | None = None) -> None:
         """Tell the front proxy where requests go: by the release's weights, or to one process alone."""
         ports, release = self.identity.ports, self.settled.release
+        rows: list[dict[str, float]]
         if only:
             rows = [{"port": ports[only], "weight": 100}]
         elif release.split:

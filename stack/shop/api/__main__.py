@@ -41,7 +41,7 @@ def main() -> None:
     shop = load_shop(place, values, log)
     log.info("starting", extra={"release": place.version, "port": place.port})
     app = Measured(build(shop), shop.traffic, shop.tracing, log)
-    run(app, place.port, reload=shop.reload)
+    run(app, place.port, reload=shop.reload, doors=shop.doors)
 
 
 if __name__ == "__main__":

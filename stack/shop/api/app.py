@@ -22,11 +22,12 @@ from stack.problem import ProblemError
 from stack.shop.api.catalogue import Catalogue, read_warm, write_warm
 from stack.shop.api.database import Database
 from stack.shop.api.disk import DataDirectory
-from stack.shop.api.export import history, started
+from stack.shop.api.export import history, started, whole_or_broken
 from stack.shop.api.metrics import ApiMetrics
 from stack.shop.api.orders import Basket, Orders
 from stack.shop.api.payments import Payments
 from stack.shop.api.settings import KEYS, Place
+from stack.shop.serving import Doors
 from stack.shop.settings import SettingsError, load
 from stack.shop.spans import Tracing, current_ids
 from stack.shop.traffic import TrafficMetrics
@@ -45,6 +46,7 @@ class Shop:
     log: logging.Logger
     warm: list[dict[str, Any]] = field(default_factory=list)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    doors: Doors = field(default_factory=Doors)
 
     def __post_init__(self) -> None:
         ProcessCollector(registry=self.registry)
@@ -193,8 +195,9 @@ def _shopping(app: FastAPI, shop: Shop) -> None:
         return await shop.orders.read(order_id)
 
     @app.get("/api/export")
-    async def export() -> StreamingResponse:
-        return StreamingResponse(await started(history(shop.db)), media_type="application/x-ndjson")
+    async def export(request: Request) -> StreamingResponse:
+        chunks = whole_or_broken(await started(history(shop.db)), shop.doors, request.scope.get("client"))
+        return StreamingResponse(chunks, media_type="application/x-ndjson")
 
 
 def _operations(app: FastAPI, shop: Shop) -> None:

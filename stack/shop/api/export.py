@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 
 from stack.shop.api.database import Database
+from stack.shop.serving import Doors
 
 BATCH = 100
 HISTORY = """
@@ -36,3 +37,11 @@ async def started(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             yield chunk
 
     return rest()
+
+
+async def whole_or_broken(chunks: AsyncIterator[bytes], doors: Doors, client: object) -> AsyncIterator[bytes]:
+    """The same chunks; whoever is cut before the last one hears a reset, and not what looks like the end."""
+    doors.abrupt(client, True)
+    async for chunk in chunks:
+        yield chunk
+    doors.abrupt(client, False)
