@@ -94,9 +94,11 @@ def release_of(status: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def current_provider(status: dict[str, Any], service: str) -> str | None:
-    """The provider in use, from a status document."""
-    found = _of(status.get("upstream"), service, "provider")
+def current_provider(status: dict[str, Any], service: str, dependency: str) -> str | None:
+    """The provider of a dependency in use, from a status document (given per dependency, or per service)."""
+    facts = status.get("upstream")
+    known = isinstance(facts, dict) and dependency in facts
+    found = _of(facts, dependency if known else service, "provider")
     return str(found) if found else None
 
 

@@ -39,6 +39,7 @@ async def connected(url: str) -> AsyncIterator[Redis]:
 async def health(url: str) -> dict[str, Any]:
     """{ping_ms, memory_bytes, max_memory_bytes, evictions, keys}."""
     async with connected(url) as client:
+        await client.ping()  # connects
         started = time.monotonic()
         await client.ping()
         ping_ms = round((time.monotonic() - started) * 1000, 2)

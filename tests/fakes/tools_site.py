@@ -106,7 +106,7 @@ class Site:
                 }
             )
         more = {"release": self.release, "route": self.route, "pool_size": self.pool_size}
-        return {"processes": rows, **more, "upstream": {"api": self.provider}}
+        return {"processes": rows, **more, "upstream": {"payments": self.provider}}
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Carry out one change. Raises KeyError for unknown ones."""
@@ -129,10 +129,19 @@ class Site:
                 self.snapshots.append(f"snap-{len(self.snapshots) + 1}")
                 return {"id": self.snapshots[-1]}
             case ["snapshots", name, "restore"]:
+                self._replace_database()
                 return {"restored": name}
             case _:
                 raise KeyError(path)
         return {}
+
+    def _replace_database(self) -> None:
+        """As a restore does: another database takes the name."""
+        with psycopg.connect(self.dsn.rsplit("/", 1)[0] + "/postgres", autocommit=True) as conn:
+            conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'shop'")
+            conn.execute("create database fresh template shop")
+            conn.execute("drop database shop with (force)")
+            conn.execute("alter database fresh rename to shop")
 
     def _process(self, name: str, verb: str) -> None:
         if verb == "resume":

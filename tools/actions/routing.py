@@ -11,6 +11,8 @@ from domain.conditions import Condition
 from domain.errors import ToolError
 from tools.actions.arguments import Args, Name
 from tools.control import ControlEndpoint, current_provider, current_route, current_size
+from tools.http import fetch
+from tools.series import POOL_SIZE, gauge
 from tools.spec import Action, Preview, State, UndoCall, nothing, unclear, would
 from tools.target import Target
 
@@ -66,7 +68,8 @@ def _refuse_undeclared(target: Target, aspect: str, key: str, name: str | None) 
 
 
 async def _observe_upstream(target: Target, args: SwitchUpstream) -> State:
-    current = current_provider(await _endpoint(target, "upstream").status(), target.name)
+    dependency = str(target.option(target.binding("upstream"), "dependency", ""))
+    current = current_provider(await _endpoint(target, "upstream").status(), target.name, dependency)
     return {
         "provider": current,
         "wanted": args.provider or _next(_declared(target, "upstream", "providers"), current),
@@ -80,7 +83,7 @@ def _accept_upstream(target: Target, args: SwitchUpstream) -> None:
 def _preview_choice(args: Args, state: State, key: str) -> Preview:
     if state["wanted"] is None:
         return unclear(f"the inventory declares no other {key} than {state[key]}")
-    if state[key] == state["wanted"]:
+    if state[key] == state["wanted"] and state.get("live") in (None, state["wanted"]):
         return nothing(f"{key} is {state['wanted']} already")
     return would(f"{key} would change from {state[key]} to {state['wanted']}")
 
@@ -144,7 +147,17 @@ async def _observe_pool(target: Target, args: ScalePool) -> State:
     current = current_size(await _endpoint(target, "pool").status(), target.name)
     low, high = _range(target)
     wanted = args.size or (max(low, min(high, current * 4)) if current else None)
-    return {"size": current, "wanted": wanted, "min": low, "max": high}
+    return {"size": current, "live": await _live(target), "wanted": wanted, "min": low, "max": high}
+
+
+async def _live(target: Target) -> int | None:
+    """The size that the service itself reports, when it has a metrics page that says."""
+    signals = target.service.telemetry
+    if not signals.scrape:
+        return None
+    page = await fetch(signals.scrape, timeout_s=1.5)
+    found = gauge(page.text, POOL_SIZE, signals.roles.get("pool_size", "")) if page.status == 200 else None
+    return None if found is None else int(found)
 
 
 def _range(target: Target) -> tuple[int, int]:
@@ -173,7 +186,8 @@ async def _apply_pool(target: Target, args: ScalePool, before: State) -> str:
 
 
 def _confirm_pool(args: ScalePool, before: State, now: State) -> bool | None:
-    return _reached(args.size, before, now, "size")
+    settled = now["live"] is None or now["live"] == now["size"]
+    return _reached(args.size, before, now, "size") and settled
 
 
 def _undo_pool(args: ScalePool, before: State) -> UndoCall | None:

@@ -8,6 +8,7 @@ from domain.action import Effect
 from domain.conditions import Condition
 from tools.actions.arguments import Args, Name
 from tools.control import ControlEndpoint
+from tools.postgres import connected, rows
 from tools.spec import Action, Preview, State, unclear, would
 from tools.target import Target
 
@@ -24,10 +25,22 @@ class RestoreSnapshot(Args):
 
 
 async def _listed(target: Target) -> State:
+    """{snapshots: ids, oldest first; incarnation: what the database is now, another one after it was put back}."""
     found = await ControlEndpoint(target, target.binding("snapshot")).get()
     rows: list[dict[str, Any]] = list(found.get("snapshots") or found.get("items") or [])
     ids = [str(row.get("id")) for row in rows]
-    return {"snapshots": ids, "restored": found.get("restored")}
+    return {"snapshots": ids, "incarnation": await _incarnation(target)}
+
+
+async def _incarnation(target: Target) -> int | None:
+    """The database's object id: putting a snapshot back replaces the database by another one of the same name."""
+    place = target.database()
+    if place is None:
+        return None
+    dsn = target.variable(place.binding("database").dsn_env, "administrator's DSN")
+    async with connected(dsn, read_only=True) as connection:
+        found = await rows(connection, "select oid::bigint from pg_database where datname = current_database()")
+    return int(found[0]["oid"])
 
 
 async def _observe_take(target: Target, args: TakeSnapshot) -> State:
@@ -66,7 +79,9 @@ async def _restore(target: Target, args: RestoreSnapshot, before: State) -> str:
 
 
 def _confirm_restore(args: RestoreSnapshot, before: State, now: State) -> bool | None:
-    return None
+    if not before or before["incarnation"] is None:
+        return None
+    return bool(now["incarnation"] != before["incarnation"])
 
 
 TAKE_SNAPSHOT = Action(

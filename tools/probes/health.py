@@ -108,6 +108,6 @@ HTTP_HEALTH = Probe(name="http_health", applies=lambda s: _has(HttpProbe, s), re
 TCP_HEALTH = Probe(name="tcp_health", applies=lambda s: _has(TcpProbe, s), read=_tcp)
 TELEMETRY_FRESHNESS = Probe(
     name="telemetry_freshness",
-    applies=lambda s: bool(s.telemetry.scrape or s.telemetry.logs or s.telemetry.spans),
+    applies=lambda s: bool(s.telemetry.scrape or s.telemetry.spans),
     read=_freshness,
 )

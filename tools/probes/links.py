@@ -14,6 +14,9 @@ from tools.target import Target
 from tools.tcp import Trip, connect, question
 
 SLOW_MS = 100.0
+TRIPS = 3
+FAST_MS, AGAIN_MS = 5.0, 200.0
+"""A trip faster than this is not repeated, nor one so slow that our own load does not explain it."""
 PROTOCOLS = {"db": "postgres", "database": "postgres", "cache": "redis"}
 
 
@@ -43,7 +46,16 @@ async def _links(target: Target, shared: Shared) -> list[Reading]:
 
 
 async def _trip(place: dict[str, Any], ask: bytes) -> Trip:
-    return await connect(str(place.get("host", "127.0.0.1")), int(place["port"]), ask=ask, timeout_s=1.7)
+    """The best of a few trips: a delay of the link is in each of them, a delay of ours is not."""
+    host, port = str(place.get("host", "127.0.0.1")), int(place["port"])
+    best = await connect(host, port, ask=ask, timeout_s=1.7)
+    for _ in range(TRIPS - 1):
+        if best.error or (best.roundtrip_ms or 0) > AGAIN_MS or (best.roundtrip_ms or 0) < FAST_MS:
+            break
+        again = await connect(host, port, ask=ask, timeout_s=0.3)
+        if not again.error and (again.roundtrip_ms or 0) < (best.roundtrip_ms or 0):
+            best = again
+    return best
 
 
 def _measured(place: dict[str, Any], trip: Trip) -> dict[str, Any]:

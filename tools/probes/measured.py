@@ -11,7 +11,7 @@ from domain.inventory import Service
 from tools.control import current_provider
 from tools.http import fetch
 from tools.probes.probe import Probe, Shared, bound, reading
-from tools.probes.series import gauge, samples
+from tools.series import POOL_SIZE, gauge, samples
 from tools.target import Target
 
 BETWEEN_S = 1.0
@@ -34,7 +34,7 @@ async def _page(target: Target, shared: Shared) -> str:
 async def _pool(target: Target, shared: Shared) -> list[Reading]:
     text = await _page(target, shared)
     roles = target.service.telemetry.roles
-    size = gauge(text, r"pool.*(size|max|limit)$", roles.get("pool_size", ""))
+    size = gauge(text, POOL_SIZE, roles.get("pool_size", ""))
     used = gauge(text, r"pool.*(in_use|used|active|checked_?out|busy)$", roles.get("pool_in_use", ""))
     waiting = gauge(text, r"pool.*(waiting|pending|queued)$", roles.get("pool_waiting", ""))
     if size is None or used is None:
@@ -87,7 +87,7 @@ async def _upstream(target: Target, shared: Shared) -> list[Reading]:
             text=_said(dependency, statuses, total),
             gap="" if total else "no call of the dependency while it was watched",
             dependency=dependency,
-            provider=await _provider(target, shared),
+            provider=await _provider(target, shared, dependency),
             statuses=dict(statuses),
             recent_error_ratio=ratio,
             watched_s=BETWEEN_S,
@@ -95,9 +95,9 @@ async def _upstream(target: Target, shared: Shared) -> list[Reading]:
     ]
 
 
-async def _provider(target: Target, shared: Shared) -> str | None:
+async def _provider(target: Target, shared: Shared, dependency: str) -> str | None:
     try:
-        return current_provider(await shared.status(target, "upstream"), target.name)
+        return current_provider(await shared.status(target, "upstream"), target.name, dependency)
     except ToolError:
         return None
 

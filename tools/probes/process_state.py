@@ -23,7 +23,7 @@ async def _read(target: Target, shared: Shared) -> list[Reading]:
         facts = process_facts(await shared.process(target))
     else:
         facts = await lifecycle(target).state()
-    uptime = _uptime(facts.get("started_at"), target.clock.now().timestamp())
+    uptime = _uptime(facts.get("started_at"), target.clock.now().timestamp()) if facts.get("pid") else None
     ok = facts["state"] == "running" and facts["os_state"] not in ("T", "Z")
     restarted = bool(facts.get("restarts")) and (uptime is None or uptime < YOUNG_S)
     lines = await asyncio.to_thread(_last_words, target) if restarted or not ok else []

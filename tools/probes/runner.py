@@ -45,6 +45,10 @@ PROBES: tuple[Probe, ...] = (
 """Every probe, once. Adding one is a file and a line here."""
 
 
+STAGGER_S = 0.01
+"""Between the starts of two probes, so that they do not measure each other."""
+
+
 class ProbeRunner:
     """Reads the world; changes nothing. `env` holds the read-only credentials that bindings name."""
 
@@ -72,15 +76,14 @@ class ProbeRunner:
     async def run(self, names: Sequence[str] | None = None, services: Sequence[str] | None = None) -> list[Reading]:
         """The readings of these probes (None: all) on these services (None: all that they apply to).
 
-        Takes about as long as the slowest, at most BOUND_S seconds. Raises ToolError for unknown names.
+        Takes about as long as the slowest, at most BOUND_S seconds and the stagger. Raises ToolError for unknown names.
         """
         probes = self._chosen(names)
         targets = self._targets(services)
         shared = Shared()
         try:
-            found = await asyncio.gather(
-                *(_bounded(p, t, shared) for t in targets for p in probes if p.applies(t.service))
-            )
+            pairs = [(p, t) for t in targets for p in probes if p.applies(t.service)]
+            found = await asyncio.gather(*(_bounded(p, t, shared, i * STAGGER_S) for i, (p, t) in enumerate(pairs)))
         finally:
             await shared.close()
         return [one for several in found for one in several]
@@ -121,8 +124,9 @@ class ProbeRunner:
         ]
 
 
-async def _bounded(probe: Probe, target: Target, shared: Shared) -> list[Reading]:
+async def _bounded(probe: Probe, target: Target, shared: Shared, wait_s: float) -> list[Reading]:
     """The probe's readings; what cannot be told becomes a reading that says why."""
+    await asyncio.sleep(wait_s)
     try:
         async with asyncio.timeout(BOUND_S):
             return await probe.read(target, shared)

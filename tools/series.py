@@ -10,6 +10,10 @@ _SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\
 _LABEL = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"')
 
 
+POOL_SIZE = r"pool.*(size|max|limit)$"
+"""Names of gauges that say how many connections a pool may hold."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One line of the page."""
