@@ -33,6 +33,8 @@ class Contrast:
     tail: float
     z: float
     points: tuple[int, int]
+    chance: float
+    """Share of equally long stretches of the normal window that went as far the bad way (add-one), 0–1."""
 
     @property
     def worse(self) -> bool:
@@ -49,6 +51,11 @@ class Contrast:
         """How far it went the bad way: the mean's deviation, or half that of the farthest point (short faults in long windows)."""
         far = (self.peak - self.before) / self.scale
         return max(self.z_bad, 0.5 * (-far if self.role is Role.AVAILABILITY else far))
+
+    @property
+    def rarity(self) -> float:
+        """1 for what normal times never show, 0 for what they show often or cannot tell for lack of history."""
+        return max(0.0, 1.0 - 4.0 * self.chance)
 
 
 def contrasts(bundle: Bundle, windows: Windows) -> list[Contrast]:
@@ -81,7 +88,17 @@ def contrast(series: Series, windows: Windows) -> Contrast | None:
         tail=float(np.mean(tail)) if len(tail) else mean,
         z=float((mean - level) / scale),
         points=(len(before), len(after)),
+        chance=_chance(before, mean, len(after), down=role is Role.AVAILABILITY),
     )
+
+
+def _chance(before: np.ndarray, mean: float, length: int, *, down: bool) -> float:
+    """How often the normal window itself shows such a mean over `length` points (sliding); nothing to slide means one."""
+    length = min(length, max(1, len(before) // 2))
+    sums = np.cumsum(np.insert(before, 0, 0.0))
+    means = (sums[length:] - sums[:-length]) / length
+    as_bad = means <= mean if down else means >= mean
+    return float((1 + as_bad.sum()) / (1 + len(means)))
 
 
 def _floor(role: Role | None, metric: str, level: float) -> float:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from agents.perception.blindness import blind_spots
 from agents.perception.claim import Sign
 from agents.perception.confidence import less_when_blind
 from agents.perception.evidence import EvidenceBook, plain
 from agents.perception.facts import Facts
+from agents.perception.history import History
 from agents.perception.impact import blast_radius
 from agents.perception.localise import localise
 from agents.perception.passages import tell_apart
@@ -27,13 +27,13 @@ from domain.retrieval import Passage
 def diagnose(
     bundle: Bundle,
     *,
-    history: Any = None,
+    history: History | None = None,
     passages: Sequence[Passage] = (),
     previous: Diagnosis | None = None,
 ) -> Diagnosis:
     """Ranked hypotheses with evidence for and against, and a verdict.
 
-    `history`: labelled past incidents (`agents.perception.history.History`) to learn from. `passages`: retrieved runbooks,
+    `history`: labelled past incidents to learn from. `passages`: retrieved runbooks,
     cited where they tell a hypothesis apart. `previous`: the last diagnosis of the same incident; its evidence keeps its ids.
     Pure but for reading a monotonic clock.
     """
@@ -41,7 +41,10 @@ def diagnose(
     facts = Facts(bundle)
     suffering = symptoms(facts)
     blind = blind_spots(facts)
-    ranked = rank(facts, suffering, [*claims(facts, suffering), *localise(facts, suffering)])
+    found = [*claims(facts, suffering), *localise(facts, suffering)]
+    if history is not None:
+        found += history.suggest(facts)
+    ranked = rank(facts, suffering, found)
     ranked = [_dimmed(entry, len(blind)) for entry in ranked]
     verdict, confidence, summary = conclude(facts, suffering, ranked, len(blind))
     book = EvidenceBook(previous)

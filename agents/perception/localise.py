@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from agents.perception.alerts import alerted
 from agents.perception.claim import Claim, Sign
-from agents.perception.excess import Excess, excess
+from agents.perception.excess import NOTICEABLE_Z, Excess, excess
 from agents.perception.facts import Facts
 from agents.perception.patterns import Shift, shifts
 from agents.perception.roles import Role
@@ -19,12 +20,14 @@ from agents.perception.symptoms import Symptoms, of_contrast
 from agents.perception.timing import Slower, slower
 from agents.perception.traces import forest
 
-WEIGHTS = {"time": 0.9, "patterns": 0.8, "latency": 0.9, "errors": 0.9, "saturation": 0.6}
+WEIGHTS = {"time": 0.9, "patterns": 0.8, "latency": 0.9, "errors": 0.9, "saturation": 0.6, "alerts": 0.8}
 SPANS_SAY = 0.35
 """Weight left to latency metrics where spans were compared: they saw the same time directly."""
 SATURATED_Z = 8.0
 LEAST = 0.08
 ENOUGH_SPANS = 50
+QUIET = 0.6
+"""Weight left when the alerted service's own level is as it always was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +60,17 @@ def hints(facts: Facts, symptoms: Symptoms) -> list[Hint]:
         weight = 1.0 if alerted in (None, role) else 0.5
         if role is Role.LATENCY and compared:
             weight *= SPANS_SAY
+        if _alerted_is_quiet(facts, symptoms, role):
+            weight *= QUIET
         found += _excess(excess(facts, list(symptoms.contrasts), role), role, weight)
-    return [*found, *_saturation(symptoms)]
+    return [*found, *_saturation(symptoms), *_alerts(facts)]
+
+
+def _alerted_is_quiet(facts: Facts, symptoms: Symptoms, role: Role) -> bool:
+    service = facts.bundle.alert.service if facts.bundle.alert else ""
+    roles = {Role.LATENCY} if role is Role.LATENCY else {Role.ERRORS, Role.AVAILABILITY}
+    mine = [c for c in symptoms.contrasts if c.service == service and c.role in roles]
+    return bool(mine) and all(c.reach < NOTICEABLE_Z or c.rarity < 0.5 for c in mine)
 
 
 def _both_sides(facts: Facts) -> bool:
@@ -103,9 +115,11 @@ def _excess(found: list[Excess], role: Role, weight: float) -> Iterable[Hint]:
     for e in found:
         if e.share <= 0:
             continue
-        sure = min(1.0, max(e.contrast.reach, 0.0) / 8.0)
+        sure = min(1.0, max(e.contrast.reach, 0.0) / 8.0) * e.contrast.rarity
         yield Hint(
-            kind=role.value, service=e.service, score=weight * e.share * (0.4 + 0.6 * sure),
+            kind=role.value,
+            service=e.service,
+            score=weight * e.share * sure,
             sign=of_contrast(e.contrast, f"{e.share:.0%} of the unexplained excess in {role.value}"),
         )
 
@@ -122,8 +136,18 @@ def _saturation(symptoms: Symptoms) -> Iterable[Hint]:
     most = max(worst.values(), default=0.0)
     for service, c in chosen.items():
         among = c.after / highest[c.metric]  # a jump from nearly nothing to little is not what saturates
-        yield Hint(kind="saturation", service=service, score=among * (c.z / most) * c.z / (c.z + 20.0),
+        yield Hint(kind="saturation", service=service, score=among * c.rarity * (c.z / most) * c.z / (c.z + 20.0),
                    sign=of_contrast(c, "a resource is used far more than usual"))  # fmt: skip
+
+
+def _alerts(facts: Facts) -> Iterable[Hint]:
+    for a in alerted(facts):
+        names = ", ".join(f"{g.kind} {g.name} {g.direction or g.text}".strip() for g in a.examples)
+        yield Hint(
+            kind="alerts", service=a.service, score=a.score,
+            sign=Sign(kind="alert", source=f"alerts:{a.service}", service=a.service, excerpt=f"its rarest alerts: {names}"[:240],
+                      supports="alerts that few others have", data={"share": round(a.score, 3)}, tainted=True),
+        )  # fmt: skip
 
 
 def _claims(facts: Facts, found: list[Hint]) -> list[Claim]:

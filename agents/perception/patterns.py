@@ -67,7 +67,9 @@ def _of_operation(key: tuple[str, str], before: list[Invocation], after: list[In
         if size < 0.1 or pattern.startswith("call "):
             continue
         score = g_statistic(k0, n0, k1, n1) * (0.3 + 0.7 * size)
-        found.append(Shift(service=key[0], operation=key[1], pattern=pattern, before=(k0, n0), after=(k1, n1), score=score))
+        found.append(
+            Shift(service=key[0], operation=key[1], pattern=pattern, before=(k0, n0), after=(k1, n1), score=score)
+        )
     return found
 
 

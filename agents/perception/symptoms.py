@@ -13,6 +13,7 @@ from domain.bundle import Reading
 BAD_RATIO = 0.02
 """Error share above which users notice."""
 STRONG_Z = 4.0
+RARE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def symptoms(facts: Facts) -> Symptoms:
 
 def suffers(c: Contrast) -> bool:
     """A service level that got worse, by enough to notice, and has not come back at the end of the window."""
-    if abs(c.z) < STRONG_Z or not c.worse:
+    if abs(c.z) < STRONG_Z or not c.worse or c.rarity < RARE:
         return False
     still = abs(c.tail - c.before) / c.scale >= STRONG_Z / 2
     match c.role:

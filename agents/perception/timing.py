@@ -51,7 +51,9 @@ def slower(facts: Facts, trees: Forest) -> tuple[list[Slower], float]:
     if total <= 0:
         return [], 0.0
     found = [
-        Slower(service=s, inside=inside[s], links=links[s], share=(inside[s] + links[s]) / total, example=examples[s][1])
+        Slower(
+            service=s, inside=inside[s], links=links[s], share=(inside[s] + links[s]) / total, example=examples[s][1]
+        )
         for s in {*inside, *links}
         if inside[s] + links[s] > 0
     ]
@@ -76,7 +78,9 @@ def added(before: list[float], after: list[float]) -> float:
 
 
 def _endpoint(
-    edge: tuple[str, str], bad: dict[tuple[str, str], float], every: dict[tuple[str, str], tuple[list[float], list[float]]]
+    edge: tuple[str, str],
+    bad: dict[tuple[str, str], float],
+    every: dict[tuple[str, str], tuple[list[float], list[float]]],
 ) -> str:
     """The end that most of whose links are slow, and by more; the callee where both are alike."""
 

@@ -82,11 +82,15 @@ def _own(span: Span, children: dict[str, list[Span]]) -> tuple[Span, str, float]
     foreign = [c for c in below if c.service != span.service]
     start, end = span.start, span.start + span.duration_ms / 1000
     local = [(c.start, c.start + c.duration_ms / 1000) for c in below if c.service == span.service]
-    siblings = [
-        (s.start, s.start + s.duration_ms / 1000)
-        for s in children.get(span.parent_id, [])
-        if s is not span and s.service == span.service and s.start > span.start
-    ] if not below else []
+    siblings = (
+        [
+            (s.start, s.start + s.duration_ms / 1000)
+            for s in children.get(span.parent_id, [])
+            if s is not span and s.service == span.service and s.start > span.start
+        ]
+        if not below
+        else []
+    )
     left = span.duration_ms - 1000 * covered((start, end), [*local, *siblings])
     left -= sum(c.duration_ms for c in foreign)
     return span, foreign[0].service if foreign else "", max(0.0, left)
