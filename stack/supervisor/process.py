@@ -157,7 +157,8 @@ class Process:
         return False
 
     def _gone(self) -> bool:
-        assert self.pid is not None
+        if self.pid is None:
+            return True  # the watch noticed first
         if self._child is not None:
             code = self._child.poll()
             if code is not None:
