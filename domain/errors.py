@@ -122,6 +122,12 @@ class StorageError(FirebreakError):
     code = "storage.failed"
 
 
+class StorageUnavailableError(Transient, StorageError):
+    """A store of ours does not answer now."""
+
+    code = "storage.unavailable"
+
+
 class LeaseLostError(Transient, StorageError):
     """Another runner holds this thread now; its fencing token is newer."""
 

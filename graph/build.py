@@ -97,8 +97,3 @@ def build(services: Services, checkpointer: BaseCheckpointSaver[Any] | None = No
     """The compiled graph. Without a checkpointer the caller's runtime (Studio) brings its own."""
     compiled = incident_graph(services).compile(checkpointer=checkpointer, name="incident")
     return compiled.with_config(recursion_limit=RECURSION_LIMIT)
-
-
-def picture(graph: IncidentGraph) -> str:
-    """The graph as a mermaid drawing, for the README."""
-    return graph.get_graph().draw_mermaid()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from traceback import format_exc
 from typing import Any, Protocol
 
@@ -15,14 +15,21 @@ from langgraph.types import Command
 
 from agents.chat import Chat
 from domain.alert import Alert, Change
-from domain.errors import ConflictError, FirebreakError, IntakeError, LeaseLostError, NotFoundError
+from domain.errors import (
+    ConflictError,
+    FirebreakError,
+    IntakeError,
+    LeaseLostError,
+    Transient,
+    UpstreamError,
+)
 from domain.events import Event
 from domain.guard import Approval, ApprovalAnswer, ApprovalStatus, Guard
 from domain.incident import Incident, IncidentStatus, TimelineEntry
+from domain.inventory import Inventory
 from domain.value import new_id
 from graph.bus import EventBus
 from graph.face import ChatPiece, Page, Receipt
-from graph.grouping import LATE, Route, route
 from graph.nodes.intake import service_of
 from graph.records.delivery import Delivery, Order
 from graph.records.projection import project
@@ -30,6 +37,7 @@ from graph.records.sqlite import SqliteRecords
 from graph.services import Services
 from graph.state import State
 from graph.threads import Position, Threads
+from tools.intake.route import Route, group_of, route
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +45,8 @@ POLL_S = 1.0
 """How often an open approval is looked up, for answers that were given elsewhere."""
 ATTEMPTS = 5
 """Failures of one run in a row before a person is told."""
+LATE = timedelta(seconds=60)
+"""An alert about something that began before an incident closed belongs to it for this long after; also the storm's window."""
 _SECRET_HEADERS = ("authorization", "cookie", "webhook-signature", "x-api-key")
 
 
@@ -56,6 +66,10 @@ PassAnswer = Callable[[str, str, ApprovalAnswer], Any]
 """(person's token, approval id, answer) → awaitable Approval: the action server, as that person."""
 
 
+MakeThreads = Callable[[Callable[[Incident], Awaitable[None]]], Awaitable[Threads]]
+"""Given how an incident is saved, the threads over an opened checkpointer; called once, at the start."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
     """What the runner needs beyond the graph's services."""
@@ -70,14 +84,14 @@ class Outside:
 class IncidentRunner:
     """Implements graph.face.Responder. `start` resumes whatever was unfinished; `close` stops without losing anything."""
 
-    def __init__(
-        self, *, services: Services, records: SqliteRecords, threads: Callable[[Any], Threads], outside: Outside
-    ) -> None:
+    def __init__(self, *, services: Services, records: SqliteRecords, threads: MakeThreads, outside: Outside) -> None:
         self._services = services
         self._records = records
         self._outside = outside
         self._bus = EventBus()
-        self._threads = threads(self._save)
+        self._neighbours = neighbours(services.inventory)
+        self._make_threads = threads
+        self._threads: Threads
         self._deliveries = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._nudges: dict[str, asyncio.Event] = {}
@@ -87,6 +101,7 @@ class IncidentRunner:
 
     async def start(self) -> None:
         """Take up waiting deliveries and unfinished incidents."""
+        self._threads = await self._make_threads(self._save)
         for incident_id in await self._records.unfinished():
             self._drive(incident_id)
         self._deliveries.set()
@@ -151,13 +166,13 @@ class IncidentRunner:
     async def _group(self, alert: Alert) -> Receipt | None:
         now = self._services.clock.now()
         service = service_of([alert], self._services.inventory)
+        alert = alert.model_copy(update={"service": service})
         way = route(
             alert,
-            service,
-            episodes=await self._records.episodes([alert.episode_id]),
-            known=await self._records.known(now - LATE),
-            inventory=self._services.inventory,
+            await self._records.related(alert, LATE),
             now=now,
+            neighbours=self._neighbours,
+            opened_lately=await self._records.opened_since(now - LATE),
         )
         if way.rule == "opened":
             await self._open(alert, service, way, now)
@@ -179,7 +194,7 @@ class IncidentRunner:
             severity=alert.severity,
             opened_at=now,
             service=service,
-            group_key=alert.group_key,
+            group_key=group_of(alert),
             alerts=[alert],
         )
         receipts = [_receipt(alert, way, incident_id, now)]
@@ -220,6 +235,9 @@ class IncidentRunner:
             except LeaseLostError:
                 log.warning("run.elsewhere", incident=incident_id)
                 await self._services.clock.sleep(5.0)
+            except Transient as error:
+                log.warning("run.delayed", incident=incident_id, error=type(error).__name__)
+                await self._services.clock.sleep(2.0)
             except Exception as error:
                 failures += 1
                 log.error("run.failed", incident=incident_id, failures=failures, trace=format_exc(limit=-3))
@@ -285,9 +303,7 @@ class IncidentRunner:
             return None
         try:
             approval = await self._services.guard.approval(approval_id)
-        except NotFoundError:
-            raise
-        except FirebreakError as error:
+        except UpstreamError as error:
             log.warning("approval.unreadable", approval=approval_id, error=error.message)
             return None
         expired = approval.status is ApprovalStatus.OPEN and approval.expires_at < self._services.clock.now()
@@ -416,6 +432,15 @@ class IncidentRunner:
         """See the face."""
         found: dict[str, Any] = await self._outside.health()
         return found
+
+
+def neighbours(inventory: Inventory) -> dict[str, frozenset[str]]:
+    """Service → everything that it reaches or that reaches it."""
+    reached_by = {name: set(inventory.dependants(name)) for name in inventory.names()}
+    return {
+        name: frozenset(reached_by[name] | {other for other in reached_by if name in reached_by[other]})
+        for name in reached_by
+    }
 
 
 def _receipt(alert: Alert, way: Route, incident: str | None, now: datetime) -> Receipt:

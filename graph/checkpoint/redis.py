@@ -20,8 +20,9 @@ from langgraph.checkpoint.base import (
 )
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
-from redis.exceptions import WatchError
+from redis.exceptions import ConnectionError, TimeoutError, WatchError
 
+from domain.errors import StorageUnavailableError
 from graph.checkpoint import layout
 from graph.checkpoint.layout import Batch, Command, Procedure, key, text
 from graph.checkpoint.lease import Lease, lost
@@ -87,6 +88,8 @@ class RedisSaver(BaseCheckpointSaver[str]):
                 return list(pipe.execute())
             except WatchError as error:
                 raise lost(batch.thread or "", token, -1) from error
+            except (ConnectionError, TimeoutError) as error:
+                raise unavailable(error) from error
 
     async def _asend(self, batch: Batch) -> list[Any]:
         token = self._tokens.get(batch.thread) if batch.thread else None
@@ -103,6 +106,8 @@ class RedisSaver(BaseCheckpointSaver[str]):
                 return list(await pipe.execute())
             except WatchError as error:
                 raise lost(batch.thread or "", token, -1) from error
+            except (ConnectionError, TimeoutError) as error:
+                raise unavailable(error) from error
 
     def _compare(self, thread: str, token: int, found: Any) -> None:
         if int(found or 0) != token:
@@ -127,6 +132,8 @@ class RedisSaver(BaseCheckpointSaver[str]):
                 await pipe.execute()
             except WatchError:
                 return None
+            except (ConnectionError, TimeoutError) as error:
+                raise unavailable(error) from error
         self._tokens[thread] = token
         return Lease(thread=thread, holder=holder, token=token)
 
@@ -140,13 +147,16 @@ class RedisSaver(BaseCheckpointSaver[str]):
         """Raises LeaseLostError when this process held the thread and lost it."""
         token = self._tokens.get(thread)
         if token is not None:
-            self._compare(thread, token, await self._async.get(key(thread, "fence")))
+            (found,) = await self._asend(Batch([("GET", key(thread, "fence"))]))
+            self._compare(thread, token, found)
 
     async def release(self, lease: Lease) -> None:
         """Delete the lease if the token is still the newest."""
-        if int(await self._async.get(key(lease.thread, "fence")) or 0) == lease.token:
-            await self._async.delete(key(lease.thread, "lease"))
-        self._tokens.pop(lease.thread, None)
+        try:
+            await self._asend(Batch([("DEL", key(lease.thread, "lease"))], lease.thread))
+        finally:
+            if self._tokens.get(lease.thread) == lease.token:
+                del self._tokens[lease.thread]
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -407,6 +417,16 @@ class RedisSaver(BaseCheckpointSaver[str]):
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Keep each namespace's newest checkpoint, or `delete` all. Our graphs have no delta channels."""
         await self._arun(self._prune(thread_ids, strategy))
+
+
+def unavailable(error: Exception) -> StorageUnavailableError:
+    """The server does not answer; it may again."""
+    return StorageUnavailableError(
+        "the checkpoint server does not answer",
+        expected="a Redis server at REDIS_URL",
+        found=type(error).__name__,
+        hint="`firebreak status` shows whether it runs",
+    )
 
 
 def _threads() -> Procedure[list[str]]:

@@ -15,6 +15,7 @@ from domain.value import new_id
 from graph.nodes.walk import Node, enter, entry
 from graph.services import Services
 from graph.state import Knobs, State
+from tools.intake import resolve_service
 
 
 def make_intake(services: Services) -> Node:
@@ -41,11 +42,6 @@ def make_intake(services: Services) -> Node:
 
 
 def service_of(alerts: Sequence[Alert], inventory: Inventory) -> str:
-    """The first alert's service that the inventory knows: by name, else by its label matches."""
-    for alert in alerts:
-        if inventory.service(alert.service):
-            return alert.service
-        for service in inventory.services:
-            if service.alert_match and all(alert.labels.get(k) == v for k, v in service.alert_match.items()):
-                return service.name
-    return alerts[0].service if alerts else ""
+    """The first alert's service that the inventory knows; else what the first alert says."""
+    known = [a.service for a in (resolve_service(a, inventory) for a in alerts) if inventory.service(a.service)]
+    return known[0] if known else (alerts[0].service if alerts else "")

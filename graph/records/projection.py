@@ -8,6 +8,7 @@ from domain.alert import Alert
 from domain.incident import Incident, IncidentStatus, TimelineEntry
 from domain.severity import Severity
 from graph.state import State
+from tools.intake.route import group_of
 
 
 def project(state: State) -> Incident:
@@ -27,7 +28,7 @@ def project(state: State) -> Incident:
         opened_at=opened,
         closed_at=closed_at(timeline) if status.terminal else None,
         service=state.get("service", ""),
-        group_key=alerts[0].group_key if alerts else "",
+        group_key=group_of(alerts[0]) if alerts else "",
         alerts=alerts,
         diagnosis=state.get("diagnosis"),
         confidence_history=state.get("confidence_history", []),

@@ -7,18 +7,18 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from domain.alert import Alert
+from domain.alert import Alert, AlertStatus
 from domain.errors import NotFoundError
 from domain.events import Event
 from domain.incident import Incident, IncidentRow, TimelineEntry
 from graph.face import Page, Receipt
-from graph.grouping import Known
 from graph.records.delivery import Delivery, Order
 from graph.records.events import events_of, merged
+from tools.intake.route import OpenIncident, dedup_key
 
 T = TypeVar("T")
 
@@ -29,7 +29,6 @@ CREATE TABLE IF NOT EXISTS deliveries (
 CREATE TABLE IF NOT EXISTS receipts (n INTEGER PRIMARY KEY, delivery TEXT NOT NULL, episode TEXT NOT NULL, incident TEXT,
     rule TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS receipts_by_delivery ON receipts (delivery);
-CREATE INDEX IF NOT EXISTS receipts_by_episode ON receipts (episode);
 CREATE TABLE IF NOT EXISTS incidents (id TEXT PRIMARY KEY, opened_at TEXT NOT NULL, status TEXT NOT NULL,
     terminal INTEGER NOT NULL, closed_at TEXT, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS incidents_by_time ON incidents (opened_at DESC, id DESC);
@@ -104,12 +103,6 @@ class SqliteRecords:
 
         return await self._do(work)
 
-    async def episodes(self, episode_ids: Sequence[str]) -> dict[str, str]:
-        """Episode → the incident it went to."""
-        marks = ",".join("?" * len(episode_ids))
-        sql = f"SELECT episode, incident FROM receipts WHERE incident IS NOT NULL AND episode IN ({marks}) ORDER BY n"  # noqa: S608
-        return dict(await self._do(lambda db: db.execute(sql, tuple(episode_ids)).fetchall()))
-
     # -- incidents ------------------------------------------------------------------------------------------------
 
     async def open(
@@ -178,15 +171,26 @@ class SqliteRecords:
         sql = "SELECT id FROM incidents WHERE terminal = 0 ORDER BY opened_at"
         return [row[0] for row in await self._do(lambda db: db.execute(sql).fetchall())]
 
-    async def known(self, since: datetime) -> list[Known]:
-        """Open incidents and those closed after `since`, newest first."""
+    async def related(self, alert: Alert, late: timedelta) -> list[OpenIncident]:
+        """Incidents that an alert may join, newest first: the open ones, and those closed after what it reports began.
 
-        def work(db: sqlite3.Connection) -> list[Known]:
+        Alerts come late: for `late` after closing, what began before still belongs to the closed incident.
+        """
+        began = alert.started_at or alert.received_at
+        since = (alert.received_at - late).isoformat()
+
+        def work(db: sqlite3.Connection) -> list[OpenIncident]:
             sql = "SELECT body FROM incidents WHERE terminal = 0 OR closed_at > ? ORDER BY opened_at DESC, id DESC"
-            found = [Incident.model_validate_json(body) for (body,) in db.execute(sql, (since.isoformat(),))]
-            return [_known(db, incident) for incident in found]
+            found = [Incident.model_validate_json(body) for (body,) in db.execute(sql, (since,))]
+            return [_open_incident(db, i) for i in found if i.closed_at is None or began <= i.closed_at]
 
         return await self._do(work)
+
+    async def opened_since(self, since: datetime) -> int:
+        """How many incidents opened lately."""
+        sql = "SELECT count(*) FROM incidents WHERE opened_at > ?"
+        count: int = (await self._do(lambda db: db.execute(sql, (since.isoformat(),)).fetchone()))[0]
+        return count
 
     # -- orders of people -----------------------------------------------------------------------------------------
 
@@ -272,14 +276,16 @@ def _event(seq: int, body: str) -> Event:
     return Event.model_validate_json(body).model_copy(update={"id": str(seq)})
 
 
-def _known(db: sqlite3.Connection, incident: Incident) -> Known:
-    rows = db.execute("SELECT service FROM alerts WHERE incident = ?", (incident.id,))
+def _open_incident(db: sqlite3.Connection, incident: Incident) -> OpenIncident:
+    rows = [
+        (service, Alert.model_validate_json(body))
+        for service, body in db.execute("SELECT service, body FROM alerts WHERE incident = ?", (incident.id,))
+    ]
     top = incident.diagnosis.top if incident.diagnosis else None
-    services = {incident.service, top.service if top else "", *(s for (s,) in rows)} - {""}
-    return Known(
+    return OpenIncident(
         id=incident.id,
         group_key=incident.group_key,
-        services=frozenset(services),
         opened_at=incident.opened_at,
-        closed_at=(incident.closed_at or incident.opened_at) if incident.status.terminal else None,
+        services=frozenset({incident.service, top.service if top else "", *(s for s, _ in rows)} - {""}),
+        episodes=frozenset(dedup_key(a) for _, a in rows if a.status is not AlertStatus.RESOLVED),
     )

@@ -61,13 +61,14 @@ async def responder(
     async def health() -> dict[str, Any]:
         return {"store": {"ok": True, "detail": "fine"}}
 
-    services = house.services
+    async def threads(save: Any) -> Threads:
+        given = knobs or Knobs(verify_s=0.2, patience_s=0.2)
+        return Threads(house.graph(), leases or ProcessLeases(), save, given, holder)
+
     runner = IncidentRunner(
-        services=services,
+        services=house.services,
         records=SqliteRecords(home / "incidents.db"),
-        threads=lambda save: Threads(
-            house.graph(), leases or ProcessLeases(), save, knobs or Knobs(verify_s=0.2, patience_s=0.2), holder
-        ),
+        threads=threads,
         outside=Outside(normalise=plain_normalise, pass_answer=pass_answer, chat=Chat(RulesReasoner()), health=health),
     )
     await runner.start()
