@@ -52,7 +52,7 @@ async def connected(
         options += " -c default_transaction_read_only=on"
     try:
         async with asyncio.timeout(timeout_s):
-            connection = await psycopg.AsyncConnection.connect(
+            connection = await Connection.connect(
                 dsn, autocommit=True, row_factory=dict_row, application_name=APPLICATION, options=options
             )
     except (psycopg.Error, TimeoutError) as error:

@@ -277,8 +277,8 @@ def prepare_database(dsn: str) -> None:
         for role in ("shop_api", "shop_rw", "monitor"):
             known = conn.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone()
             if known:
-                conn.execute(f"drop owned by {role}")  # type: ignore[arg-type]
-                conn.execute(f"drop role {role}")  # type: ignore[arg-type]
+                conn.execute(f"drop owned by {role}")
+                conn.execute(f"drop role {role}")
         conn.execute("create role shop_rw nologin")
         conn.execute("create role shop_api login password 'first-password' in role shop_rw")
         conn.execute("create role monitor login password 'monitor-password' in role pg_monitor")

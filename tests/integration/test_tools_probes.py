@@ -55,7 +55,7 @@ async def _one(site: Site, name: str, service: str) -> Reading:
 def _sql(site: Site, *statements: str) -> None:
     with psycopg.connect(site.dsn, autocommit=True) as conn:
         for statement in statements:
-            conn.execute(statement)  # type: ignore[arg-type]
+            conn.execute(statement)
 
 
 def _wait_in_vain(dsn: str) -> None:

@@ -70,7 +70,7 @@ class Shop:
     def sql(self, *statements: str) -> None:
         with psycopg.connect(self.facts["admin_dsn"], autocommit=True) as conn:
             for statement in statements:
-                conn.execute(statement)  # type: ignore[arg-type]
+                conn.execute(statement)
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         """What an operator does at the control endpoint."""

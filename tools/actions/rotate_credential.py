@@ -127,17 +127,20 @@ _PRIVILEGES = {
 
 
 def _table_grant(grant: Mapping[str, Any]) -> Composed:
-    """One declared grant {to, privileges, tables | sequences | schema} as a statement."""
+    """One declared grant {to, privileges, on: tables | sequences | schema, names?, schema?} as a statement."""
     words = [str(p).lower() for p in grant.get("privileges", [])]
     if not words or not set(words) <= set(_PRIVILEGES):
         raise ToolError("not a grant we give", expected=", ".join(sorted(_PRIVILEGES)), found=", ".join(words))
     schema = Identifier(str(grant.get("schema", "public")))
     kind = str(grant.get("on", "tables"))
+    named = [Identifier(str(grant.get("schema", "public")), str(name)) for name in grant.get("names", [])]
     places = {
         "tables": compose("all tables in schema {}", schema),
         "sequences": compose("all sequences in schema {}", schema),
         "schema": compose("schema {}", schema),
     }
+    if named:
+        places["tables"] = SQL(", ").join(named)
     if kind not in places:
         raise ToolError("not a place we grant on", expected=", ".join(places), found=kind)
     return compose(
