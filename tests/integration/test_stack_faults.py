@@ -78,7 +78,9 @@ def test_long_transaction(patient: Patient) -> None:
         patient.suffer()
         patient.restart("api")
         patient.suffer()
-        ended = patient.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'")
+        ended = patient.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+        )
         assert ended
         patient.served()
 
@@ -166,7 +168,9 @@ def test_failed_migration(patient: Patient) -> None:
 
 def test_upstream_429(patient: Patient) -> None:
     """A neighbour with the same key burns the quota; the fallback provider takes orders and the worker charges later."""
-    key = next(line for line in patient.env_text().splitlines() if line.startswith("PAYMENTS_API_KEY=")).partition("=")[2]
+    key = next(line for line in patient.env_text().splitlines() if line.startswith("PAYMENTS_API_KEY=")).partition("=")[
+        2
+    ]
     url = f"{patient.row('payments')['url']}/charge"
     stop = threading.Event()
 
