@@ -48,7 +48,8 @@ def list_approvals(
     reader: Reader, now: datetime, *, open_only: bool = False, change: str | None = None
 ) -> list[Approval]:
     """Newest first."""
-    found = [_aged(Approval.model_validate(r.doc["approval"]), now) for r in reader.find(KIND, change=change)]
+    records = sorted(reader.find(KIND, change=change), key=lambda record: int(record.doc["entry"]), reverse=True)
+    found = [_aged(Approval.model_validate(record.doc["approval"]), now) for record in records]
     return [a for a in found if not open_only or a.status is ApprovalStatus.OPEN]
 
 
@@ -68,7 +69,6 @@ def consumed_by(reader: Reader, approval_id: str) -> str:
 
 def open_approval(tx: Transaction, approval: Approval) -> int:
     """Store the question with its expiry, before anybody waits for it. Returns the ledger's sequence number."""
-    _save(tx, approval)
     content = {
         "approval": approval.id,
         "event": "opened",
@@ -79,7 +79,9 @@ def open_approval(tx: Transaction, approval: Approval) -> int:
         "quorum": approval.quorum,
         "expires_at": approval.expires_at.isoformat(),
     }
-    return tx.append(Draft(kind="approval", actor=approval.requested_by, change=approval.change, content=content)).seq
+    entry = tx.append(Draft(kind="approval", actor=approval.requested_by, change=approval.change, content=content))
+    _save(tx, approval, entry=entry.seq)
+    return entry.seq
 
 
 def expiry(now: datetime, ttl_s: float) -> datetime:
@@ -184,7 +186,10 @@ def _who_when(approval: Approval) -> str:
     return f"{approval.status.value} by {', '.join(approval.answered_by)} at {when}{why}"
 
 
-def _save(tx: Transaction, approval: Approval, key: str = "") -> None:
+def _save(tx: Transaction, approval: Approval, key: str = "", *, entry: int | None = None) -> None:
+    """`entry` numbers the opening; later changes keep it, so that the newest question is always known."""
+    known = tx.get(KIND, approval.id)
+    number = entry if known is None else known.doc["entry"]
     tx.put(
         Record(
             kind=KIND,
@@ -192,6 +197,6 @@ def _save(tx: Transaction, approval: Approval, key: str = "") -> None:
             change=approval.change,
             status=approval.status.value,
             at=approval.requested_at,
-            doc={"approval": approval.model_dump(mode="json"), "consumed_by": key},
+            doc={"approval": approval.model_dump(mode="json"), "consumed_by": key, "entry": number},
         )
     )

@@ -145,7 +145,7 @@ class FakeExecutor:
             case "scale_pool":
                 return bool(service["pool"] != call.args["size"])
             case "set_config":
-                return bool(service["config"].get(call.args["key"]) != call.args["value"])
+                return bool(service["config"].get(call.args["key"], "") != call.args["value"])
             case "drop_table":
                 return call.args["table"] in service["tables"]
             case _:
@@ -160,7 +160,8 @@ class FakeExecutor:
             case "scale_pool":
                 service["pool"] = call.args["size"] + (1 if self.forgets_undo and call.args["size"] == 5 else 0)
             case "set_config":
-                service["config"][call.args["key"]] = call.args["value"]
+                config = {**service["config"], call.args["key"]: call.args["value"]}
+                service["config"] = {key: value for key, value in config.items() if value}
             case "drop_table":
                 service["tables"].remove(call.args["table"])
 

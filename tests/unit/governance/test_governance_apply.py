@@ -349,4 +349,6 @@ def test_without_a_result_the_receipt_says_unknown() -> None:
     assert attempt.verdict is Verdict.DENY
     assert Refused().reason is None
     assert Draft(kind="x", actor="y").content == {}
-    assert "token" not in repr(Attempt(purpose=Purpose.APPLY, step=step("s1", SCALE), actor=actor(), key="k", pinned=pinned, token="secret"))
+    assert "token" not in repr(
+        Attempt(purpose=Purpose.APPLY, step=step("s1", SCALE), actor=actor(), key="k", pinned=pinned, token="secret")
+    )

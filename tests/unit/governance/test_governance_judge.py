@@ -22,7 +22,9 @@ async def test_all_reasons_are_given_not_just_the_first() -> None:
     """A step that is wrong in several ways hears all of them."""
     scene = Scene(inventory=mixed_inventory())
     await scene.operator.freeze("test")
-    [judged] = await scene.agent.judge(plan(call("restart_service", "legacy", incident="other"), incident="inc-9"), actor())
+    [judged] = await scene.agent.judge(
+        plan(call("restart_service", "legacy", incident="other"), incident="inc-9"), actor()
+    )
     assert judged.verdict is Verdict.DENY
     denying = {r.wrapper for r in judged.reasons if r.verdict is Verdict.DENY}
     assert denying == {"freeze", "inventory", "mode", "tier", "plan", "budget"}
@@ -70,7 +72,12 @@ async def test_a_check_that_returns_another_call_is_not_believed() -> None:
 
 @pytest.mark.parametrize(
     ("mode", "verdict", "dry_run"),
-    [(Mode.OBSERVE, Verdict.DENY, False), (Mode.SHADOW, Verdict.DENY, True), (Mode.ASK, Verdict.ASK, True), (Mode.ACT, Verdict.ALLOW, True)],
+    [
+        (Mode.OBSERVE, Verdict.DENY, False),
+        (Mode.SHADOW, Verdict.DENY, True),
+        (Mode.ASK, Verdict.ASK, True),
+        (Mode.ACT, Verdict.ALLOW, True),
+    ],
 )
 async def test_the_mode_of_the_target_decides(mode: Mode, verdict: Verdict, dry_run: bool) -> None:
     """Observe denies, shadow denies but looks, ask asks, act follows the tiers."""

@@ -109,7 +109,10 @@ def test_the_database_rests_while_it_is_migrated() -> None:
     """No other action on a database while a migration is under way."""
     default = load_policy()
     assert verdict(default, question(migrating=1, target={"kind": "database"})) is Verdict.DENY
-    assert verdict(default, question(migrating=1, action={"name": "migrate"}, target={"kind": "database"})) is Verdict.ALLOW
+    assert (
+        verdict(default, question(migrating=1, action={"name": "migrate"}, target={"kind": "database"}))
+        is Verdict.ALLOW
+    )
 
 
 def test_a_policy_is_pinned_by_its_content() -> None:

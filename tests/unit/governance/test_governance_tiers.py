@@ -27,7 +27,10 @@ def test_a_more_harmful_place_is_never_laxer(
 ) -> None:
     """Sandbox, staging, production: verdicts only get stricter."""
     safe, risky = sorted([a, b], key=ENVIRONMENTS.index)
-    assert rule(tier, safe, what, earned=earned).verdict.strictness <= rule(tier, risky, what, earned=earned).verdict.strictness
+    assert (
+        rule(tier, safe, what, earned=earned).verdict.strictness
+        <= rule(tier, risky, what, earned=earned).verdict.strictness
+    )
 
 
 @given(tiers, environments, effects, effects)
