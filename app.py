@@ -1,0 +1,52 @@
+"""Composition root: settings and inventory → services → the app. Everything else is built where it belongs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from chaos.client import HttpDrills
+from chaos.http import Http
+from domain.inventory import Inventory
+from graph.bootstrap import build_house
+from graph.settings import Settings
+from web.build import build_app
+from web.door import GuardDoor
+from web.ports import Ports
+from web.slis import StoredSlis
+
+RUNBOOKS = Path(__file__).resolve().parent / "runbooks"
+
+
+def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
+    """The app for one home. `root` is the folder that relative paths of the inventory start from."""
+    house = build_house(settings, inventory, os.environ, root=root)
+    http = Http()
+    chaos_url, token = os.environ.get("FIREBREAK_CHAOS_URL", ""), settings.home / "secrets" / "chaos.token"
+    ports = Ports(
+        responder=house.responder,
+        door=GuardDoor(house.guard),
+        home=settings.home,
+        drills=HttpDrills(http, chaos_url, token.read_text().strip()) if chaos_url else None,
+        telemetry=house.telemetry,
+        slis=StoredSlis(house.telemetry, inventory, house.services.clock),
+        retriever=house.documents,
+        inventory=inventory,
+        runbooks=RUNBOOKS,
+    )
+
+    @asynccontextmanager
+    async def alive(_: FastAPI) -> AsyncIterator[None]:
+        async with http:
+            await house.start()
+            reading = asyncio.create_task(house.documents.ingest(RUNBOOKS))
+            yield
+            await reading
+            await house.close()
+
+    return build_app(ports, settings, lifespan=alive)

@@ -57,7 +57,8 @@ def app(home: Home, settings: Settings, port: int) -> None:
     """Pages, API and the graph."""
     from app import create
 
-    _serve(create(settings), settings.host, port)
+    config, inventory = _inventory(settings)
+    _serve(create(settings, inventory, root=config.parent), settings.host, port)
 
 
 def chaos(home: Home, settings: Settings, port: int) -> None:
