@@ -143,7 +143,12 @@ class Process:
         write_private(spec.pid_file, json.dumps(row | {"started_at": self.started_at}))
 
     def observe(self, now: float) -> bool:
-        """Notice an exit; start again when it is time. True when something changed. `now` is monotonic seconds."""
+        """Notice an exit; start again when it is time. True when something changed. `now` is monotonic seconds.
+
+        Looks away while the process is being started or stopped on purpose.
+        """
+        if self._lock.locked():
+            return False
         if self.pid is not None:
             return self._exited(now) if self._gone() else False
         if self.wanted and self.next_start is not None and now >= self.next_start:

@@ -89,6 +89,12 @@ class Patient:
         headers = {"Authorization": f"Bearer {facts['control_token']}", **headers}
         return httpx.post(f"{facts['control_url']}{path}", json=dict(body or {}), headers=headers, timeout=60)
 
+    def done(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The answer of a POST that must succeed."""
+        answer = self.post(path, body)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
     def restart(self, name: str) -> httpx.Response:
         """As operator."""
         return self.post(f"/processes/{name}/restart")

@@ -51,12 +51,12 @@ def test_crash_loop(patient: Patient) -> None:
     os.kill(patient.pid("api"), signal.SIGKILL)
     patient.suffer()
     eventually(lambda: patient.row("api")["restarts"] >= 2, 12, what="restarts with backoff", every=0.3)
-    assert patient.restart("api").json()["ready"] is False
+    assert patient.done("/processes/api/restart")["ready"] is False
     patient.suffer()
-    eventually(lambda: patient.row("api")["state"] == "backoff", 5, what="backoff")
+    eventually(lambda: patient.row("api")["state"] == "backoff", 20, what="backoff")
     assert "JSONDecodeError" in log_tail(patient, "api")
     warm.unlink()
-    assert patient.restart("api").json()["ready"] is True
+    assert patient.done("/processes/api/restart")["ready"] is True
     patient.served()
 
 
