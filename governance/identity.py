@@ -54,7 +54,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.APPROVER: frozenset({Right.READ, Right.VERIFY, Right.ANSWER}),
     Role.ADMIN: frozenset({Right.READ, Right.VERIFY, Right.ANSWER}),
     Role.AGENT: frozenset({Right.READ, Right.VERIFY, Right.PROPOSE, Right.OBSERVE}),
-    Role.CHAOS: frozenset({Right.VERIFY, Right.COMMIT}),
+    Role.CHAOS: frozenset({Right.READ, Right.VERIFY, Right.COMMIT}),
 }
 
 
