@@ -53,6 +53,8 @@ class Site:
         self.provider = "primary"
         self.snapshots: list[str] = []
         self.metrics = {"in_use": 2, "waiting": 0, "paid": 10, "refused": 0}
+        self.garbled = False
+        """True: GET /status answers text instead of JSON."""
         self.mute = False
         """True: POSTs are carried out, but the answer never comes."""
         self.deaf = False
@@ -185,7 +187,7 @@ class Site:
                     probes=[
                         HttpProbe(name="metrics", url=f"{self.url}/metrics", expect_text="db_pool_size"),
                         HttpProbe(name="shop", url=f"{self.url}/nowhere", user_facing=True),
-                        TcpProbe(name="port", port=self._port()),
+                        TcpProbe(name="port", port=self._port(), max_ms=1500),
                         TcpProbe(name="closed", port=1),
                     ],
                     telemetry=Telemetry(scrape=f"{self.url}/metrics", logs=["api.log"]),
@@ -237,6 +239,7 @@ class Site:
                     "role": "shop_api",
                     "member_of": ["shop_rw"],
                     "secret_file": str(self.password),
+                    "grants": [{"to": "shop_rw", "privileges": ["select", "insert"], "names": ["orders"]}],
                     "monitor_dsn_env": "T_MONITOR",
                 },
             ),
@@ -295,6 +298,8 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             if self.path == "/metrics":
                 self._answer(200, site.page().encode(), "text/plain")
+            elif self.path == "/status" and site.garbled:
+                self._answer(200, b"<html>", "text/html")
             elif self.path == "/status":
                 self._guarded((READ, CONTROL), site.status)
             elif self.path == "/snapshots":

@@ -51,6 +51,9 @@ async def _tcp(target: Target, shared: Shared) -> list[Reading]:
 
 async def _tcp_one(target: Target, check: TcpProbe) -> Reading:
     trip = await connect(check.host, check.port, timeout_s=BOUND_S - 0.2)
+    if not trip.error and (trip.connect_ms or 0) > check.max_ms:
+        # Once more: a slow link is slow again, our own load is not.
+        trip = await connect(check.host, check.port, timeout_s=BOUND_S / 2)
     error = trip.error
     if not error and trip.connect_ms is not None and trip.connect_ms > check.max_ms:
         error = f"connecting took {trip.connect_ms:.0f} ms, tolerance {check.max_ms:.0f} ms"
