@@ -50,9 +50,11 @@ class Knobs:
 
 
 def merge_alerts(known: Sequence[Alert], new: Sequence[Alert]) -> list[Alert]:
-    """By episode; the newest word about an episode replaces the older one, in its place."""
-    merged = {a.episode_id: a for a in known}
-    merged.update({a.episode_id: a for a in new})
+    """By episode; the newest word about an episode replaces the older one, in its place.
+
+    JSON (from Studio or the SDK) is read as alerts; raises pydantic.ValidationError for other shapes.
+    """
+    merged = {a.episode_id: a for a in (Alert.model_validate(a) for a in [*known, *new])}
     return list(merged.values())
 
 

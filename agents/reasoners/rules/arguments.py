@@ -6,6 +6,7 @@ a larger pool); `_CHOICES` says how such a choice is read off the facts, by argu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -54,6 +55,8 @@ def _pids(schema: Mapping[str, Any], facts: Facts, options: Options) -> Any:
 def _route(schema: Mapping[str, Any], facts: Facts, options: Options) -> Any:
     measured: Mapping[str, Any] = facts.get("routes") or {}
     names = list(measured) or list(options.get("routes") or {})
+    if facts.get("current") is None and not measured:
+        return None
     others = [n for n in names if n != facts.get("current")]
     healthy = [n for n in others if not (measured.get(n) or {}).get("error")]
     return min(healthy, key=lambda n: _delay(measured.get(n)), default=None)
@@ -74,6 +77,8 @@ def _size(schema: Mapping[str, Any], facts: Facts, options: Options) -> Any:
 
 
 def _provider(schema: Mapping[str, Any], facts: Facts, options: Options) -> Any:
+    if facts.get("provider") is None:
+        return None
     names = facts.get("providers") or options.get("providers") or schema.get("enum") or []
     return next((n for n in names if n != facts.get("provider")), None)
 
@@ -119,5 +124,7 @@ def _fits(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> boo
     if wanted is None:
         return True
     if isinstance(value, bool) and wanted != "boolean":
+        return False
+    if isinstance(value, str) and "pattern" in schema and not re.search(str(schema["pattern"]), value):
         return False
     return isinstance(value, _TYPES.get(str(wanted), object))

@@ -1,0 +1,259 @@
+"""Everything of the app process put together: built without I/O, opened and closed around serving."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from agents.chat import Chat
+from agents.perception import diagnose
+from domain.clock import Clock, SystemClock
+from domain.errors import ConfigError, FirebreakError
+from domain.guard import Approval, ApprovalAnswer
+from domain.incident import Incident
+from domain.inventory import Inventory
+from domain.reasoning import Reasoner
+from governance.guard.client import HttpGuard
+from graph.build import build
+from graph.checkpoint.lease import Lease, Leases, ProcessLeases
+from graph.checkpoint.redis import RedisSaver
+from graph.checkpoint.sqlite import open_sqlite_saver
+from graph.gather import LiveGather
+from graph.minds import reasoner_of
+from graph.records.sqlite import SqliteRecords
+from graph.runner import IncidentRunner, Outside
+from graph.services import Minds, Services
+from graph.settings import Settings
+from graph.state import Knobs
+from graph.threads import Threads
+from rag.store import RagStore, open_store
+from tools.intake import normalise
+from tools.probes.runner import ProbeRunner
+from tools.telemetry.embedded import SqliteTelemetry
+
+log = structlog.get_logger(__name__)
+Answering = Callable[[], Awaitable[Any]]
+
+
+class LateLeases:
+    """Leases that exist only once the checkpointer is open; the graph is described before."""
+
+    def __init__(self) -> None:
+        self.inner: Leases = ProcessLeases()
+
+    async def acquire(self, thread: str, holder: str, ttl_s: float) -> Lease | None:
+        """See Leases."""
+        return await self.inner.acquire(thread, holder, ttl_s)
+
+    async def renew(self, lease: Lease, ttl_s: float) -> None:
+        """See Leases."""
+        await self.inner.renew(lease, ttl_s)
+
+    async def check(self, thread: str) -> None:
+        """See Leases."""
+        await self.inner.check(thread)
+
+    async def release(self, lease: Lease) -> None:
+        """See Leases."""
+        await self.inner.release(lease)
+
+
+@dataclass(kw_only=True)
+class House:
+    """The app's services. `start` before serving, `close` after; between them `responder` is alive."""
+
+    settings: Settings
+    inventory: Inventory
+    guard: HttpGuard
+    telemetry: SqliteTelemetry
+    documents: RagStore
+    reasoner: Reasoner
+    records: SqliteRecords
+    services: Services
+    leases: LateLeases
+    responder: IncidentRunner = field(init=False)
+    checkpoints: str = "closed"
+    """Where runs are remembered: `redis` or `sqlite`, once open."""
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _saver: RedisSaver | None = None
+
+    async def start(self) -> None:
+        """Open the checkpointer, then take up whatever was unfinished."""
+        await self.responder.start()
+
+    async def close(self) -> None:
+        """Stop the runs where they are and close every store."""
+        await self.responder.close()
+        await self._stack.aclose()
+        await self.guard.aclose()
+        self.documents.close()
+
+    async def threads(self, save: Callable[[Incident], Awaitable[None]]) -> Threads:
+        """The graph over the opened checkpointer."""
+        saver: Any
+        url = redis_url(self.settings)
+        if url:
+            saver = self._saver = RedisSaver(url)
+            self._stack.push_async_callback(saver.aclose)
+            self.leases.inner, self.checkpoints = saver, "redis"
+        else:
+            saver = await self._stack.enter_async_context(open_sqlite_saver(self.settings.home / "checkpoints.db"))
+            self.checkpoints = "sqlite"
+        knobs = Knobs(max_replans=self.settings.max_replans, verify_s=self.settings.verify_s)
+        return Threads(
+            build(self.services, saver), self.leases, save, knobs, holder=f"app:{self.settings.home.resolve()}"
+        )
+
+    async def health(self) -> dict[str, Any]:
+        """See graph.face."""
+        checks: dict[str, Answering] = {
+            "store": lambda: self.records.rows(1),
+            "checkpoints": self._ping,
+            "action_server": self.guard.status,
+            "telemetry": self._telemetry_age,
+        }
+        found = dict(zip(checks, await asyncio.gather(*(answers(c) for c in checks.values())), strict=True))
+        return {**found, "model": {"ok": True, "detail": self.reasoner.name}}
+
+    async def _ping(self) -> str:
+        if self._saver is not None:
+            await self._saver.ping()
+        return self.checkpoints
+
+    async def _telemetry_age(self) -> str:
+        last = await self.telemetry.heartbeat()
+        if last is None:
+            raise FirebreakError("the collector has written nothing yet")
+        age = self.services.clock.now().timestamp() - last
+        if age > 15:
+            raise FirebreakError(f"the collector's last sign of life is {age:.0f} s old")
+        return f"{age:.0f} s old"
+
+
+async def answers(check: Answering) -> dict[str, Any]:
+    """Whether a dependency answers within two seconds, and what it says."""
+    try:
+        async with asyncio.timeout(2.0):
+            said = await check()
+    except FirebreakError as error:
+        return {"ok": False, "detail": error.message}
+    except Exception as error:
+        return {"ok": False, "detail": type(error).__name__}
+    return {"ok": True, "detail": said if isinstance(said, str) else ""}
+
+
+def redis_url(settings: Settings) -> str:
+    """REDIS_URL, else the embedded server's socket when it is there, else empty: SQLite."""
+    if settings.redis_url is not None:
+        return settings.redis_url.get_secret_value()
+    socket = settings.home / "redis" / "redis.sock"
+    return f"unix://{socket.resolve()}" if socket.exists() else ""
+
+
+def build_house(
+    settings: Settings, inventory: Inventory, env: Mapping[str, str], *, root: Path, clock: Clock | None = None
+) -> House:
+    """Bind everything; no connection is made yet.
+
+    `env` names the action server (FIREBREAK_ACTION_URL) and holds the read-only credentials that bindings name; `root` is
+    the inventory file's folder. Raises ConfigError when the action server or the agent's token is unknown.
+    """
+    clock = clock or SystemClock()
+    guard = HttpGuard(_action_url(env), _agent_token(settings.home))
+    settings.home.mkdir(parents=True, exist_ok=True)
+    telemetry = SqliteTelemetry(settings.home / "telemetry.db")
+    documents = open_store(settings.home / "rag")
+    probes = ProbeRunner(inventory, env, root=root)
+    reasoner = reasoner_of(settings, inventory, clock)
+    leases = LateLeases()
+    services = Services(
+        inventory=inventory,
+        gather=LiveGather(inventory, telemetry, probes, clock),
+        diagnose=diagnose,
+        probes=probes,
+        retriever=documents,
+        cases=documents,
+        guard=guard,
+        minds=Minds.of(reasoner),
+        leases=leases,
+        note=ledger_note(guard),
+        clock=clock,
+    )
+    house = House(
+        settings=settings,
+        inventory=inventory,
+        guard=guard,
+        telemetry=telemetry,
+        documents=documents,
+        reasoner=reasoner,
+        records=SqliteRecords(settings.home / "incidents.db"),
+        services=services,
+        leases=leases,
+    )
+    house.responder = IncidentRunner(
+        services=services,
+        records=house.records,
+        threads=house.threads,
+        outside=Outside(normalise=normalise, pass_answer=pass_answer(guard), chat=Chat(reasoner), health=house.health),
+    )
+    return house
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, inventory: Inventory, env: Mapping[str, str], *, root: Path
+) -> AsyncIterator[House]:
+    """A house that is started, and closed afterwards."""
+    house = build_house(settings, inventory, env, root=root)
+    try:
+        await house.start()
+        yield house
+    finally:
+        await house.close()
+
+
+def ledger_note(guard: HttpGuard) -> Callable[[str, str, dict[str, Any]], Awaitable[None]]:
+    """Observations and decisions go to the ledger; a ledger that is away does not stop a run that only looks."""
+
+    async def note(kind: str, change: str, content: dict[str, Any]) -> None:
+        with suppress(FirebreakError):
+            await guard.record(kind, change, content)
+
+    return note
+
+
+def pass_answer(guard: HttpGuard) -> Callable[[str, str, ApprovalAnswer], Awaitable[Approval]]:
+    """A person's answer goes to the action server with the person's own token."""
+
+    async def answer(person_token: str, approval_id: str, given: ApprovalAnswer) -> Approval:
+        async with guard.with_token(person_token) as person:
+            return await person.answer(approval_id, given)
+
+    return answer
+
+
+def _action_url(env: Mapping[str, str]) -> str:
+    if url := env.get("FIREBREAK_ACTION_URL"):
+        return url
+    raise ConfigError(
+        "the app does not know its action server",
+        expected="FIREBREAK_ACTION_URL",
+        found="nothing",
+        hint="`firebreak up` starts both and sets it",
+    )
+
+
+def _agent_token(home: Path) -> str:
+    path = home / "secrets" / "agent.token"
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(
+            "the app has no token for the action server", expected=str(path), found="nothing", hint="run `firebreak up`"
+        ) from error

@@ -1,0 +1,74 @@
+"""The bundle of a live incident: telemetry and probe readings side by side, with the inventory's topology."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from domain.alert import Alert, AlertStatus
+from domain.bundle import AlertHint, Bundle, Edge, Node, Reading
+from domain.clock import Clock
+from domain.inventory import Inventory
+from domain.redaction import redact
+from domain.telemetry import Telemetry
+from graph.services import Probes
+
+BEFORE_S = 600.0
+"""Seconds of telemetry before now that perception compares with."""
+PAUSE_S = 2.0
+"""Seconds between two looks at the same system."""
+
+
+class LiveGather:
+    """Implements graph.services.Gather over the ports."""
+
+    def __init__(self, inventory: Inventory, telemetry: Telemetry, probes: Probes, clock: Clock) -> None:
+        self._inventory = inventory
+        self._telemetry = telemetry
+        self._probes = probes
+        self._clock = clock
+
+    async def __call__(self, incident: str, alerts: Sequence[Alert], extra: Sequence[Reading], look: int) -> Bundle:
+        """Everything known now."""
+        if look:
+            await self._clock.sleep(PAUSE_S)
+        now = self._clock.now().timestamp()
+        window = (now - BEFORE_S, now)
+        series, logs, spans, changes, readings = await asyncio.gather(
+            self._telemetry.series(window),
+            self._telemetry.logs(window),
+            self._telemetry.spans(window),
+            self._telemetry.changes(window),
+            self._probes.run(),
+        )
+        services = self._inventory.services
+        return Bundle(
+            id=incident,
+            title=redact(alerts[0].title) if alerts else "",
+            system=self._inventory.system,
+            alert=hint(alerts),
+            services=tuple(self._inventory.names()),
+            edges=tuple(Edge(caller=s.name, callee=d) for s in services for d in s.depends_on),
+            nodes=tuple(Node(name=s.name, kind=s.kind, criticality=s.criticality.value) for s in services),
+            series=tuple(series),
+            logs=tuple(logs),
+            spans=tuple(spans),
+            changes=tuple(changes),
+            readings=(*readings, *extra),
+        )
+
+
+def hint(alerts: Sequence[Alert]) -> AlertHint | None:
+    """The worst alert that still fires, as a symptom; None when nobody alerted."""
+    firing = [a for a in alerts if a.status is not AlertStatus.RESOLVED] or list(alerts)
+    if not firing:
+        return None
+    worst = min(firing, key=lambda a: (a.severity.rank, a.received_at))
+    began = [a.started_at for a in firing if a.started_at is not None]
+    return AlertHint(
+        service=worst.service,
+        metric=worst.labels.get("sli", worst.labels.get("metric", "")),
+        summary=redact(worst.summary or worst.title),
+        severity=worst.severity.value,
+        started_at=min(began).timestamp() if began else worst.received_at.timestamp(),
+    )
