@@ -7,7 +7,7 @@ the same story under the same names. The API: https://prometheus.io/docs/prometh
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import ceil, isfinite
+from math import ceil, floor, isfinite
 from typing import Any
 
 import httpx
@@ -89,8 +89,8 @@ class PrometheusTelemetry:
         step = max(1, ceil((window[1] - window[0]) / MAX_POINTS))
         query = {
             "query": selector(service),
-            "start": f"{window[0] - max(WINDOW_S, 2.0 * step):.3f}",
-            "end": f"{window[1]:.3f}",
+            "start": str(floor(window[0] - max(WINDOW_S, 2.0 * step))),
+            "end": str(ceil(window[1])),
             "step": str(step),
         }
         answer = await self._ask(client, "/api/v1/query_range", query)
@@ -159,7 +159,7 @@ def _metered(service: Service, result: Iterable[Mapping[str, Any]], window: Wind
         points = meter.feed(t, moments.get(t, ()), lambda: types)
         if t in up:
             points[roles.SCRAPE_UP] = up[t]
-        if t < window[0]:
+        if not window[0] <= t <= window[1]:
             continue
         for metric, value in points.items():
             times, values_ = found.setdefault(metric, ([], []))
