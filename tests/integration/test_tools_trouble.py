@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -154,7 +155,7 @@ async def test_names_from_the_inventory_are_quoted(site: Site) -> None:
         ("restore_snapshot", {"snapshot": "../x"}),
     ],
 )
-async def test_hostile_arguments_are_refused(site: Site, action: str, args: dict[str, object]) -> None:
+async def test_hostile_arguments_are_refused(site: Site, action: str, args: dict[str, Any]) -> None:
     """Secrets, line breaks, undeclared choices and paths do not get past the check."""
     target = "postgres" if action == "restore_snapshot" else "api"
     with pytest.raises(ToolError):
