@@ -44,7 +44,7 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
     async def alive(_: FastAPI) -> AsyncIterator[None]:
         async with http:
             await house.start()
-            reading = asyncio.create_task(house.documents.ingest(RUNBOOKS))
+            reading = asyncio.create_task(house.documents.take_in(RUNBOOKS))
             yield
             await reading
             await house.close()

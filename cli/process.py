@@ -19,6 +19,7 @@ from pathlib import Path
 from cli.config import load_inventory
 from cli.home import Home, write_private
 from cli.logs import configure_logs
+from cli.output import say
 from domain.errors import FirebreakError
 from domain.inventory import Inventory
 from graph.settings import Settings, load_settings
@@ -107,7 +108,7 @@ def supervisor(home: Home, settings: Settings, port: int) -> None:
     """The parent of all the others, in the background."""
     from cli.installation import serve_until_signal
 
-    serve_until_signal(home, settings.config, lambda text: sys.stdout.write(f"{text}\n"))
+    serve_until_signal(home, settings.config, say)
 
 
 PROCESSES: dict[str, Callable[[Home, Settings, int], None]] = {

@@ -59,6 +59,12 @@ class RagStore:
         """Read a file or all files below a folder; documents of the same root that are gone are removed."""
         return await asyncio.to_thread(self._ingest, path)
 
+    async def take_in(self, path: Path) -> IngestReport:
+        """Ingest, and build the indexes at once, so that the first search of an incident does not wait for them."""
+        report = await self.ingest(path)
+        await self.search("anything", limit=1)
+        return report
+
     async def search(self, query: str, *, limit: int = 5, kinds: tuple[str, ...] = ()) -> list[Passage]:
         """Best first, by reciprocal rank fusion of vectors and keywords."""
         return await asyncio.to_thread(self._search, query, limit, kinds)
