@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from agents.perception.blindness import blind_spots
+from agents.perception.blindness import blind_spots, weighing
 from agents.perception.claim import Sign
 from agents.perception.confidence import less_when_blind
 from agents.perception.evidence import EvidenceBook, plain
@@ -45,7 +45,7 @@ def diagnose(
     if history is not None:
         found += history.suggest(facts)
     ranked = rank(facts, suffering, found)
-    ranked = [_dimmed(entry, len(blind)) for entry in ranked]
+    ranked = [_dimmed(facts, entry, blind) for entry in ranked]
     verdict, confidence, summary = conclude(facts, suffering, ranked, len(blind))
     book = EvidenceBook(previous)
     for sign in [*_alert(bundle), *as_signs(suffering)]:
@@ -93,8 +93,9 @@ def _hypothesis(number: int, entry: Ranked, book: EvidenceBook, passages: Sequen
     )
 
 
-def _dimmed(entry: Ranked, blind: int) -> Ranked:
-    return Ranked(claim=entry.claim, confidence=less_when_blind(entry.confidence, blind), by=entry.by)
+def _dimmed(facts: Facts, entry: Ranked, blind: list[str]) -> Ranked:
+    count = weighing(facts, blind, entry.claim.service, direct=entry.claim.direct)
+    return Ranked(claim=entry.claim, confidence=less_when_blind(entry.confidence, count), by=entry.by)
 
 
 def _alert(bundle: Bundle) -> list[Sign]:

@@ -112,18 +112,28 @@ def _claim(
     trained: _Trained, facts: Facts, rows: dict[str, Features], service: str, likely: float, cases: int
 ) -> Claim:
     kind, sure = _kind(trained, facts.bundle, service, rows)
+    alerts = int(rows[service].get("alerts", 0))
     return Claim(
-        service=service, fault_class=kind, strength=min(0.9, likely), needs_symptom=True, indicator="history",
-        statement=f"{cases} past incidents make {service} the likely origin" + (f", by {kind} ({sure:.0%})." if kind else "."),
+        service=service,
+        fault_class=kind,
+        strength=min(0.9, likely),
+        needs_symptom=True,
+        indicator="history",
+        statement=f"{cases} past incidents make {service} the likely origin"
+        + (f", by {kind} ({sure:.0%})." if kind else "."),
         signs=(
             Sign(
-                kind="case", source="history", service=service, excerpt=f"likelihood {likely:.2f} learnt from {cases} past incidents; "
-                f"{int(rows[service].get('alerts', 0))} alerts name {service}", supports="it looks like past incidents of this service",
+                kind="case",
+                source="history",
+                service=service,
+                excerpt=f"likelihood {likely:.2f} learnt from {cases} past incidents; {alerts} alerts name {service}",
+                supports="it looks like past incidents of this service",
                 data={"likelihood": round(likely, 3), "cases": cases, "kind": kind, "kind_likelihood": round(sure, 3)},
             ),
         ),
-        falsify=f"{service} shows nothing unusual of its own", probe=("process_state", service, "nothing unusual"),
-    )  # fmt: skip
+        falsify=f"{service} shows nothing unusual of its own",
+        probe=("process_state", service, "nothing unusual"),
+    )
 
 
 def _kind(trained: _Trained, bundle: Bundle, service: str, rows: dict[str, Features]) -> tuple[str | None, float]:

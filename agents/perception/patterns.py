@@ -1,4 +1,4 @@
-"""What a service does differently per invocation: log templates, inner operations and calls that appear, vanish or change their share.
+"""What a service does differently per invocation: log templates and inner operations that appear, vanish or change.
 
 The absence of an expected pattern counts as much as a new one. A caller's change is discounted where, in the invocations concerned,
 it reached a callee that changed as well; an invocation that stopped before the callee is not the callee's fault.

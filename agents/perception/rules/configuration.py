@@ -60,10 +60,7 @@ def _claim(
     if state is not None and not broken:
         doubts = (of_reading(state, "the process runs with what it read at its start"),)
     details: dict[str, Any] = {"keys": named, "keys_missing": missing, "keys_changed": altered, "keys_added": added}
-    details |= {"last_good": reading.values.get("version"), "last_good_at": reading.values.get("last_good_at")}
-    details |= {"changed_at": reading.values.get("changed_at")}
-    if "last_good" in reading.values:
-        details["last_good"] = reading.values["last_good"]
+    details |= {k: reading.values.get(k) for k in ("last_good", "last_good_at", "changed_at", "version")}
     found = finding(Condition.CONFIG_KEY_MISSING if missing else Condition.CONFIG_CHANGED, service, service, **details)
     what = f"lost {', '.join(missing)}" if missing else f"has other values for {', '.join(altered or added)}"
     return Claim(

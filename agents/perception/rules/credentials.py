@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from agents.perception.claim import Claim, finding, of_log, of_reading
 from agents.perception.facts import Facts
@@ -37,7 +38,8 @@ def refused_role(facts: Facts, _: Symptoms) -> Iterable[Claim]:
             signs.append(of_log(lines[-1], "the database refuses the service", len(lines)))
         if activity is not None and activity.values.get("reachable"):
             signs.append(of_reading(activity, "the database answers others: it is the role, not the server"))
-        details = {"role": role, "owner": reading.service, "missing": reading.values.get("member_of_missing") or []}
+        details: dict[str, Any] = {"role": role, "owner": reading.service}
+        details["missing"] = reading.values.get("member_of_missing") or reading.values.get("tables_denied") or []
         details |= {
             k: reading.values.get(k) for k in ("exists", "can_login", "login_ok", "valid_until") if k in reading.values
         }
@@ -83,6 +85,11 @@ def _what(reading: Reading) -> tuple[str, str, Condition, float] | None:
         return "credential_revoked", "may not log in any more", Condition.ROLE_CANNOT_LOGIN, 0.96
     if values.get("login_ok") is False and not NOT_AUTH.search(error):
         return "credential_revoked", "is refused with the service's own secret", Condition.ROLE_CANNOT_LOGIN, 0.94
+    if values.get("may_connect") is False:
+        return "credential_revoked", "may not connect to the database any more", Condition.ROLE_LACKS_RIGHTS, 0.95
+    if values.get("tables_denied"):
+        denied = ", ".join(str(t) for t in values["tables_denied"])
+        return "credential_revoked", f"may not use {denied} any more", Condition.ROLE_LACKS_RIGHTS, 0.93
     if values.get("member_of_missing"):
         missing = ", ".join(str(m) for m in values["member_of_missing"])
         return "credential_revoked", f"is no longer a member of {missing}", Condition.ROLE_LACKS_RIGHTS, 0.95

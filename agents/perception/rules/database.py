@@ -33,12 +33,15 @@ def blocking_session(facts: Facts, _: Symptoms) -> Iterable[Claim]:
         idle = "idle in transaction" in str(worst.get("state", "")).replace("_", " ")
         relations = ", ".join(str(r) for r in worst.get("relations") or []) or "what others need"
         pids = [b["pid"] for b in blockers if "pid" in b]
+        starts = {str(b.get("pid")): b["backend_start"] for b in blockers if b.get("backend_start")}
+        starts |= {str(k): v for k, v in (reading.values.get("backend_starts") or {}).items()}
         details = {
             "pids": pids,
             "blockers": [_blocker(b) for b in blockers],
             "blocked": blocked,
             "relations": worst.get("relations") or [],
             "role": worst.get("role"),
+            "backend_starts": {str(p): starts[str(p)] for p in pids if str(p) in starts},
         }
         yield Claim(
             service=reading.service,

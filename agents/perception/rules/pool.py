@@ -11,7 +11,8 @@ from agents.perception.symptoms import Symptoms
 from domain.conditions import Condition
 
 POOL_WAIT = re.compile(
-    r"PoolTimeout|couldn'?t get a connection|pool (is )?(exhausted|full|timeout)|QueuePool limit|no free connection",
+    r"PoolTimeout|no database connection became free|already \d+ requests waiting|"
+    r"couldn'?t get a connection|pool (is )?(exhausted|full|timeout)|QueuePool limit|no free connection",
     re.I,
 )
 
@@ -42,7 +43,7 @@ def exhausted(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
             if locks is None or free
             else (of_reading(locks, "sessions wait for a lock: the pool may only be its victim"),)
         )
-        details = {"size": size, "in_use": used, "waiting": waiting, "database": database}
+        details = {k: reading.values.get(k) for k in ("size", "in_use", "waiting")} | {"database": database}
         yield Claim(
             service=reading.service,
             fault_class="pool_exhaustion",

@@ -43,7 +43,8 @@ def stopped(facts: Facts, _: Symptoms) -> Iterable[Claim]:
 def crash_loop(facts: Facts, _: Symptoms) -> Iterable[Claim]:
     """A process that starts and exits again and again; a torn local file names the reason."""
     for reading in facts.readings("process_state"):
-        if not _looping(reading):
+        sure = _looping(reading)
+        if not sure and not _maybe_looping(reading):
             continue
         torn = facts.reading("warm_file", reading.service)
         broken = torn is not None and torn.ok is False and bool(torn.values.get("exists", True))
@@ -69,8 +70,9 @@ def crash_loop(facts: Facts, _: Symptoms) -> Iterable[Claim]:
         yield Claim(
             service=reading.service,
             fault_class="crash_loop",
-            strength=0.95 if broken else 0.72,
-            direct=True,
+            strength=0.95 if broken else 0.72 if sure else 0.45,
+            direct=sure or broken,
+            needs_symptom=not sure,
             statement=statement + ".",
             signs=tuple(signs),
             doubts=doubts,
@@ -191,14 +193,17 @@ def _young(reading: Reading) -> bool:
 
 
 def _looping(reading: Reading) -> bool:
+    """It is down between two tries, or has been tried several times."""
     if _state(reading) in LOOP_STATES:
         return True
-    tried = _restarts(reading) > LOOP_RESTARTS
-    failed = reading.values.get("last_exit") not in (0, None)
-    dying = _state(reading) == "crashed" or (
-        _state(reading) in ("running", "starting") and _young(reading) and reading.values.get("uptime_s") is not None
-    )
-    return tried and failed and dying and not _paused(reading)
+    return _state(reading) == "crashed" and _restarts(reading) > LOOP_RESTARTS
+
+
+def _maybe_looping(reading: Reading) -> bool:
+    """It runs, for the moment: just started, after it exited with an error of its own (not by a signal)."""
+    failed = number(reading.values.get("last_exit")) > 0
+    up = _state(reading) in ("running", "starting") and _young(reading)
+    return up and failed and _restarts(reading) > LOOP_RESTARTS and not _paused(reading)
 
 
 def _facts(reading: Reading) -> dict[str, object]:

@@ -20,6 +20,8 @@ def bad_release(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
     """A version went out shortly before the trouble and its own instances fail more (or run slower) than the others."""
     for reading in facts.readings("release"):
         version, previous = str(reading.values.get("version") or ""), str(reading.values.get("previous") or "")
+        if not previous or previous == version:
+            continue
         released = [
             c
             for c in facts.changes(reading.service, ("deploy",))

@@ -3,78 +3,78 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from agents.perception.claim import Claim, Sign, finding, number, of_log, of_reading
 from agents.perception.facts import Facts
 from agents.perception.symptoms import Symptoms
-from domain.bundle import Reading
+from domain.bundle import LogLine, Reading
 from domain.conditions import Condition
 
-RATE_LIMIT = re.compile(r"\b429\b|too many requests|rate.?limit|quota", re.I)
 NAME_RESOLUTION = re.compile(
     r"name or service not known|no such host|getaddrinfo|nxdomain|temporary failure in name resolution", re.I
 )
 MIN_SHARE = 0.05
+LINES = 2
+"""Log lines that stand in for a reading that saw no call."""
 
 
-def rate_limited(facts: Facts, _: Symptoms) -> Iterable[Claim]:
-    """The upstream answers 429: our quota is used up."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One way in which a dependency fails its callers."""
+
+    fault_class: str
+    counts: Callable[[str], bool]
+    """Which statuses of the reading belong to it."""
+    said: str
+    """How a caller's log says it; `{name}` is the dependency."""
+    words: str
+    condition: Condition
+    strength: float
+
+
+REFUSALS = (
+    Refusal(
+        fault_class="upstream_429", counts=lambda c: c == "429",
+        said=r"(?=.*{name}).*(\b429\b|too many requests|rate.?limit|quota)",
+        words="refusals for too many requests", condition=Condition.DEPENDENCY_REJECTING, strength=0.9,
+    ),
+    Refusal(
+        fault_class="expired_key", counts=lambda c: c in ("401", "403"), said=r"{name} (answered|returned|responded with) 40[13]\b",
+        words="our key is refused", condition=Condition.DEPENDENCY_REJECTING, strength=0.82,
+    ),
+    Refusal(
+        fault_class="upstream_5xx", counts=lambda c: c.startswith("5"), said=r"{name} (answered|returned|responded with) 5\d\d\b",
+        words="server errors from the upstream", condition=Condition.DEPENDENCY_REJECTING, strength=0.78,
+    ),
+    Refusal(
+        fault_class="upstream_slow", counts=lambda c: "time" in c.lower(), said=r"(?=.*{name}).*(timed? ?out|timeout|in time)",
+        words="calls to the upstream that nobody answered in time", condition=Condition.DEPENDENCY_DOWN, strength=0.72,
+    ),
+    Refusal(
+        fault_class="upstream_5xx", counts=lambda c: not c.isdigit() and "time" not in c.lower(),
+        said=r"(?=.*{name}).*(refused|unreachable|cannot connect|no route|did not answer)",
+        words="calls to the upstream without an answer", condition=Condition.DEPENDENCY_DOWN, strength=0.7,
+    ),
+)  # fmt: skip
+
+
+def refusing(facts: Facts, _: Symptoms) -> Iterable[Claim]:
+    """The upstream refuses, fails or keeps silent: counted by the caller, or at least said in its log."""
     for reading in facts.readings("upstream_status"):
         counts = _counts(reading)
-        share = counts.get("429", 0.0) / max(sum(counts.values()), 1.0)
-        if counts.get("429", 0) < 3 or share < MIN_SHARE or not _still(reading):
+        total = sum(counts.values())
+        if total and not _still(reading):
             continue
-        upstream = _upstream(reading)
-        lines = facts.logs_like(RATE_LIMIT)
-        strength = 0.9 if share >= 0.2 else 0.75
-        yield _claim(
-            facts,
-            reading,
-            "upstream_429",
-            min(0.95, strength + 0.03 * bool(lines)),
-            f"{upstream} answers {share:.0%} of {reading.service}'s calls with 429: the quota is used up.",
-            "refusals for too many requests",
-            lines[-1:],
-            Condition.DEPENDENCY_REJECTING,
-        )
-
-
-def failing(facts: Facts, _: Symptoms) -> Iterable[Claim]:
-    """The upstream answers 5xx, or nothing at all."""
-    for reading in facts.readings("upstream_status"):
-        counts = _counts(reading)
-        total = max(sum(counts.values()), 1.0)
-        server = sum(n for code, n in counts.items() if code.startswith("5"))
-        mute = sum(n for code, n in counts.items() if not code.isdigit() or code in ("0", "000"))
-        if not _still(reading):
-            continue
-        upstream = _upstream(reading)
-        if server >= 3 and server / total >= MIN_SHARE:
-            yield _claim(
-                facts,
-                reading,
-                "upstream_5xx",
-                0.78 if server / total > 0.2 else 0.66,
-                f"{upstream} answers {server / total:.0%} of {reading.service}'s calls with server errors.",
-                "server errors from the upstream",
-                [],
-                Condition.DEPENDENCY_REJECTING,
-            )
-        if mute >= 3 and mute / total >= MIN_SHARE:
-            slow = sum(n for code, n in counts.items() if "time" in code.lower())
-            name = "upstream_slow" if slow > mute / 2 else "upstream_5xx"
-            yield _claim(
-                facts,
-                reading,
-                name,
-                0.7,
-                f"{upstream} does not answer {mute / total:.0%} of {reading.service}'s calls.",
-                "calls to the upstream without an answer",
-                [],
-                Condition.DEPENDENCY_DOWN,
-            )
+        for refusal in REFUSALS:
+            seen = sum(n for code, n in counts.items() if refusal.counts(code))
+            pattern = refusal.said.replace("{name}", re.escape(_upstream(reading)))
+            lines = facts.logs_like(re.compile(pattern, re.I), [reading.service])
+            share = seen / total if total else 0.0
+            if share >= MIN_SHARE or (not total and len(lines) >= LINES):
+                yield _claim(facts, reading, refusal, share, int(seen), lines)
 
 
 def slow(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
@@ -113,42 +113,38 @@ def unresolvable(facts: Facts, _: Symptoms) -> Iterable[Claim]:
         )
 
 
-def _claim(
-    facts: Facts,
-    reading: Reading,
-    fault_class: str,
-    strength: float,
-    statement: str,
-    words: str,
-    lines: list[Any],
-    condition: Condition,
-) -> Claim:
+def _claim(facts: Facts, reading: Reading, refusal: Refusal, share: float, seen: int, lines: list[LogLine]) -> Claim:
     upstream = _upstream(reading)
     own = [r for r in facts.readings("http_health") if r.service == upstream]
     state = facts.reading("process_state", upstream)
     doubts: list[Sign] = [of_reading(r, "its own health check passes") for r in own if r.ok][:1]
-    signs = [of_reading(reading, words), *(of_log(line, words) for line in lines)]
-    if fault_class == "upstream_429" and state is not None and state.ok:
+    signs = [of_reading(reading, refusal.words, f"{seen} calls: {refusal.words}" if not reading.text else "")]
+    signs += [of_log(line, refusal.words, len(lines)) for line in lines[-1:]]
+    if refusal.fault_class == "upstream_429" and state is not None and state.ok:
         signs.append(of_reading(state, "the upstream runs: it refuses, it is not down"))
         doubts = []
-    details: dict[str, Any] = {
-        k: reading.values.get(k)
-        for k in ("dependency", "provider", "providers", "statuses", "recent_error_ratio")
-        if k in reading.values
-    }
+    few = seen + len(lines) < 3
+    strength = refusal.strength * (0.75 if few else 1.0) * (1.0 if share >= 0.2 else 0.85)
+    names = ("dependency", "provider", "providers", "statuses", "recent_error_ratio")
+    details: dict[str, Any] = {k: reading.values[k] for k in names if k in reading.values}
     details["caller"] = reading.service
+    how_many = (
+        f"{share:.0%} of {reading.service}'s calls to {upstream}"
+        if share
+        else f"calls of {reading.service} to {upstream}"
+    )
     return Claim(
         service=upstream,
-        fault_class=fault_class,
-        strength=strength,
-        direct=True,
-        statement=statement,
+        fault_class=refusal.fault_class,
+        strength=min(0.95, strength + 0.03 * bool(lines)),
+        direct=seen > 0,
+        statement=f"{how_many} end badly: {refusal.words}.",
         signs=tuple(signs),
         doubts=tuple(doubts),
         needs_symptom=True,
         falsify=f"a call to {upstream} with {reading.service}'s own key answers 200",
         probe=("upstream_status", reading.service, "recent_error_ratio near 0"),
-        findings=(finding(condition, upstream, reading.service, **details),),
+        findings=(finding(refusal.condition, upstream, reading.service, **details),),
         details=details,
     )
 
@@ -178,4 +174,4 @@ def _dependency(facts: Facts, upstream: str) -> dict[str, Any]:
     return {"dependency": upstream}
 
 
-RULES = (rate_limited, failing, slow, unresolvable)
+RULES = (refusing, slow, unresolvable)
