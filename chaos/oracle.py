@@ -20,7 +20,7 @@ from domain.value import Value
 VISIT_GAP_S = 0.5
 """Pause between two visits of the outside watch."""
 
-SLOW_MS = 800.0
+SLOW_MS = 1500.0
 """A median visit whose slowest request takes longer than this is no good service; the healthy shop needs a tenth of it."""
 
 ROTATED_FROM = 290
@@ -40,7 +40,7 @@ class Judging:
     """How long users may take to be served again before the judgement begins."""
     durable_s: float = 30.0
     """Steady state where only time can show that a cure lasts."""
-    settle_s: float = 8.0
+    settle_s: float = 10.0
     """Steady state after the event or beside the workload."""
     event_s: float = 20.0
     """How long the patient may take to serve users after the event came again."""
@@ -169,7 +169,7 @@ async def judge(site: Site, fault: Fault, undo: Undo, before: Baseline, judging:
         lasting = await _lasting(site, fault, undo, judging)
         seen += lasting
         durable = all_ok(lasting)
-    broken = await broken_invariants(site, before)
+    broken = await broken_invariants(site, before, patience_s=6.0 if served else 1.0)
     seen.append(Observation(name="invariants", ok=not broken, text="; ".join(broken) or "nothing lost or stopped"))
     return OracleVerdict(
         served=served,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -74,8 +75,9 @@ def build_chaos_server(opening: Opening, *, token: str) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opening() as running:
             app.state.running = running
-            await running.room.recover()
+            recovering = asyncio.create_task(running.room.recover())
             yield
+            await asyncio.gather(recovering, return_exceptions=True)
 
     app = FastAPI(title="Firebreak chaos server", version="1", lifespan=lifespan)
     _add_errors(app)

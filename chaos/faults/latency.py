@@ -13,7 +13,7 @@ LINK = "proxy-db"
 class Delay(Value):
     """Added to each direction, in milliseconds."""
 
-    latency_ms: float = 220.0
+    latency_ms: float = 240.0
     jitter_ms: float = 20.0
 
 
@@ -27,8 +27,8 @@ class Latency:
         summary="the primary route to the database is slow in both directions",
         parameters=Delay,
         ladder={
-            Magnitude.LOW: {"latency_ms": 120.0},
-            Magnitude.MEDIUM: {"latency_ms": 220.0},
+            Magnitude.LOW: {"latency_ms": 170.0},
+            Magnitude.MEDIUM: {"latency_ms": 240.0},
             Magnitude.HIGH: {"latency_ms": 400.0},
         },
         touches=frozenset({"api"}),

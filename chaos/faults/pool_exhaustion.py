@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from chaos.errors import ChaosError
 from chaos.model import Durability, FaultSpec, Magnitude, Note, Observation, Undo
 from chaos.patient import new_state_file, start_workload, stop_workload, users_suffer, workload_at_work, workload_gone
@@ -14,7 +16,8 @@ class SlowDownloads(Value):
 
     clients: int = 5
     """Downloads at once; at least as many as the pool has connections are opened."""
-    bytes_per_s: int = 1024
+    bytes_per_s: int = Field(default=40_000, gt=0)
+    """Per download. Slow enough to last for minutes, quick enough to notice within seconds that the other end is gone."""
 
 
 class PoolExhaustion:

@@ -9,7 +9,7 @@ import time
 
 from chaos.workload.orders import ExportOrders, say
 
-RECEIVE_BUFFER = 4096
+RECEIVE_BUFFER = 16 * 1024
 """Bytes the kernel may hold for us; small, so that our slowness reaches the server."""
 
 
@@ -62,6 +62,5 @@ async def _download(orders: ExportOrders, tally: _Tally) -> None:
 
 async def _trickle(connection: socket.socket, bytes_per_s: int) -> None:
     loop = asyncio.get_running_loop()
-    portion = max(64, bytes_per_s // 2)
-    while await loop.sock_recv(connection, portion):
-        await asyncio.sleep(0.5)
+    while portion := await loop.sock_recv(connection, RECEIVE_BUFFER):
+        await asyncio.sleep(len(portion) / bytes_per_s)

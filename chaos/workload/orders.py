@@ -28,7 +28,7 @@ class ExportOrders(Orders):
     port: int
     path: str
     clients: int
-    bytes_per_s: int = 2048
+    bytes_per_s: int
 
 
 class LockOrders(Orders):
