@@ -1,0 +1,153 @@
+"""A whole Firebreak in processes of its own, driven as a person would: the command, the API, signals and SQL."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+
+FIREBREAK = str(Path(sys.executable).with_name("firebreak"))
+USERS = ("/", "/api/catalogue")
+
+
+class Installation:
+    """One home that is up."""
+
+    def __init__(self, home: Path, env: Mapping[str, str]) -> None:
+        self.home = home
+        self._env = {**os.environ, "FIREBREAK_HOME": str(home), **env}
+
+    def run(self, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+        """One command."""
+        return subprocess.run(
+            [FIREBREAK, *words], env=self._env, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+
+    def ask(self, *words: str) -> dict[str, Any]:
+        """One command with --json. Fails when stdout is not exactly one document."""
+        done = self.run(*words, "--json")
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def process(self, name: str) -> dict[str, Any]:
+        """A row of `status`."""
+        rows: list[dict[str, Any]] = self.ask("status")["processes"]
+        return next(row for row in rows if row["name"] == name)
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Send a signal to a process by name."""
+        pid = int(self.process(name)["pid"])
+        os.kill(pid, number)
+        return pid
+
+    def facts(self) -> dict[str, Any]:
+        """What `status` says about breaking the stack by hand."""
+        found: dict[str, Any] = self.ask("status")["stack"]
+        return found
+
+    def sql(self, statement: str) -> None:
+        """One statement as the database's administrator."""
+        with psycopg.connect(self.facts()["admin_dsn"], autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    @contextlib.contextmanager
+    def held_lock(self, table: str) -> Iterator[None]:
+        """A session that locks a table and forgets about it."""
+        with psycopg.connect(self.facts()["admin_dsn"], application_name="forgotten-report") as connection:
+            connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+            with contextlib.suppress(psycopg.OperationalError):
+                yield
+
+    def users_are_served(self) -> bool:
+        """Whether the shop answers a visitor and takes an order, from outside."""
+        shop = self.facts()["shop_url"]
+        order = {"customer": "e2e", "items": [{"product_id": 1, "quantity": 1}]}
+        try:
+            with httpx.Client(base_url=shop, timeout=3, trust_env=False) as http:
+                pages = [http.get(path).status_code for path in USERS]
+                return [*pages, http.post("/api/orders", json=order).status_code] == [200, 200, 201]
+        except httpx.HTTPError:
+            return False
+
+    def incidents(self) -> list[dict[str, Any]]:
+        """Rows, newest first."""
+        rows: list[dict[str, Any]] = self.ask("incident", "list")["incidents"]
+        return rows
+
+    def calm(self) -> None:
+        """Wait until users are served and no incident is open, so that the next thing that happens is the test's own."""
+        until(lambda: self.users_are_served() and not self._open(), 90, "a calm system")
+
+    def new_incident(self, known: set[str], seconds: float = 60) -> str:
+        """Id of the first incident that was not known before."""
+        found: list[str] = []
+
+        def look() -> bool:
+            found[:] = [row["id"] for row in self.incidents() if row["id"] not in known]
+            return bool(found)
+
+        until(look, seconds, "an incident that opens by itself")
+        return found[-1]
+
+    def ended(self, incident: str, seconds: float = 120) -> dict[str, Any]:
+        """The record once it is terminal."""
+        record: dict[str, Any] = {}
+
+        def look() -> bool:
+            record.update(self.ask("incident", "show", incident))
+            return record["status"] in {"resolved", "escalated", "dismissed", "taken"}
+
+        until(look, seconds, f"the end of {incident}")
+        return record
+
+    def known(self) -> set[str]:
+        """Ids of all incidents so far."""
+        return {row["id"] for row in self.incidents()}
+
+    def _open(self) -> list[dict[str, Any]]:
+        return [r for r in self.incidents() if r["status"] not in {"resolved", "escalated", "dismissed", "taken"}]
+
+
+def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait for something outside; the whole point of these tests is that it takes real time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"expected {what} within {seconds:.0f} s")
+
+
+@contextlib.contextmanager
+def installed(home: Path, **env: str) -> Iterator[Installation]:
+    """Everything up; afterwards everything down and nothing left."""
+    it = Installation(home, env)
+    started = it.run("up", "--detach", timeout_s=150)
+    try:
+        assert started.returncode == 0, started.stderr
+        yield it
+    finally:
+        it.run("down")
+    assert leftovers(home) == []
+
+
+def leftovers(home: Path) -> list[str]:
+    """Processes and mounts that still name this home."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "pid"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if str(home) in line and process.info["pid"] != os.getpid() and "pytest" not in line:
+            found.append(line[:200])
+    mounts = Path("/proc/mounts").read_text().splitlines()
+    return found + [line for line in mounts if str(home) in line]
