@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -28,7 +29,7 @@ from tools.telemetry.prometheus import PrometheusTelemetry
 from tools.telemetry.sqlite import TelemetryWriter
 
 SECONDS = 14
-Page = Callable[[float], str]
+Make = Callable[[Path], contextlib.AbstractAsyncContextManager["Source"]]
 
 
 def inventory(url: str = "http://unused/metrics") -> Inventory:
@@ -75,7 +76,8 @@ async def embedded(tmp_path: Path) -> AsyncIterator[Source]:
     """The collector's store, written as the collector writes it."""
     start = 1_700_000_000.0
     writer = TelemetryWriter(tmp_path / "telemetry.db")
-    meter, before = Meter(), set()
+    meter = Meter()
+    before: set[str] = set()
     for second in range(SECONDS):
         points = meter.read(start + second, page(second)) | {"scrape_up": 1.0}
         writer.points(start + second, "api", points, before - points.keys())
@@ -92,7 +94,7 @@ async def in_memory(tmp_path: Path) -> AsyncIterator[Source]:
 
     def answer(request: httpx.Request) -> httpx.Response:
         query = request.url.params
-        rows: dict[str, dict] = {}
+        rows: dict[str, dict[str, Any]] = {}
         step = float(query.get("step", "1"))
         moment = max(start, float(query.get("start", start)))
         moment = start + -(-(moment - start) // step) * step
@@ -180,7 +182,7 @@ SOURCES = [
 
 
 @pytest.mark.parametrize("make", SOURCES)
-async def test_a_source_tells_the_story_of_the_endpoint(make: Callable, tmp_path: Path) -> None:
+async def test_a_source_tells_the_story_of_the_endpoint(make: Make, tmp_path: Path) -> None:
     """Rates, ratios, quantiles and saturation under the same names, within the window, ascending, resets survived."""
     async with make(tmp_path) as source:
         everything = await source.telemetry.series(source.window)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from domain.alert import Change, ChangeKind
 from domain.bundle import AlertSignal, LogLine, Reading, Span
@@ -122,7 +122,7 @@ def change(row: Mapping[str, Any]) -> Change:
         raise ValueError("expected an id, found none")
     return Change(
         id=identity,
-        kind=kind,
+        kind=cast(ChangeKind, kind),
         time=datetime.fromtimestamp(epoch(row.get("time"), "time"), UTC),
         files=files,
         **{n: text(row, n) for n in ("service", "version", "commit", "summary", "diff", "author")},

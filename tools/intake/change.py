@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from domain.alert import Change, ChangeKind
 from domain.redaction import redact
@@ -44,7 +44,7 @@ def _change(row: Mapping[str, Any], where: str, received_at: datetime) -> Change
     made = digest({"kind": kind, "at": moment.isoformat(), **words, **free})[:12]
     return Change(
         id=fields.text(row.get("id"), f"id of {where}") or f"{kind}-{made}",
-        kind=kind,
+        kind=cast(ChangeKind, kind),
         time=moment,
         files=[fields.text(name, f"files of {where}") for name in files[:500]],
         **words,

@@ -9,6 +9,7 @@ import math
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,7 +27,7 @@ NUMBER = st.floats(-1e9, 1e9)
 
 @st.composite
 def bundles(draw: st.DrawFn) -> Bundle:
-    def rows(strategy: st.SearchStrategy, key: str = "") -> tuple:
+    def rows(strategy: st.SearchStrategy, key: str = "") -> tuple[Any, ...]:
         found = draw(st.lists(strategy, max_size=3))
         return tuple(sorted(found, key=lambda r: getattr(r, key)) if key else found)
 
@@ -260,7 +261,8 @@ def test_an_archive_cannot_reach_outside(tmp_path: Path) -> None:
     bundle = read_bundle(path)
     assert bundle.id == "i"
     assert len(bundle.problems) == 3
-    assert bundle.logs == bundle.spans == ()
+    assert not bundle.logs
+    assert not bundle.spans
 
 
 def test_a_folder_cannot_reach_outside(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +26,7 @@ class World:
         self.book = AlertBook("shop", watched or (AVAILABLE,))
         self.recent = Recent()
         self.now = START
-        self.sent: list[tuple[float, dict]] = []
+        self.sent: list[tuple[float, dict[str, Any]]] = []
 
     def run(self, seconds: int, values: Callable[[int], dict[str, float]] | dict[str, float]) -> World:
         for second in range(seconds):
