@@ -38,6 +38,7 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
         retriever=house.documents,
         inventory=inventory,
         runbooks=RUNBOOKS,
+        clock=house.services.clock,
     )
 
     @asynccontextmanager
@@ -45,8 +46,10 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
         async with http:
             await house.start()
             reading = asyncio.create_task(house.documents.take_in(RUNBOOKS))
-            yield
-            await reading
-            await house.close()
+            try:
+                yield
+            finally:
+                await asyncio.wait([reading])
+                await house.close()
 
     return build_app(ports, settings, lifespan=alive)
