@@ -10,6 +10,7 @@ from domain.bundle import Reading
 from domain.inventory import HttpProbe, Service, TcpProbe
 from tools.http import fetch
 from tools.probes.probe import BOUND_S, Probe, Shared, reading
+from tools.probes.words import spoken
 from tools.target import Target
 from tools.tcp import connect
 
@@ -25,7 +26,7 @@ async def _http_one(target: Target, check: HttpProbe) -> Reading:
     answer = await fetch(check.url, method=check.method, json_body=check.json_body, timeout_s=BOUND_S - 0.2)
     error = answer.error
     if not error and answer.status != check.expect_status:
-        error = f"expected {check.expect_status}, found {answer.status}: {answer.text[:160]}"
+        error = f"expected {check.expect_status}, found {answer.status}: {spoken(answer.text)}"
     elif not error and check.expect_text and check.expect_text not in answer.text:
         error = f"the answer lacks {check.expect_text!r}"
     elif not error and answer.ms > check.max_ms:

@@ -10,6 +10,7 @@ from domain.bundle import Reading
 from tools.file import tail
 from tools.lifecycle import lifecycle, process_facts
 from tools.probes.probe import Probe, Shared, bound, reading
+from tools.probes.words import spoken
 from tools.target import Target
 
 TAIL_LINES = 12
@@ -57,10 +58,10 @@ def _says(target: Target, facts: dict[str, Any], uptime: float | None, lines: li
     parts = [f"{target.name} is {facts['state']}"]
     parts += [f"pid {facts['pid']}"] if facts.get("pid") else []
     parts += ["stopped by a signal (T)"] if facts["os_state"] == "T" else []
-    parts += [f"for {uptime:.0f} s"] if uptime is not None else []
+    parts += [f"started {uptime:.0f} s ago"] if uptime is not None else []
     parts += [f"{facts['restarts']} restarts"] if facts.get("restarts") else []
     parts += [f"last exit {facts['last_exit']}"] if facts.get("last_exit") is not None else []
-    return ", ".join(parts) + (f"; last line: {lines[-1]}" if lines else "")
+    return ", ".join(parts) + (f"; last line: {spoken(lines[-1])}" if lines else "")
 
 
 PROCESS_STATE = Probe(name="process_state", applies=bound("process"), read=_read)
