@@ -35,9 +35,9 @@ class Right(StrEnum):
     """What a call may need."""
 
     READ = "read"
-    """Specifications, approvals, status, ledger entries."""
+    """Specifications, approvals, ledger entries."""
     VERIFY = "verify"
-    """Ask whether the ledger holds."""
+    """Ask how the door stands and whether the ledger holds; shows nothing of an incident."""
     PROPOSE = "propose"
     """Judge plans, apply and compensate steps."""
     ANSWER = "answer"
@@ -54,7 +54,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.APPROVER: frozenset({Right.READ, Right.VERIFY, Right.ANSWER}),
     Role.ADMIN: frozenset({Right.READ, Right.VERIFY, Right.ANSWER}),
     Role.AGENT: frozenset({Right.READ, Right.VERIFY, Right.PROPOSE, Right.OBSERVE}),
-    Role.CHAOS: frozenset({Right.READ, Right.VERIFY, Right.COMMIT}),
+    Role.CHAOS: frozenset({Right.VERIFY, Right.COMMIT}),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 import stamina
@@ -180,4 +181,4 @@ def _plain(value: Value) -> dict[str, Any]:
 
 
 def _segment(text: str) -> str:
-    return httpx.URL("http://x/").copy_with(path=f"/{text}").raw_path.decode().lstrip("/").replace("/", "%2F")
+    return quote(text, safe="")

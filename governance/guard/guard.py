@@ -236,7 +236,7 @@ class Session:
         return list_approvals(self._parts.ledger, self._parts.ledger.now, open_only=open_only, change=change)
 
     async def status(self) -> GuardStatus:
-        self._guard.holder(self._token, Right.READ)
+        self._guard.holder(self._token, Right.VERIFY)
         return status(self._parts)
 
     async def answer(self, approval_id: str, answer: ApprovalAnswer) -> Approval:

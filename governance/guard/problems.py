@@ -81,5 +81,7 @@ def error_of(status: int, body: object) -> FirebreakError:
         return UpstreamError(
             "the action server answered something unexpected", expected="a problem document", found=f"HTTP {status}"
         )
+    if problem.code.startswith("ledger."):
+        kind = LedgerError
     facts = {"expected": problem.expected, "found": problem.found, "hint": problem.hint}
     return kind(problem.detail, **facts, code=problem.code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 from domain.action import Verdict
 from domain.inventory import Inventory
@@ -38,18 +38,17 @@ def known_words(inventory: Inventory) -> frozenset[str | int | float | bool]:
     return frozenset(scalars(inventory.model_dump(mode="json")))
 
 
-def scalars(value: Any) -> Iterator[str | int | float | bool]:
+def scalars(value: object) -> Iterator[str | int | float | bool]:
     """All plain values inside a JSON value, names of fields included; null is none."""
     match value:
         case dict():
-            for name, inner in cast("dict[str, Any]", value).items():
+            for name, inner in cast("dict[str, object]", value).items():
                 yield name
                 yield from scalars(inner)
         case list():
-            items: list[Any] = value
-            for inner in items:
+            for inner in cast("list[object]", value):
                 yield from scalars(inner)
-        case None:
-            return
-        case _:
+        case str() | int() | float():
             yield value
+        case _:
+            return

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ class SqliteLedger:
                 with _translated():
                     work.commit()
             except BaseException:
-                if self._db.in_transaction:
+                with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
                     self._db.execute("ROLLBACK")
                 raise
             self._refill(work)

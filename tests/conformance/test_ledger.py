@@ -62,11 +62,16 @@ def test_entries_are_numbered_and_linked(ledger: Ledger) -> None:
 
 def test_a_failed_transaction_leaves_nothing(ledger: Ledger) -> None:
     """State and entry are written together, or not at all."""
-    with pytest.raises(RuntimeError), ledger.transaction() as tx:
-        tx.append(note("lost"))
-        tx.put(Record(kind="claim", id="c", at=tx.now, doc={"state": "claimed"}))
-        tx.next_number("fence")
-        raise RuntimeError("crash")
+
+    def crash() -> None:
+        with ledger.transaction() as tx:
+            tx.append(note("lost"))
+            tx.put(Record(kind="claim", id="c", at=tx.now, doc={"state": "claimed"}))
+            tx.next_number("fence")
+            raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError):
+        crash()
     assert ledger.head().seq == 0
     assert ledger.get("claim", "c") is None
     with ledger.transaction() as tx:

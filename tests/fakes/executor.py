@@ -26,7 +26,7 @@ def _schema(arguments: dict[str, type]) -> dict[str, Any]:
 
 
 def _spec(name: str, effect: Effect, **more: Any) -> ActionSpec:
-    defaults: dict[str, Any] = {"summary": name.replace("_", " "), "binding": "process", "timeout_s": 0.2}
+    defaults: dict[str, Any] = {"summary": name.replace("_", " "), "binding": "process"}
     return ActionSpec(name=name, effect=effect, schema=_schema(ARGUMENTS[name]), **{**defaults, **more})
 
 
@@ -66,15 +66,17 @@ class FakeExecutor:
         """Dry runs do not answer."""
         self.deaf = False
         """Read-backs do not answer."""
+        self.timeout_s = 10.0
+        """Declared timeout of every action, in seconds."""
         self.forgets_undo = False
         """Undo calls have no effect, although they report one."""
         self._per_target: dict[str, int] = {}
 
     def spec(self, action: str) -> ActionSpec | None:
-        return next((spec for spec in SPECS if spec.name == action), None)
+        return next((spec for spec in self.specs() if spec.name == action), None)
 
     def specs(self) -> list[ActionSpec]:
-        return list(SPECS)
+        return [spec.model_copy(update={"timeout_s": self.timeout_s}) for spec in SPECS]
 
     def check(self, call: ActionCall) -> ActionCall:
         expected = ARGUMENTS[call.action]

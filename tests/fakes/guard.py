@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from domain.clock import Clock, ManualClock
 from domain.guard import Actor
 from domain.inventory import Inventory
 from domain.plan import Plan, Step
-from governance.guard.attempt import Wrapper
+from governance.guard.attempt import Attempt, Wrapper
 from governance.guard.build import build_guard
 from governance.guard.guard import GuardedExecutor, Session
 from governance.guard.order import WRAPPERS
@@ -105,3 +105,25 @@ class Scene:
     def kinds(self) -> list[str]:
         """Kinds of all ledger entries, oldest first."""
         return [entry.kind for entry in self.store.entries(limit=10_000)]
+
+
+class StopsHere(Wrapper):
+    """Runs a test's own code between two wrappers."""
+
+    action: Callable[[], None]
+
+    async def carry_out(self, attempt: Attempt) -> None:
+        type(self).action()
+        await self.inner.carry_out(attempt)
+
+
+def with_code(before: type[Wrapper], action: Callable[[], None]) -> list[type[Wrapper]]:
+    """The full list with a piece of code before one wrapper."""
+
+    class Here(StopsHere):
+        pass
+
+    Here.action = staticmethod(action)
+    wrappers = list(WRAPPERS)
+    wrappers.insert(wrappers.index(before), Here)
+    return wrappers

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
 from domain.action import Outcome, Verdict
-from domain.errors import AuthError, ConflictError, GovernanceError, NotFoundError
+from domain.errors import AuthError, ConflictError, GovernanceError, LedgerError, NotFoundError
 from domain.guard import ApprovalAnswer, ApprovalStatus, Decision
+from governance.guard.build import open_home_ledger
 from governance.guard.client import HttpGuard
 from governance.guard.server import build_action_server
+from governance.ledger.sqlite import verify_file
 from governance.policy import load_policy
 from tests.fakes.guard import RESTART, SCALE, TOKENS, Scene, actor, plan
 
@@ -82,7 +87,7 @@ async def test_errors_come_back_as_what_they_were() -> None:
         with pytest.raises(NotFoundError, match="never judged"):
             await guard.apply("nothing", "s1", actor())
         with pytest.raises(NotFoundError):
-            await guard.approval("../status")
+            await guard.approval("apr-unknown")
         with pytest.raises(AuthError) as refused:
             await guard.freeze()
         assert refused.value.code == "auth.forbidden"
@@ -96,3 +101,103 @@ async def test_errors_come_back_as_what_they_were() -> None:
                 await stranger.with_token("nobody's").judge(plan(RESTART), actor())
             assert unknown.value.code == "auth.refused"
         assert (await person.freeze("test")).status.frozen
+
+
+async def test_people_and_processes_find_everything_over_http() -> None:
+    """Every endpoint, each with the right credential and with a wrong one."""
+    scene = Scene()
+    async with over_http(scene) as agent, over_http(scene, "operator") as person, over_http(scene, "chaos") as chaos:
+        assert (await agent.specs())[0].name == "restart_service"
+        await agent.judge(plan(SCALE), actor())
+        await agent.apply("plan-1", "s1", actor())
+        assert (await agent.status()).ledger_entries == 7
+        assert await agent.approvals(open_only=True, change="inc-1") == []
+        assert (await chaos.record("commitment", "drill-1", {"sha256": "ab"})).actor == "chaos"
+        with pytest.raises(AuthError):
+            await chaos.ledger()
+        page = await agent.ledger(after=2, limit=2, change="inc-1")
+        assert [entry.kind for entry in page] == ["attempt", "intent"]
+        assert (await person.freeze("look")).status.frozen_by == "operator"
+        assert [item.step for item in await person.unwindable("inc-1")] == ["s1"]
+        report = await person.unwind("inc-1")
+        assert report.complete
+        assert not (await person.resume("fine")).frozen
+        assert scene.executor.world["api"]["pool"] == 5
+
+
+async def test_refusals_are_problem_documents() -> None:
+    """Without a credential, with a malformed body, at an unknown path: always the same shape."""
+    scene = Scene()
+    transport = httpx.ASGITransport(app=build_action_server(scene.guard))
+    async with httpx.AsyncClient(transport=transport, base_url="http://action-server") as raw:
+        token = {"Authorization": f"Bearer {TOKENS['agent'][0]}"}
+        answers = [
+            (await raw.get("/v1/status"), 401),
+            (await raw.get("/v1/status", headers={"Authorization": "Basic abc"}), 401),
+            (await raw.post("/v1/judge", json={"plan": {}}, headers=token), 422),
+            (await raw.post("/v1/judge", content=b"[" * 100, headers=token), 422),
+            (await raw.post("/v1/freeze", headers=token), 403),
+            (await raw.post("/v1/resume", headers=token), 403),
+            (await raw.post("/v1/unwind", headers=token), 403),
+            (await raw.get("/v1/ledger?after=-5", headers=token), 422),
+            (await raw.get("/nothing", headers=token), 404),
+            (await raw.delete("/v1/ledger", headers=token), 405),
+        ]
+        for answer, status in answers:
+            assert answer.status_code == status, answer.text
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert {"type", "title", "status", "detail", "code", "expected", "found", "hint"} == set(answer.json())
+        assert answers[0][0].headers["www-authenticate"] == "Bearer"
+        assert (await raw.get("/healthz")).json() == {"status": "ok", "frozen": False}
+        page = (await raw.get("/v1/ledger?limit=1", headers=token)).json()
+        assert page["next"] == 0
+        assert (await raw.get("/v1/ledger", headers=token)).json()["next"] is None
+
+
+async def test_a_successor_on_a_real_socket_resolves_what_was_left(tmp_path: Path) -> None:
+    """A server over a file ledger ends between effect and outcome; the next one starts, looks, and tells."""
+    scene = Scene(ledger=open_home_ledger(tmp_path))
+    stuck = scene.executor.hold = asyncio.Event()
+    async with over_http(scene) as guard:
+        await guard.judge(plan(SCALE), actor())
+        lost = asyncio.ensure_future(guard.apply("plan-1", "s1", actor()))
+        while not scene.executor.executed:
+            await asyncio.sleep(0)
+        scene.executor.hold = None
+        successor = Scene(executor=scene.executor, ledger=open_home_ledger(tmp_path))
+        async with served(successor) as url, HttpGuard(url, TOKENS["agent"][0]) as again:
+            receipt = await again.apply("plan-1", "s1", actor())
+            assert receipt.outcome is Outcome.SUCCEEDED, receipt
+            assert (await again.verify()).verified
+            stuck.set()
+            with pytest.raises(LedgerError):
+                await lost
+        assert len(scene.executor.executed) == 1
+    scene.store.close()
+    assert verify_file(tmp_path / "ledger.db", tmp_path / "ledger.anchor").verified
+
+
+@asynccontextmanager
+async def served(scene: Scene) -> AsyncIterator[str]:
+    config = uvicorn.Config(build_action_server(scene.guard), host="127.0.0.1", port=0, log_level="error")
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    running = asyncio.ensure_future(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await running
+
+
+async def test_a_lost_answer_to_a_question_is_listed() -> None:
+    """A person sees the open questions, filtered by incident or not."""
+    scene = Scene(policy=load_policy("production"))
+    async with over_http(scene) as agent, over_http(scene, "operator") as person:
+        [judged] = await agent.judge(plan(RESTART), actor())
+        assert [a.id for a in await person.approvals()] == [judged.approval_id]
+        assert await person.unwindable() == []
+        assert (await agent.ledger(limit=1))[0].kind == "genesis"

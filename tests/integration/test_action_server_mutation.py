@@ -201,14 +201,14 @@ async def an_effect_happens_twice(wrappers: Wrappers) -> bool:
 async def a_crash_after_dispatch_repeats_the_effect(wrappers: Wrappers) -> bool:
     """The action server dies between the effect and its outcome; its successor is asked for the same step."""
     scene = Scene(wrappers=wrappers)
-    scene.executor.hold = asyncio.Event()
+    stuck = scene.executor.hold = asyncio.Event()
     async with knock(scene) as agent:
         await agent.judge(plan(RESTART), actor())
         lost = asyncio.ensure_future(applied(agent))
         while not scene.executor.executed:
             await asyncio.sleep(0)
         successor = scene.again()
-        scene.executor.hold, stuck = None, scene.executor.hold
+        scene.executor.hold = None
         await successor.guard.recover()
         async with knock(successor) as agent_again:
             receipt = await applied(agent_again)

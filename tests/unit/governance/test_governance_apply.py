@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from domain.action import Outcome, Verdict
+from domain.action import ActionResult, Outcome, Tier, Verdict
 from domain.errors import AuthError, ToolError
 from domain.guard import Receipt
 from governance.claims import ClaimState, find_claims
 from governance.guard import lock as lock_module
-from governance.guard.attempt import Attempt, Refused, Wrapper, receipt_of
+from governance.guard.attempt import Attempt, Refused, receipt_of
 from governance.guard.intent import IntentBeforeEffect
 from governance.guard.order import WRAPPERS
 from governance.ledger.port import Draft
-from governance.policy import Policy, load_policy
+from governance.policy import Policy, PolicyDocument, Rule, load_policy
+from governance.seats import grant
 from tests.fakes.executor import mixed_inventory
-from tests.fakes.guard import RESTART, SCALE, Scene, actor, call, plan, step
+from tests.fakes.guard import RESTART, SCALE, Scene, actor, call, plan, step, with_code
 
 
 async def judged(scene: Scene, *calls: Any, **more: Any) -> Scene:
@@ -71,9 +71,6 @@ async def test_shadow_records_what_it_would_have_done() -> None:
     """Judged, dry-run, recorded, never dispatched."""
     scene = Scene(inventory=mixed_inventory())
     with scene.store.transaction() as tx:
-        from domain.action import Tier
-        from governance.seats import grant
-
         grant(tx, agent="responder", tier=Tier.T1, policy=scene.policy, by="operator", why="test")
     await judged(scene, call("restart_service", "mirror"))
     receipt = await scene.agent.apply("plan-1", "s1", actor())
@@ -131,6 +128,7 @@ async def test_a_timeout_is_looked_up_and_never_sent_again() -> None:
     """No answer in time: unknown, then read back; here the effect is not there."""
     scene = await judged(Scene(), SCALE)
     scene.executor.lies = True
+    scene.executor.timeout_s = 0.01
     scene.executor.hold = asyncio.Event()
     receipt = await scene.agent.apply("plan-1", "s1", actor())
     assert receipt.outcome is Outcome.FAILED
@@ -177,28 +175,6 @@ async def test_after_a_crash_the_effect_is_looked_for(when: str, outcome: Outcom
     assert (await later.agent.apply("plan-1", "s1", actor())) == claim.receipt
     assert len(later.executor.executed) == 1
     assert await later.guard.recover() == []
-
-
-class StopsHere(Wrapper):
-    """Runs a test's own code between two wrappers."""
-
-    action: Callable[[], None]
-
-    async def carry_out(self, attempt: Attempt) -> None:
-        type(self).action()
-        await self.inner.carry_out(attempt)
-
-
-def with_code(before: type[Wrapper], action: Callable[[], None]) -> list[type[Wrapper]]:
-    """The full list with a piece of code before one wrapper."""
-
-    class Here(StopsHere):
-        pass
-
-    Here.action = staticmethod(action)  # type: ignore[assignment]
-    wrappers = list(WRAPPERS)
-    wrappers.insert(wrappers.index(before), Here)
-    return wrappers
 
 
 async def test_a_claim_that_was_never_dispatched_is_taken_up_again() -> None:
@@ -334,6 +310,7 @@ async def test_own_entries_are_limited_to_their_kinds() -> None:
     with pytest.raises(AuthError):
         await scene.session("chaos").ledger()
     assert (await scene.session("chaos").verify()).verified
+    assert not (await scene.session("chaos").status()).frozen
 
 
 def test_without_a_result_the_receipt_says_unknown() -> None:
@@ -352,3 +329,41 @@ def test_without_a_result_the_receipt_says_unknown() -> None:
     assert "token" not in repr(
         Attempt(purpose=Purpose.APPLY, step=step("s1", SCALE), actor=actor(), key="k", pinned=pinned, token="secret")
     )
+
+
+async def test_without_recall_the_claim_still_prevents_a_second_effect() -> None:
+    """Two wrappers know what was done; the claim alone is enough."""
+    from governance.guard.recall import Recall
+
+    scene = await judged(Scene(wrappers=[w for w in WRAPPERS if w is not Recall]))
+    first = await scene.agent.apply("plan-1", "s1", actor())
+    second = await scene.agent.apply("plan-1", "s1", actor())
+    assert first == second
+    assert len(scene.executor.executed) == 1
+
+
+async def test_a_reported_failure_is_a_failure() -> None:
+    """No read-back is needed to believe an executor that says it failed."""
+    scene = await judged(Scene())
+
+    async def failing(call: Any, *, idempotency_key: str) -> ActionResult:
+        return ActionResult(outcome=Outcome.FAILED, summary="the far end refused", seconds=1.5)
+
+    scene.executor.execute = failing  # type: ignore[method-assign]
+    receipt = await scene.agent.apply("plan-1", "s1", actor())
+    assert (receipt.outcome, receipt.summary, receipt.seconds) == (Outcome.FAILED, "the far end refused", 1.5)
+    assert find_claims(scene.store)[0].state is ClaimState.FAILED
+
+
+async def test_sequence_rules_count_by_kind_of_target() -> None:
+    """A rule may count what happened to any api, or anything at all, within a window."""
+    rules = [
+        Rule(id="open", why="known", when="true", verdict=Verdict.ALLOW),
+        Rule(id="calm", why="too much at once", when="count_kind('*', 'api', 60) >= 1", verdict=Verdict.DENY),
+    ]
+    document = PolicyDocument(version="1", name="default", rules=rules, seats={"responder": Tier.T1})
+    scene = await judged(Scene(policy=Policy(document)), RESTART, SCALE)
+    await scene.agent.apply("plan-1", "s1", actor())
+    assert "too much at once" in denial(await scene.agent.apply("plan-1", "s2", actor()), "policy")
+    scene.clock.advance(61)
+    assert (await scene.agent.apply("plan-1", "s2", actor())).outcome is Outcome.SUCCEEDED

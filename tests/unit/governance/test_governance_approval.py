@@ -14,7 +14,7 @@ from governance.approval import consume, load_approval
 from governance.guard import answers as answers_module
 from governance.identity import Role
 from governance.policy import Policy, PolicyDocument, Rule, load_policy
-from tests.fakes.guard import RESTART, SCALE, Scene, actor, call, plan, step
+from tests.fakes.guard import RESTART, SCALE, Scene, actor, call, plan, step, with_code
 
 APPROVE = ApprovalAnswer(decision=Decision.APPROVE, reason="go ahead")
 
@@ -287,7 +287,6 @@ async def test_a_used_approval_is_refused_for_another_claim() -> None:
 async def test_an_approval_used_between_look_and_claim_is_refused() -> None:
     """The claim's transaction has the last word: nothing is claimed, nothing dispatched."""
     from governance.guard.claim import ClaimOnce
-    from tests.unit.governance.test_governance_apply import with_code
 
     holder: list[tuple[Scene, str]] = []
 
@@ -308,7 +307,6 @@ async def test_an_approval_used_between_look_and_claim_is_refused() -> None:
 async def test_after_a_crash_the_consumed_approval_still_serves_its_own_claim() -> None:
     """Consumed with a claim that was never dispatched: neither lost nor reusable."""
     from governance.guard.intent import IntentBeforeEffect
-    from tests.unit.governance.test_governance_apply import with_code
 
     class PowerCut(BaseException):
         pass

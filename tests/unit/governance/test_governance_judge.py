@@ -52,20 +52,20 @@ async def test_a_call_that_is_not_valid_is_denied_without_a_dry_run(wrong, text:
     assert judged.dry_run is None
 
 
-async def test_any_of_several_bindings_is_enough() -> None:
+async def test_any_of_several_bindings_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """An action that needs one aspect or another works with either."""
     scene = Scene()
     spec = scene.executor.spec("restart_service")
     assert spec is not None
-    scene.executor.spec = lambda _: spec.model_copy(update={"binding": "cache|process"})  # type: ignore[method-assign]
+    monkeypatch.setattr(scene.executor, "spec", lambda _: spec.model_copy(update={"binding": "cache|process"}))
     [judged] = await scene.agent.judge(plan(RESTART), actor())
     assert judged.verdict is Verdict.ALLOW
 
 
-async def test_a_check_that_returns_another_call_is_not_believed() -> None:
+async def test_a_check_that_returns_another_call_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The executor's check may fill in defaults; it may not choose another target."""
     scene = Scene()
-    scene.executor.check = lambda _: call("restart_service", "postgres")  # type: ignore[method-assign]
+    monkeypatch.setattr(scene.executor, "check", lambda _: call("restart_service", "postgres"))
     [judged] = await scene.agent.judge(plan(RESTART), actor())
     assert "another call" in reasons(judged.reasons, "inventory")[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ FIELDS: dict[str, Any] = {
 
 def question(restarts: int = 0, migrating: int = 0, **changes: dict[str, Any]) -> Question:
     fields = {name: {**value, **changes.get(name, {})} for name, value in FIELDS.items()}
-    functions = {
+    functions: dict[str, Callable[..., int]] = {
         "count": lambda action, target, seconds: restarts,
         "count_kind": lambda action, kind, seconds: restarts,
         "open": lambda action, target: migrating,

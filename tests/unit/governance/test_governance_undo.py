@@ -9,6 +9,7 @@ import pytest
 from domain.action import Outcome, Verdict
 from domain.errors import AuthError, ConflictError
 from domain.guard import ApprovalAnswer, Decision
+from domain.inventory import Inventory, Mode
 from governance.guard import switch
 from governance.guard.read_back import differences
 from governance.policy import load_policy
@@ -222,4 +223,12 @@ async def test_status_tells_how_the_door_stands() -> None:
     assert status.open_approvals == 1
     assert status.policy == scene.policy.pin
     assert (status.ledger_entries, status.ledger_head) == (scene.store.head().seq + 1, scene.store.head().hash)
-    assert [spec.name for spec in await scene.agent.specs()][0] == "restart_service"
+    assert (await scene.agent.specs())[0].name == "restart_service"
+
+
+async def test_unwinding_passes_ask_mode() -> None:
+    """A service in ask mode asks agents, not the person who orders the undo."""
+    scene = await applied(Scene(), SCALE)
+    services = [s.model_copy(update={"mode": Mode.ASK}) for s in scene.inventory.services]
+    careful = scene.again(inventory=Inventory(services=services))
+    assert (await careful.operator.unwind()).complete
