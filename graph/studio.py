@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,12 @@ NO_HOME = "no home is up: nothing can be read or changed"
 
 
 def make_graph() -> IncidentGraph:
-    """Called by the server. Compiled without a checkpointer."""
+    """Called by the server for every run; all runs share the services. Compiled without a checkpointer."""
+    return _graph()
+
+
+@cache
+def _graph() -> IncidentGraph:
     return build(services_of(dict(os.environ)))
 
 

@@ -38,7 +38,8 @@ def running_redis(directory: Path | None = None) -> Iterator[str]:
         try:
             deadline = time.monotonic() + 10
             while not sock.exists():
-                assert process.poll() is None and time.monotonic() < deadline, "redis-server did not start"
+                assert process.poll() is None, "redis-server did not start"
+                assert time.monotonic() < deadline, "redis-server did not start in time"
                 time.sleep(0.01)
             yield f"unix://{sock}"
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -204,7 +205,7 @@ async def test_phases_only_move_legally() -> None:
     """The recorded walk of a run with replans obeys the table."""
     house = House(World(wrong={POOL: POOL_FACTS}))
     phases = (await house.run())["phases"]
-    assert all(may_move(now, then) for now, then in zip(phases, phases[1:], strict=False))
+    assert all(may_move(now, then) for now, then in pairwise(phases))
 
 
 async def test_a_crash_after_the_effect_repeats_nothing() -> None:

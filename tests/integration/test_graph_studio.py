@@ -19,7 +19,7 @@ from langgraph_sdk import get_sync_client
 from graph.studio import services_of
 from tests.fakes.world import alert
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 
