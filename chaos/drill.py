@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,7 +27,7 @@ from chaos.oracle import (
     take_baseline,
 )
 from chaos.responder import Door, Responder
-from chaos.score import Examination, Watch, score
+from chaos.score import Examination, Watch, deeds, score
 from chaos.site import Site
 from domain.drills import DrillLedger, DrillPhase, DrillResult
 from domain.errors import FirebreakError, UpstreamError
@@ -38,6 +38,12 @@ Tell = Callable[[DrillPhase, str, str | None], Awaitable[None]]
 """Progress: phase, text, incident id. Never the label."""
 
 POLL_S = 0.4
+RECOVERED_S = 1.5
+"""So long without a failed visit counts as a recovery worth telling."""
+
+LEAST_DURABLE_S = 10.0
+"""The oracle itself looks at least so long, however long the outside watch has seen good service already."""
+
 CLOSING_MARGIN_S = 10.0
 """Between the last moment of the judgement and the end of the lease."""
 
@@ -106,6 +112,7 @@ class Drill:
         self._tell = tell
         self._approved: set[str] = set()
         self._asked: set[str] = set()
+        self._told_recovery = False
 
     async def run(self) -> DrillResult:
         """Carry it out. Raises ChaosError, InjectionRefusedError or UpstreamError when it cannot be done; all is restored then."""
@@ -183,12 +190,12 @@ class Drill:
             own = await own_damage(self._site, before)
             incident, detected_at = await self._detect(lease, known)
             if incident is not None:
-                incident = await self._follow(incident, lease, known)
+                incident = await self._follow(incident, lease, known, watch)
             await self._tell(
                 DrillPhase.JUDGING, "the outside oracle looks while the fault's lease still runs", _id(incident)
             )
             recovered_at = watch.served_since
-            oracle = await self._judge(lease, before)
+            oracle = await self._judge(lease, before, recovered_at)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
@@ -244,7 +251,7 @@ class Drill:
             return []
         return [row.id for row in sorted(rows, key=lambda r: r.opened_at) if row.id not in known]
 
-    async def _follow(self, incident: Incident, lease: Lease, known: set[str]) -> Incident:
+    async def _follow(self, incident: Incident, lease: Lease, known: set[str], watch: OutsideWatch) -> Incident:
         end = (lease.injected_at or lease.prepared_at) + timedelta(seconds=self._order.finish_s)
         shown: IncidentStatus | None = None
         while True:
@@ -256,6 +263,7 @@ class Drill:
                 await self._tell(phase, _status_text(incident), incident.id)
             if incident.status is IncidentStatus.WAITING:
                 await self._answer(incident.id)
+            await self._recovered(incident, lease, watch)
             if incident.status.terminal:
                 following = await self._successor(incident, known)
                 if following is None:
@@ -264,6 +272,17 @@ class Drill:
             if self._site.clock.now() >= end or not self._stands(lease.id):
                 return incident
             await self._site.clock.sleep(POLL_S)
+
+    async def _recovered(self, incident: Incident, lease: Lease, watch: OutsideWatch) -> None:
+        """Say once that users have been served again for a while after something was done."""
+        since = watch.served_since
+        if self._told_recovery or since is None or not deeds(incident) or self._order.fault.spec.abstain:
+            return
+        if (self._site.clock.now() - since).total_seconds() >= RECOVERED_S:
+            self._told_recovery = True
+            after = (since - (lease.injected_at or lease.prepared_at)).total_seconds()
+            text = f"seen from outside: users are served again, {after:.1f} s after it broke"
+            await self._tell(DrillPhase.RECOVERED, text, incident.id)
 
     async def _successor(self, incident: Incident, known: set[str]) -> Incident | None:
         """A younger incident that somebody still works on, when this one was put aside although something is broken."""
@@ -285,7 +304,7 @@ class Drill:
                     )
                     self._approved.add(approval)
 
-    async def _judge(self, lease: Lease, before: Baseline) -> OracleVerdict:
+    async def _judge(self, lease: Lease, before: Baseline, since: datetime | None) -> OracleVerdict:
         undo = self._store.get(lease.id).undo
         if not self._stands(lease.id):
             line = "not ok: lease: it ended before the oracle could look"
@@ -299,7 +318,12 @@ class Drill:
             return OracleVerdict(
                 served=all_ok(seen), durable=all_ok(seen), intact=not broken, broken_invariants=broken, lines=lines
             )
-        return await judge(self._site, self._order.fault, undo, before, self._order.judging)
+        seen_s = (self._site.clock.now() - since).total_seconds() if since else 0.0
+        asked = self._order.judging
+        left_s = max(min(LEAST_DURABLE_S, asked.durable_s), asked.durable_s - seen_s)
+        verdict = await judge(self._site, self._order.fault, undo, before, replace(asked, durable_s=left_s))
+        line = f"outside watch: served without a break for {seen_s:.0f} s before the oracle looked"
+        return verdict.model_copy(update={"lines": [line, *verdict.lines]})
 
     async def _open(
         self, sealed: Sealed, incident: Incident | None, oracle: OracleVerdict, seen: Watch, own: list[str]

@@ -74,7 +74,7 @@ async def test_a_mended_fault_scores_and_is_taken_back(tmp_path: Path) -> None:
     assert found.ledger.verified
     assert not stage.world.broken
     assert [lease.state for lease in stage.store.leases()] == [LeaseState.RESTORED]
-    phases = list(dict.fromkeys(phase for phase, _ in stage.said))
+    phases = list(dict.fromkeys(phase for phase, _ in stage.said if phase is not DrillPhase.RECOVERED))
     assert phases == [
         DrillPhase.STEADY,
         DrillPhase.COMMITTED,
@@ -86,6 +86,15 @@ async def test_a_mended_fault_scores_and_is_taken_back(tmp_path: Path) -> None:
         DrillPhase.RESTORED,
         DrillPhase.ENDED,
     ]
+
+
+async def test_recovery_is_told_once_it_is_seen(tmp_path: Path) -> None:
+    """After a deed and some seconds of good visits the drill says so, once."""
+    acted = incident(IncidentStatus.VERIFYING, diagnosis=diagnosis(), results=[result()])
+    stage = Stage(tmp_path, [*cured()[:2], *[acted] * 8, cured()[2]])
+    stage.responder.cure_at = 2
+    await stage.run()
+    assert [phase for phase, _ in stage.said].count(DrillPhase.RECOVERED) == 1
 
 
 async def test_the_label_is_sealed_before_and_opened_after(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ async def test_a_gone_fault_on_an_otherwise_ill_patient_is_closed_unverified(tmp
     bench.world.stopped = ["postgres"]
 
     async def ill() -> None:
-        bench.site.shop.visit = failing  # type: ignore[method-assign]
+        bench.site.shop.visit = failing  # type: ignore[assignment,method-assign]
 
     async def failing() -> object:
         from chaos.site import Visit
