@@ -11,7 +11,7 @@
 
   const figure = (value, unit) => {
     if (value === null || value === undefined) return "–";
-    if (value === 0) return unit === "ratio" ? "0 %" : unit === "s" ? "0 s" : "0";
+    if (Math.abs(value) < 0.0005) return unit === "ratio" ? "0 %" : unit === "s" ? "0 s" : "0";
     if (unit === "s") return value < 1 ? `${(value * 1000).toPrecision(3)} ms` : `${value.toPrecision(3)} s`;
     if (unit === "ms") return `${Number(value.toPrecision(3))} ms`;
     if (unit === "ratio") return `${(value * 100).toPrecision(3)} %`;
