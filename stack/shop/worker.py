@@ -209,7 +209,7 @@ class Worker:
         try:
             if self._conn is None or self._conn.closed:
                 self._conn = self._connect()
-            self._conn.execute(sql, values)
+            self._conn.execute(sql.encode(), values)
             self.metrics.up.labels("postgres").set(1)
         except psycopg.Error as error:
             self.metrics.up.labels("postgres").set(0)

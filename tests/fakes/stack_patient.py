@@ -108,7 +108,7 @@ class Patient:
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """As administrator."""
         with psycopg.connect(self.facts["admin_dsn"], autocommit=True) as conn:
-            cursor = conn.execute(statement)  # type: ignore[call-overload]
+            cursor = conn.execute(statement.encode())
             return list(cursor.fetchall()) if cursor.description else []
 
     def visit(self) -> bool:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from domain.inventory import Inventory
+from stack.home import at
 from stack.supervisor.orphans import find
 from stack.supervisor.volume import mounted
 from tests.fakes.stack_patient import Patient, eventually
@@ -34,7 +35,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
 
 def gone(patient: Patient, ports: list[int]) -> None:
     """No process, no listener, no mount of this home is left."""
-    assert find(__import__("stack.home", fromlist=["at"]).at(patient.home)) == []
+    assert find(at(patient.home)) == []
     assert not mounted(patient.home / "data" / "api")
     for port in ports:
         with socket.socket() as probe:

@@ -32,7 +32,7 @@ class Database:
         self._metrics = metrics
         self._tracing = tracing
         size = int(values()["DB_POOL_SIZE"])
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        self._pool = AsyncConnectionPool[Connection](
             conninfo=lambda: conninfo(self._values()),
             kwargs=self._secrets,
             min_size=size,
