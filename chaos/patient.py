@@ -9,9 +9,15 @@ from typing import Any
 from chaos.errors import PatientError
 from chaos.model import Observation, Undo
 from chaos.oracle import SLOW_MS
-from chaos.site import Identity, Site, identity_of
+from chaos.site import Identity, Site
 from chaos.workload.orders import heard
 from domain.value import new_id
+
+
+def identity_of(undo: Undo, key: str) -> Identity | None:
+    """The process noted under `key`, or None."""
+    found = undo.get(key)
+    return Identity.model_validate(found) if found else None
 
 
 async def pid_of(site: Site, name: str) -> Identity:

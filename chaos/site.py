@@ -11,7 +11,6 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chaos.errors import PatientError
-from chaos.model import Undo
 from domain.clock import Clock
 from domain.inventory import Inventory
 from domain.value import Value
@@ -226,9 +225,3 @@ def read_inventory(path: Path) -> Inventory:
             found=str(error).splitlines()[0],
             hint="run `firebreak config check`",
         ) from error
-
-
-def identity_of(undo: Undo, key: str) -> Identity | None:
-    """The process noted under `key`, or None."""
-    found = undo.get(key)
-    return Identity.model_validate(found) if found else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from chaos.model import FaultSpec, Magnitude, Note, Observation, Undo
-from chaos.patient import pid_of, users_suffer
-from chaos.site import Site, identity_of
+from chaos.patient import identity_of, pid_of, users_suffer
+from chaos.site import Site
 from domain.value import Value
 
 
