@@ -127,10 +127,8 @@ def sparkline(points: Sequence[float | None], goal: float | None = None) -> Spar
     known = [p for p in points if p is not None]
     if len(known) < 2:
         return Spark(path="", goal=None)
-    low, high = (
-        min([*known, *([goal] if goal is not None else [])]),
-        max([*known, *([goal] if goal is not None else [])]),
-    )
+    seen: list[float] = known if goal is None else [*known, goal]
+    low, high = min(seen), max(seen)
     spread = (high - low) or 1.0
 
     def height(value: float) -> float:
