@@ -180,7 +180,7 @@ def receipt_of(attempt: Attempt) -> Receipt:
         summary=result.summary if result else "nothing came back",
         reasons=list(attempt.reasons),
         ledger=list(attempt.entries),
-        undo=(result.undo if result else None) or attempt.step.undo,
+        undo=result.undo if result and result.outcome in {Outcome.SUCCEEDED, Outcome.UNKNOWN} else None,
         before=result.before if result else {},
         after=result.after if result else {},
         seconds=result.seconds if result else 0.0,

@@ -20,7 +20,7 @@ from governance.guard.problems import error_of
 
 V = TypeVar("V", bound=Value)
 
-_READ_S = 180.0
+_READ_S = 300.0
 """Longest wait for an answer: an action's own timeout is shorter."""
 _TRIES = 6
 """A restarted action server is back within seconds."""

@@ -8,6 +8,9 @@ from domain.action import ActionResult, Outcome
 from domain.errors import FirebreakError
 from governance.guard.attempt import Attempt, Parts
 
+PATIENCE = 1.25
+"""The executor's own timeout, which knows more, comes first; this one ends what hangs."""
+
 
 class Execute:
     """One dispatch with a timeout. Whatever goes wrong after it is UNKNOWN until a read-back tells."""
@@ -20,7 +23,7 @@ class Execute:
 
     async def carry_out(self, attempt: Attempt) -> None:
         started = self.parts.clock.monotonic()
-        timeout = attempt.spec.timeout_s if attempt.spec else 30.0
+        timeout = (attempt.spec.timeout_s if attempt.spec else 30.0) * PATIENCE
         task = asyncio.ensure_future(self.parts.executor.execute(attempt.call, idempotency_key=attempt.key))
         self.parts.in_flight[attempt.key] = task
         try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.action import ActionResult, Outcome
-from governance.claims import Purpose
+from domain.action import ActionCall, ActionResult, Outcome
+from governance.claims import Claim, Purpose
 from governance.guard.attempt import Attempt, Wrapper
 from governance.guard.resolve import look_back
 
@@ -22,12 +22,13 @@ class ReadBack(Wrapper):
         if result.outcome in {Outcome.SUCCEEDED, Outcome.UNKNOWN}:
             lost = result.outcome is Outcome.UNKNOWN
             found = await look_back(attempt.call, None if lost else result, self.parts)
-            attempt.result = _merged(result, found)
+            attempt.result = _merged(result, found, planned=attempt.step.undo if lost else None)
         if attempt.purpose is Purpose.COMPENSATE and attempt.result is not None:
             attempt.result = _compared(attempt, attempt.result)
 
 
-def _merged(reported: ActionResult, found: ActionResult) -> ActionResult:
+def _merged(reported: ActionResult, found: ActionResult, planned: ActionCall | None) -> ActionResult:
+    """What was reported, corrected by what was found. The planned undo only stands in for an answer that was lost."""
     agrees = found.outcome is reported.outcome
     summary = reported.summary if agrees else f"{reported.summary}; looked again: {found.summary}"
     return reported.model_copy(
@@ -36,7 +37,7 @@ def _merged(reported: ActionResult, found: ActionResult) -> ActionResult:
             "summary": summary,
             "before": reported.before or found.before,
             "after": found.after or reported.after,
-            "undo": reported.undo or found.undo,
+            "undo": reported.undo or found.undo or planned,
         }
     )
 
@@ -45,18 +46,26 @@ def _compared(attempt: Attempt, result: ActionResult) -> ActionResult:
     original = attempt.compensates
     if original is None or result.outcome is not Outcome.SUCCEEDED:
         return result
-    before = {**original.pre_state, **(original.receipt.before if original.receipt else {})}
-    wrong = differences(before, result.after, original.witness)
+    wrong = differences(changed_by(original), result.after)
     if not wrong:
         return result
     summary = f"{result.summary}; the state before did not come back: {'; '.join(wrong)}"
     return result.model_copy(update={"outcome": Outcome.FAILED, "summary": summary})
 
 
-def differences(before: dict[str, Any], after: dict[str, Any], fields: list[str]) -> list[str]:
-    """Declared fields that both states know and that differ, in words."""
+def changed_by(claim: Claim) -> dict[str, Any]:
+    """The declared fields that an applied step changed, with their values before it."""
+    receipt = claim.receipt
+    before = {**claim.pre_state, **(receipt.before if receipt else {})}
+    after = receipt.after if receipt else {}
+    declared = [field for field in claim.witness if field in before and field in after]
+    return {field: before[field] for field in declared if before[field] != after[field]}
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Fields of both states that differ, in words."""
     return [
-        f"{field} was {before[field]!r}, now {after[field]!r}"
-        for field in fields
-        if field in before and field in after and before[field] != after[field]
+        f"{field} was {value!r}, now {after[field]!r}"
+        for field, value in before.items()
+        if field in after and value != after[field]
     ]

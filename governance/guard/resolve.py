@@ -12,7 +12,7 @@ from governance.ledger.port import Draft, Transaction
 STATES: dict[Outcome, ClaimState] = {
     Outcome.SUCCEEDED: ClaimState.CONFIRMED,
     Outcome.FAILED: ClaimState.FAILED,
-    Outcome.SKIPPED: ClaimState.FAILED,
+    Outcome.SKIPPED: ClaimState.CONFIRMED,
     Outcome.UNKNOWN: ClaimState.UNKNOWN,
 }
 """How an outcome settles a claim."""
@@ -89,7 +89,7 @@ def _receipt(claim: Claim, result: ActionResult, entry: int) -> Receipt:
         outcome=result.outcome,
         summary=result.summary,
         ledger=[claim.entry, entry],
-        undo=result.undo or claim.undo,
+        undo=(result.undo or claim.undo) if result.outcome is not Outcome.FAILED else None,
         before=result.before or claim.pre_state,
         after=result.after,
         seconds=result.seconds,

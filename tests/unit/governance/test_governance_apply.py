@@ -367,3 +367,16 @@ async def test_sequence_rules_count_by_kind_of_target() -> None:
     assert "too much at once" in denial(await scene.agent.apply("plan-1", "s2", actor()), "policy")
     scene.clock.advance(61)
     assert (await scene.agent.apply("plan-1", "s2", actor())).outcome is Outcome.SUCCEEDED
+
+
+async def test_an_executor_that_finds_nothing_to_do_has_skipped() -> None:
+    """The state changed between dry run and dispatch: no failure, nothing to take back."""
+    scene = await judged(Scene(), SCALE)
+
+    async def idle(call: Any, *, idempotency_key: str) -> ActionResult:
+        return ActionResult(outcome=Outcome.SKIPPED, summary="the pool has ten already")
+
+    scene.executor.execute = idle  # type: ignore[method-assign]
+    receipt = await scene.agent.apply("plan-1", "s1", actor())
+    assert (receipt.outcome, receipt.undo) == (Outcome.SKIPPED, None)
+    assert await scene.operator.unwindable() == []

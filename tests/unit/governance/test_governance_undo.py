@@ -10,8 +10,9 @@ from domain.action import Outcome, Verdict
 from domain.errors import AuthError, ConflictError
 from domain.guard import ApprovalAnswer, Decision
 from domain.inventory import Inventory, Mode
+from governance.claims import compensable
 from governance.guard import switch
-from governance.guard.read_back import differences
+from governance.guard.read_back import changed_by, differences
 from governance.policy import load_policy
 from tests.fakes.guard import RESTART, SCALE, Scene, actor, call, plan, step
 
@@ -57,11 +58,20 @@ async def lying_read_back(call, result):  # type: ignore[no-untyped-def]
     return result
 
 
-def test_only_declared_fields_that_both_know_are_compared() -> None:
-    """A restart changes the pid; only what the action declares counts."""
-    assert differences({"pool": 5, "pid": 1}, {"pool": 5, "pid": 2}, ["pool"]) == []
-    assert differences({"pool": 5}, {"other": 1}, ["pool", "state"]) == []
-    assert differences({"pool": 5}, {"pool": 6}, ["pool"]) == ["pool was 5, now 6"]
+def test_only_what_both_states_know_is_compared() -> None:
+    """A field that one of them does not have says nothing."""
+    assert differences({"pool": 5}, {"pool": 5, "pid": 2}) == []
+    assert differences({"pool": 5}, {"other": 1}) == []
+    assert differences({"pool": 5}, {"pool": 6}) == ["pool was 5, now 6"]
+
+
+async def test_what_counts_is_what_the_step_changed() -> None:
+    """Declared fields that the step left alone (what it aimed at, say) need not come back."""
+    scene = await applied(Scene())
+    [claim] = compensable(scene.store)
+    assert changed_by(claim) == {"pool": 5}
+    assert changed_by(claim.model_copy(update={"witness": ["state", "aim"]})) == {}
+    assert changed_by(claim.model_copy(update={"receipt": None})) == {}
 
 
 async def test_what_was_not_applied_cannot_be_taken_back() -> None:
