@@ -40,7 +40,7 @@ class Database:
             timeout=float(values()["DB_POOL_TIMEOUT_S"]),
             max_waiting=200,
             reconnect_timeout=RECONNECT_S,
-            check=AsyncConnectionPool.check_connection,
+            check=_alive,
             open=False,
             name="shop",
         )
@@ -104,3 +104,8 @@ class Database:
 
     def _failed(self, query: str, error: Exception) -> None:
         self._metrics.query_errors.labels(query, type(error).__name__).inc()
+
+
+async def _alive(conn: Connection) -> None:
+    """Asked before a connection is lent. Raises psycopg.Error when the server went away meanwhile."""
+    await conn.execute(b"SELECT 1")
