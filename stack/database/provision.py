@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from stack.database.migrate import current, upgrade_or_downgrade
 from stack.database.seed import sow
@@ -49,7 +50,7 @@ def provision(server: str, dsn: str, passwords: Mapping[str, str]) -> bool:
     `server` is a DSN of any database of that server, `dsn` that of the shop's.
     """
     with psycopg.connect(server, autocommit=True) as conn:
-        _create_database(conn, psycopg.conninfo.conninfo_to_dict(dsn)["dbname"])
+        _create_database(conn, conninfo_to_dict(dsn)["dbname"])
     if current(dsn) is not None:
         return False
     with psycopg.connect(server, autocommit=True) as conn:
