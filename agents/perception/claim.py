@@ -44,6 +44,8 @@ class Claim:
     direct: bool = False
     needs_symptom: bool = False
     """True: without anybody suffering this is a curiosity and no fault (a changed file, a new release)."""
+    external: bool = False
+    """True: the origin lies outside of what is looked after (a provider, a partner's data)."""
     indicator: str | None = None
     change: str | None = None
     falsify: str = ""

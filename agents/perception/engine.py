@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from agents.perception.attribution import attribute, take_up
 from agents.perception.blindness import blind_spots, weighing
-from agents.perception.claim import Sign
-from agents.perception.confidence import less_when_blind
+from agents.perception.claim import Claim, Sign
+from agents.perception.confidence import from_signals, less_when_blind
 from agents.perception.evidence import EvidenceBook, plain
 from agents.perception.facts import Facts
 from agents.perception.history import History
@@ -17,11 +18,14 @@ from agents.perception.passages import tell_apart
 from agents.perception.probing import next_probes
 from agents.perception.ranking import Ranked, rank
 from agents.perception.rules import claims
-from agents.perception.symptoms import as_signs, symptoms
+from agents.perception.symptoms import Symptoms, as_signs, symptoms
 from agents.perception.verdict import conclude
 from domain.bundle import Bundle
 from domain.diagnosis import Diagnosis, Hypothesis
 from domain.retrieval import Passage
+
+BESIDE_HISTORY = 0.5
+"""What is left of a signal's own claim where past incidents were asked about the same signals."""
 
 
 def diagnose(
@@ -41,10 +45,7 @@ def diagnose(
     facts = Facts(bundle)
     suffering = symptoms(facts)
     blind = blind_spots(facts)
-    found = [*claims(facts, suffering), *localise(facts, suffering)]
-    if history is not None:
-        found += history.suggest(facts)
-    ranked = rank(facts, suffering, found)
+    ranked = rank(facts, suffering, _all_claims(facts, suffering, history))
     ranked = [_dimmed(facts, entry, blind) for entry in ranked]
     verdict, confidence, summary = conclude(facts, suffering, ranked, len(blind))
     book = EvidenceBook(previous)
@@ -64,6 +65,15 @@ def diagnose(
         blind_spots=blind,
         seconds=round(time.perf_counter() - started, 4),
     )
+
+
+def _all_claims(facts: Facts, suffering: Symptoms, history: History | None) -> list[Claim]:
+    """Rules, signals, past incidents and changes; a change at fault takes up what else is said about its service."""
+    signals = localise(facts, suffering)
+    learnt = history.suggest(facts) if history is not None else []
+    if learnt:  # the learner weighed the same signals already
+        signals = [c.scaled(BESIDE_HISTORY) for c in signals]
+    return take_up(attribute(facts), [*claims(facts, suffering), *signals, *learnt])
 
 
 def _hypothesis(number: int, entry: Ranked, book: EvidenceBook, passages: Sequence[Passage]) -> Hypothesis:
@@ -94,6 +104,8 @@ def _hypothesis(number: int, entry: Ranked, book: EvidenceBook, passages: Sequen
 
 
 def _dimmed(facts: Facts, entry: Ranked, blind: list[str]) -> Ranked:
+    if not facts.live:  # signals alone: what they are worth was measured on labelled cases, gaps included
+        return Ranked(claim=entry.claim, confidence=from_signals(entry.confidence), by=entry.by)
     count = weighing(facts, blind, entry.claim.service, direct=entry.claim.direct)
     return Ranked(claim=entry.claim, confidence=less_when_blind(entry.confidence, count), by=entry.by)
 

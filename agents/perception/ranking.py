@@ -54,7 +54,7 @@ def merge(claims: list[Claim]) -> list[Claim]:
             signs=(*known.signs, *extra),
             findings=findings,
             direct=known.direct or claim.direct,
-            strength=min(0.97, known.strength + 0.03),
+            strength=max(known.strength, min(0.97, known.strength + 0.03)),
         )
     return list(kept.values())
 

@@ -20,7 +20,7 @@ def conclude(
     """(verdict, confidence, summary)."""
     top = ranked[0] if ranked else None
     if top is not None and top.confidence >= FAULT:
-        if facts.kind(top.claim.service) == "external" or outside(facts, top.claim.service):
+        if facts.kind(top.claim.service) == "external" or top.claim.external or outside(facts, top.claim.service):
             return DiagnosisVerdict.EXTERNAL, top.confidence, f"The cause lies outside: {top.claim.statement}"
         return DiagnosisVerdict.FAULT, top.confidence, top.claim.statement
     if healthy(facts, symptoms):

@@ -66,11 +66,11 @@ def refusing(facts: Facts, _: Symptoms) -> Iterable[Claim]:
     for reading in facts.readings("upstream_status"):
         counts = _counts(reading)
         total = sum(counts.values())
-        if total and not _still(reading):
+        if (total and not _still(reading)) or _upstream(facts, reading) == reading.service:
             continue
         for refusal in REFUSALS:
             seen = sum(n for code, n in counts.items() if refusal.counts(code))
-            pattern = refusal.said.replace("{name}", re.escape(_upstream(reading)))
+            pattern = refusal.said.replace("{name}", re.escape(_upstream(facts, reading)))
             lines = facts.logs_like(re.compile(pattern, re.I), [reading.service])
             share = seen / total if total else 0.0
             if share >= MIN_SHARE or (not total and len(lines) >= LINES):
@@ -114,7 +114,7 @@ def unresolvable(facts: Facts, _: Symptoms) -> Iterable[Claim]:
 
 
 def _claim(facts: Facts, reading: Reading, refusal: Refusal, share: float, seen: int, lines: list[LogLine]) -> Claim:
-    upstream = _upstream(reading)
+    upstream = _upstream(facts, reading)
     own = [r for r in facts.readings("http_health") if r.service == upstream]
     state = facts.reading("process_state", upstream)
     doubts: list[Sign] = [of_reading(r, "its own health check passes") for r in own if r.ok][:1]
@@ -163,13 +163,16 @@ def _still(reading: Reading) -> bool:
 BAD_NOW = 0.02
 
 
-def _upstream(reading: Reading) -> str:
-    return str(reading.values.get("dependency") or reading.service)
+def _upstream(facts: Facts, reading: Reading) -> str:
+    """The dependency that the reading names, else the only upstream that the service depends on, else the service itself."""
+    named = str(reading.values.get("dependency") or "")
+    known = [s for s in facts.dependencies(reading.service) if facts.kind(s) in ("upstream", "external")]
+    return named or (known[0] if len(known) == 1 else reading.service)
 
 
 def _dependency(facts: Facts, upstream: str) -> dict[str, Any]:
     for reading in facts.readings("upstream_status"):
-        if _upstream(reading) == upstream:
+        if _upstream(facts, reading) == upstream:
             return {"dependency": upstream, "provider": reading.values.get("provider"), "caller": reading.service}
     return {"dependency": upstream}
 
