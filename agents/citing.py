@@ -15,6 +15,9 @@ _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w]*-)")
 _REFERENCE = re.compile(r"\[?\b[ELR]\d+\b\]?")
 _TOKEN = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
+AFTER_STEP = "how it looks after the step"
+"""What evidence that was read after a step speaks for; it tells of recovery, never of what broke."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grounded:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agents.asking import Answered, ask
+from agents.citing import AFTER_STEP
 from domain.bundle import Reading
 from domain.conditions import Finding, findings
 from domain.diagnosis import Diagnosis, Evidence, Hypothesis
@@ -148,7 +149,7 @@ def as_evidence(readings: Sequence[Reading], taken: Sequence[str]) -> list[Evide
             service=r.service,
             time=datetime.fromtimestamp(r.time, UTC),
             excerpt=r.text or r.data_gap or f"{r.probe} of {r.service}: {'ok' if r.ok else 'not ok'}",
-            supports="how it looks after the step",
+            supports=AFTER_STEP,
             data=r.values,
             tainted=False,
         )

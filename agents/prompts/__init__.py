@@ -12,12 +12,12 @@ _VERSION = re.compile(r"<!-- version: (\w+) -->\n")
 @cache
 def prompt(role: str) -> str:
     """The text for a role, without the version marks."""
-    common, own = (files(__package__).joinpath(f"{name}.md").read_text() for name in ("common", role))
+    common, own = (files(__name__).joinpath(f"{name}.md").read_text() for name in ("common", role))
     return _VERSION.sub("", common) + "\n" + _VERSION.sub("", own)
 
 
 @cache
 def version(role: str) -> str:
     """Name and version of a role's prompt, for the ledger: `planner/1`."""
-    found = _VERSION.search(files(__package__).joinpath(f"{role}.md").read_text())
+    found = _VERSION.search(files(__name__).joinpath(f"{role}.md").read_text())
     return f"{role}/{found.group(1) if found else '0'}"

@@ -1,5 +1,7 @@
 """Checkpoints on any server that speaks Redis' core commands (Redis, Valkey, DragonflyDB), fenced per thread."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (a saver is always given a configurable thread)
 from __future__ import annotations
 
 import random
@@ -247,9 +249,9 @@ class RedisSaver(BaseCheckpointSaver[str]):
         return {name: self.serde.loads_typed((kind, data)) for name, (kind, data) in present.items()}
 
     def _writes(self, fields: dict[bytes, bytes]) -> list[tuple[str, str, Any]]:
-        rows = [(*layout.split_write_field(field), *layout.unpack(raw)) for field, raw in fields.items()]
-        rows.sort(key=lambda row: writes_sort_key(row[2], row[0], row[1]))
-        return [(task, channel, self.serde.loads_typed((kind, data))) for task, _, _, channel, kind, data in rows]
+        rows = [(layout.split_write_field(field), layout.unpack(raw)) for field, raw in fields.items()]
+        rows.sort(key=lambda row: writes_sort_key(row[1][0], *row[0]))
+        return [(task, channel, self.serde.loads_typed((kind, data))) for (task, _), (_, channel, kind, data) in rows]
 
     def _list(
         self,

@@ -1,5 +1,7 @@
 """act and roll_back: tool nodes whose tools are guard clients. Each carries out exactly one step or one compensation."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (routing sends a node only states that hold what it reads)
 from __future__ import annotations
 
 from datetime import datetime

@@ -1,5 +1,7 @@
 """approve: interrupts, and does nothing else. Code before an interrupt runs again on resume, so there is none."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (routing sends a node only states that hold what it reads)
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,7 @@
 """escalate, explain, learn: how a run ends."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (routing sends a node only states that hold what it reads)
 from __future__ import annotations
 
 from datetime import datetime

@@ -1,5 +1,7 @@
 """judge: the guard's verdict on every step, with all its reasons."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (routing sends a node only states that hold what it reads)
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -59,9 +61,8 @@ def judged_entry(plan: Plan, judgement: Judgement, at: datetime) -> TimelineEntr
     """One verdict on the timeline."""
     step = next((s for s in plan.steps if s.id == judgement.step_id), None)
     what = f"{step.call.action} on {step.call.target}" if step else judgement.step_id
-    reasons = (
-        "; ".join(r.text for r in judgement.reasons if r.verdict is judgement.verdict) or "nothing speaks against it"
-    )
+    against = "; ".join(r.text for r in judgement.reasons if r.verdict is judgement.verdict)
+    reasons = against if judgement.verdict is not Verdict.ALLOW else "nothing speaks against it"
     return entry(
         at,
         "step.judged",

@@ -1,5 +1,7 @@
 """oversee: overwatch reads the run and says whether it may go on; what must be taken back is listed here."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (routing sends a node only states that hold what it reads)
 from __future__ import annotations
 
 from datetime import datetime

@@ -1,5 +1,7 @@
 """perceive: gather, retrieve, diagnose, hear a second opinion."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (routing sends a node only states that hold what it reads)
 from __future__ import annotations
 
 import asyncio

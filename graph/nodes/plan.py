@@ -1,5 +1,7 @@
 """plan: what would cure it, with everything excluded that was tried or refused."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (routing sends a node only states that hold what it reads)
 from __future__ import annotations
 
 from typing import Any

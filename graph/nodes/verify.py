@@ -1,5 +1,7 @@
 """verify: look again. Users from outside, the cause's own readings, and whether anything got worse."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (routing sends a node only states that hold what it reads)
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -76,12 +78,19 @@ def make_verify(services: Services) -> Node:
 async def look(services: Services, state: State, knobs: Knobs, cause: Hypothesis, *, patience_s: float) -> Look:
     """Users first; when they are served, the cause's readings until they are clean or the looks are used up."""
     watch = await watch_users(services.probes, services.clock, hold_s=knobs.verify_s, patience_s=patience_s)
-    for round_ in range(LOOKS):
-        bundle = await services.gather(state["incident"], state.get("alerts", []), (), round_)
-        fresh = await look_at(services, bundle, [], state.get("diagnosis"))
-        still = any(condition_seen(f, fresh) for f in findings(cause.details, cause.service))
+    seen = await see_again(services, state, watch, 0)
+    for round_ in range(1, LOOKS):
+        still = any(condition_seen(f, seen.fresh) for f in findings(cause.details, cause.service))
         if not watch.good or not still:
             break
+        seen = await see_again(services, state, watch, round_)
+    return seen
+
+
+async def see_again(services: Services, state: State, watch: Watch, round_: int) -> Look:
+    """A fresh bundle and what perception makes of it now."""
+    bundle = await services.gather(state["incident"], state.get("alerts", []), (), round_)
+    fresh = await look_at(services, bundle, [], state.get("diagnosis"))
     return Look(watch=watch, fresh=fresh, readings=bundle.readings)
 
 

@@ -1,5 +1,7 @@
 """An incident as everybody sees it, computed from a run's state. Pure: run it again and you get the same."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (routing sends a node only states that hold what it reads)
 from __future__ import annotations
 
 from datetime import UTC, datetime

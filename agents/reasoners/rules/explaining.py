@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from agents.citing import AFTER_STEP
 from domain.action import Outcome
 from domain.diagnosis import Diagnosis, DiagnosisVerdict, Evidence
 from domain.incident import Incident
@@ -35,8 +36,8 @@ def write_brief(incident: Incident, now: datetime) -> Brief:
 
 def what_broke(incident: Incident) -> list[Sentence]:
     """What users and alerts saw."""
-    rows = _evidence(incident)
-    symptoms = [e for e in rows if e.kind == "alert" or (e.source in _SYMPTOM_SOURCES and e.id not in _after(incident))]
+    rows = [e for e in _evidence(incident) if e.supports != AFTER_STEP]
+    symptoms = [e for e in rows if e.kind == "alert" or e.source in _SYMPTOM_SOURCES]
     symptoms = symptoms or [e for e in rows if e.kind == "metric"]
     return [quote(e) for e in symptoms[:3]]
 
@@ -99,11 +100,6 @@ def quote(evidence: Evidence, lead: str = "") -> Sentence:
 
 def _evidence(incident: Incident) -> list[Evidence]:
     return incident.diagnosis.evidence if incident.diagnosis else []
-
-
-def _after(incident: Incident) -> set[str]:
-    """Ids of evidence that was read after a step."""
-    return {i for v in incident.verifications for c in v.checks for i in c.evidence}
 
 
 def _cause_ids(incident: Incident) -> set[str]:
