@@ -85,10 +85,14 @@ async def test_the_blocking_half_of_the_redis_saver(tmp_path: Path) -> None:
     config: Any = {"configurable": {"thread_id": "s", "checkpoint_ns": ""}}
     async with opened("redis", tmp_path) as saver:
         for step in range(3):
-            checkpoint = {**empty_checkpoint(), "channel_values": {"n": step}, "channel_versions": {"n": f"{step}"}}
+            checkpoint: Any = {
+                **empty_checkpoint(),
+                "channel_values": {"n": step},
+                "channel_versions": {"n": f"{step}"},
+            }
             stored = saver.put(
                 config, checkpoint, {"source": "loop", "step": step, "run_id": f"r{step}"}, {"n": f"{step}"}
-            )  # type: ignore[arg-type, typeddict-unknown-key]
+            )
             config = stored
         saver.put_writes(stored, [("n", 9), ("__interrupt__", "why")], "task")
         saver.put_writes(stored, [("n", 10), ("__interrupt__", "because")], "task")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -34,10 +35,10 @@ def redis_url() -> Iterator[str]:
 
 
 def asking(saver: RedisSaver) -> House:
-    wrong = {PAUSED: {}}
+    wrong: dict[Any, Any] = {PAUSED: {}}
     return House(
         World(wrong=wrong, mends={"resume_process api"}), verdicts={"resume_process": Verdict.ASK}, saver=saver
-    )  # type: ignore[arg-type]
+    )
 
 
 async def test_a_restarted_app_takes_its_threads_over(tmp_path: Path, redis_url: str) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -68,14 +69,14 @@ def test_thread_run_interrupt_resume(server: str) -> None:
     """A run waits for a person, and goes on to its brief when it is resumed."""
     with get_sync_client(url=server) as client:
         thread = client.threads.create()
-        given = {"incident": "inc-studio", "alerts": [alert().model_dump(mode="json")]}
-        context = {"verify_s": 0.2, "patience_s": 0.2}
+        given: Any = {"incident": "inc-studio", "alerts": [alert().model_dump(mode="json")]}
+        context: Any = {"verify_s": 0.2, "patience_s": 0.2}
         client.runs.wait(thread["thread_id"], "incident", input=given, context=context)
         state = client.threads.get_state(thread["thread_id"])
         assert state["next"] == ["approve"]
         (question,) = [i for t in state["tasks"] for i in t["interrupts"]]
         assert question["value"]["action_requests"][0]["name"] == "resume_process"
-        resume = {"resume": {question["id"]: {"status": "approved"}}}
+        resume: Any = {"resume": {question["id"]: {"status": "approved"}}}
         ended = client.runs.wait(thread["thread_id"], "incident", command=resume, context=context)
         assert (ended["outcome"], ended["status"]) == ("mitigated", "resolved")
         assert client.threads.get_state(thread["thread_id"])["next"] == []
