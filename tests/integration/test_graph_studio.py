@@ -77,7 +77,7 @@ def test_thread_run_interrupt_resume(server: str) -> None:
         (question,) = [i for t in state["tasks"] for i in t["interrupts"]]
         assert question["value"]["action_requests"][0]["name"] == "resume_process"
         resume: Any = {"resume": {question["id"]: {"status": "approved"}}}
-        ended = client.runs.wait(thread["thread_id"], "incident", command=resume, context=context)
+        ended: Any = client.runs.wait(thread["thread_id"], "incident", command=resume, context=context)
         assert (ended["outcome"], ended["status"]) == ("mitigated", "resolved")
         assert client.threads.get_state(thread["thread_id"])["next"] == []
 
