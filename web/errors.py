@@ -32,6 +32,7 @@ STATUS: dict[type[tree.FirebreakError], int] = {
     tree.ModelError: 502,
     tree.ModelUnavailableError: 503,
     tree.StorageError: 503,
+    tree.StorageUnavailableError: 503,
     tree.LeaseLostError: 503,
     tree.ProcessError: 500,
     tree.UpstreamError: 503,

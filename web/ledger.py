@@ -19,7 +19,8 @@ _SCAN = 2000
 """Newest entries that a search in the browser looks through."""
 _CHUNK = 500
 KINDS = (
-    "attempt", "refusal", "intent", "effect", "read_back", "compensation", "approval", "decision", "observation",
+    "attempt", "judgement", "refusal", "skipped", "intent",
+    "effect", "read_back", "compensation", "approval", "decision", "observation",
     "grant", "freeze", "resume", "commitment", "opening", "injection", "restoration",
 )  # fmt: skip
 

@@ -54,7 +54,9 @@ def duration(seconds: float | timedelta | None) -> str:
 
 def number(value: Any) -> str:
     """A figure with three significant digits; anything else as it is."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
         return "–" if value is None else str(value)
     return f"{value:,d}" if isinstance(value, int) else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
@@ -146,7 +148,11 @@ def gist(content: Mapping[str, Any]) -> str:
         for k in ("action", "target", "step_id", "verdict", "outcome", "decision", "summary", "reason")
         if k in content
     ]
-    parts = [_plain(content[k]) for k in (first or list(content)[:3]) if content[k] not in (None, "", [], {})]
+    done = content.get("call")
+    parts = [f"{done.get('action')}({done.get('target')})"] if isinstance(done, Mapping) else []
+    parts += [
+        _plain(content[k]) for k in (first or list(content)[:3]) if k != "call" and content[k] not in (None, "", [], {})
+    ]
     line = ", ".join(parts)
     return (line[:120] + "…" if len(line) > 120 else line) or "no content"
 

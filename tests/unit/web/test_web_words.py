@@ -95,7 +95,7 @@ def test_numbers_and_readings() -> None:
     assert words.number(12345) == "12,345"
     assert words.number(2.0414) == "2.04"
     assert words.number(54321.7) == "54,322"
-    assert words.number(True) == "True"
+    assert words.number(True) == "yes"
     assert words.number(None) == "–"
     assert words.reading(0.25, "s") == "250 ms"
     assert words.reading(0.25, "ratio") == "25 %"
@@ -129,6 +129,7 @@ def test_sparklines_stay_in_their_box(points: list[float | None], goal: float | 
 def test_gists_of_ledger_rows() -> None:
     """What a person looks for comes first, long ones are cut."""
     assert words.gist({"x": 1, "target": "api", "action": "restart_service"}) == "restart_service, api"
+    assert words.gist({"call": {"action": "a", "target": "b"}, "outcome": "failed"}) == "a(b), failed"
     assert words.gist({}) == "no content"
     assert len(words.gist({"summary": "y" * 500})) == 121
 
