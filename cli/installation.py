@@ -64,7 +64,7 @@ def _interrupt_once(_: int, __: object) -> None:
     raise KeyboardInterrupt
 
 
-def start_detached(home: Home, config: Path | None, wait_s: float = 60.0) -> None:
+def start_detached(home: Home, config: Path | None, wait_s: float = 180.0) -> None:
     """Start a supervisor of its own in the background and wait until everything is ready."""
     home.prepare()
     if owner(home):

@@ -78,7 +78,9 @@ def status(as_json: JsonFlag = False) -> None:
     stack = read_status() if SESSION.home.stack.exists() else {}
     rows += [_stack_row(row) for row in stack.get("processes", [])]
     facts = SESSION.home.stack_facts() if stack.get("processes") else {}
-    extra: dict[str, Any] = {key: facts[key] for key in ("admin_dsn", "data_dirs", "config_files", "shop_url") if key in facts}
+    extra: dict[str, Any] = {
+        key: facts[key] for key in ("admin_dsn", "data_dirs", "config_files", "shop_url") if key in facts
+    }
     if as_json:
         print_json({"processes": rows, "stack": {**extra, **{k: v for k, v in stack.items() if k != "processes"}}})
     else:

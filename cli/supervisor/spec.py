@@ -28,7 +28,7 @@ class ProcessSpec:
     ready: Callable[[int], bool]
     """Given the child's pid: can it work? One of the checks in `ready`."""
     url: str = ""
-    ready_s: float = 40.0
+    ready_s: float = 90.0
     """Seconds it may take to become ready."""
     stop_s: float = 8.0
     """Seconds it may take to stop."""

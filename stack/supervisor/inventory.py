@@ -13,6 +13,16 @@ from stack.supervisor.volume import Volume
 
 SCRATCH = ["tmp/*", "*.tmp", "*.part", "*.dump", "core.*"]
 KEEP = ["receipts/*", "warm-start.json"]
+GRANTS: list[dict[str, object]] = [
+    {"to": "shop_rw", "on": "schema", "privileges": ["usage"]},
+    {
+        "to": "shop_rw",
+        "privileges": ["select", "insert", "update", "delete"],
+        "names": ["products", "stock", "orders", "order_items", "price_history"],
+    },
+    {"to": "shop_rw", "on": "sequences", "privileges": ["usage", "select"]},
+]
+"""What the group of the application's roles may do, so that taken rights can be given back."""
 SHOP_NAME = "Ember &amp; Oak"
 UPSTREAMS = {
     "proxy-db": ["postgres"],
@@ -171,6 +181,7 @@ class _Facts:
             "options": {
                 "role": role,
                 "member_of": ["shop_rw"],
+                "grants": GRANTS,
                 "secret_file": str(self.home.secret_file(service)),
                 "monitor_dsn_env": MONITOR_DSN,
             },

@@ -64,10 +64,12 @@ class Installation:
     @contextlib.contextmanager
     def held_lock(self, table: str) -> Iterator[None]:
         """A session that locks a table and forgets about it."""
-        with psycopg.connect(self.facts()["admin_dsn"], application_name="forgotten-report") as connection:
-            connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
-            with contextlib.suppress(psycopg.OperationalError):
-                yield
+        connection = psycopg.connect(self.facts()["admin_dsn"], application_name="forgotten-report")
+        connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+        try:
+            yield
+        finally:
+            connection.close()
 
     def users_are_served(self) -> bool:
         """Whether the shop answers a visitor and takes an order, from outside."""

@@ -358,7 +358,7 @@ class Collector:
         changes = [c for w in self._configs if w.touched() and (c := await w.look(now)) is not None]
         for watch in self._configs:
             healthy = self._healthy(watch.service, points)
-            await watch.note_health(now, healthy=healthy, started_at=self._started.get(watch.service))
+            await watch.note_health(now, healthy=healthy, started_at=self._read_config_at(watch.service, points))
         changes += self._schema_changes
         self._schema_changes = []
         notification = self._book.tick(self._recent, now)
@@ -395,6 +395,11 @@ class Collector:
                     points[service][roles.PROCESS_UP] = float(facts.running)
                     points[service][roles.PROCESS_RESTARTS] = float(facts.restarts)
         return points
+
+    def _read_config_at(self, service: str, points: Mapping[str, Mapping[str, float]]) -> float | None:
+        """When the process last read its configuration: at its start, or later when it says so (Prometheus' own convention)."""
+        started, reloaded = self._started.get(service), points[service].get(roles.CONFIG_RELOADED)
+        return max(started, reloaded) if started is not None and reloaded is not None else started
 
     def _freshness(self, scrape: _Scrape, own: dict[str, float], now: float, *, fresh: bool) -> None:
         """How far behind: what the service says itself, plus how long it has said nothing."""

@@ -29,6 +29,8 @@ DISK_USED = "disk_used_ratio"
 PROBE_UP = "probe_up"
 PROBE_MS = "probe_ms"
 PROCESS_UP = "process_up"
+CONFIG_RELOADED = "config_last_reload_success_timestamp_seconds"
+"""Epoch seconds at which a process last read its configuration (the name Prometheus itself uses)."""
 PROCESS_RESTARTS = "process_restarts"
 SCRAPE_UP = "scrape_up"
 

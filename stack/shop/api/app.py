@@ -94,6 +94,7 @@ class Shop:
         if any(key.startswith("DB_") for key in changed):
             await self.db.reload()
         logging.getLogger().setLevel(values["LOG_LEVEL"].upper())
+        self.metrics.reloaded.set_to_current_time()
         self.log.info("configuration reloaded", extra={"changed": changed})
 
     async def keep_measured(self) -> None:

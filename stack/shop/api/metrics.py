@@ -40,5 +40,9 @@ class ApiMetrics:
         self.disk_errors = Counter("disk_write_errors", "Writes to the data directory that failed.", registry=registry)
         self.disk_total = Gauge("disk_total_bytes", "Size of the data directory's file system.", registry=registry)
         self.disk_free = Gauge("disk_free_bytes", "Free bytes there.", registry=registry)
+        self.reloaded = Gauge(
+            "config_last_reload_success_timestamp_seconds", "When the configuration in use was read.", registry=registry
+        )
+        self.reloaded.set_to_current_time()
         self.queue_depth = Gauge("queue_depth_seen", "Jobs waiting when the last one was added.", registry=registry)
         self.release = Gauge("release_info", "Always 1.", ["version"], registry=registry)
