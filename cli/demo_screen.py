@@ -58,8 +58,8 @@ class Screen:
         self._line("shop", str(SESSION.home.stack_facts().get("shop_url", "")))
         self._line("watch", f"{client.url}/login?token={client.token}")
         for row in client.get("/api/slis").get("slis", [])[:6]:
-            value = row.get("value")
-            self._line("sli", f"{row['service']} {row['slo']}: {value if value is not None else 'gathering'}")
+            value = row.get("current")
+            self._line("sli", f"{row['service']} {row['name']}: {f'{value:.3g}' if value is not None else 'gathering'}")
 
     def progress(self, line: DrillProgress) -> None:
         """One line of the drill."""

@@ -91,6 +91,7 @@ def start_detached(home: Home, config: Path | None, wait_s: float = 180.0) -> No
 def stop(home: Home) -> list[str]:
     """Stop everything of `home`, also what a crash left behind. Returns the names of what was stopped."""
     stopped = end(owner(home), grace_s=40)
+    restore_faults(home)
     stopped += end(read_table(home.run / "processes.json"))
     if home.run.exists():
         write_table(home.run / "processes.json", [])
@@ -108,6 +109,17 @@ def clear_stack(home: Home) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, env=inherited_env(), timeout=60, check=False)
     if done.returncode:
         raise ProcessError("The stack could not be stopped.", found=(done.stderr or done.stdout).strip()[-800:])
+
+
+def restore_faults(home: Home) -> int:
+    """Take back whatever a crash left broken on purpose, before the patient goes; how many there were."""
+    if not (home.path / "chaos.db").exists() or not home.stack_facts():
+        return 0
+    import asyncio
+
+    from chaos.running import restore_home
+
+    return asyncio.run(restore_home(home.path, home.stack))
 
 
 def owner(home: Home) -> list[ProcessRow]:
