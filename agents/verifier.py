@@ -126,7 +126,7 @@ def _cause(
     )
 
 
-_CAUSE_WORDS = {True: "is not read any more", False: "is still there", None: "could not be read"}
+_CAUSE_WORDS = {True: "is gone", False: "is still there", None: "could not be read"}
 
 
 def condition_seen(finding: Finding, diagnosis: Diagnosis) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
+from agents.advice import advice_query, with_advice
 from domain.action import Verdict
-from domain.diagnosis import DiagnosisVerdict
+from domain.diagnosis import Diagnosis, DiagnosisVerdict
 from domain.guard import ApprovalStatus
 from domain.incident import IncidentStatus
 from graph.nodes.walk import Node, enter, entry, fallback_entries, knobs_of
@@ -75,10 +76,13 @@ def make_explain(services: Services) -> Node:
     async def explain(state: State, runtime: Runtime[Knobs]) -> dict[str, Any]:
         now = services.clock.now()
         status, outcome = how_it_ended(state)
-        incident = project({**state, "status": status, "outcome": outcome})
+        advised = await advised_diagnosis(services, state.get("diagnosis"))
+        ended: State = {**state, "status": status, "outcome": outcome}
+        incident = project({**ended, "diagnosis": advised} if advised else ended)
         written = await services.minds.explainer.explain(incident)
         return {
             "brief": written.answer,
+            **({"diagnosis": advised} if advised else {}),
             "status": status,
             "outcome": outcome,
             "model": written.by,
@@ -87,6 +91,14 @@ def make_explain(services: Services) -> Node:
         }
 
     return explain
+
+
+async def advised_diagnosis(services: Services, diagnosis: Diagnosis | None) -> Diagnosis | None:
+    """The diagnosis with what the fitting runbook says about prevention; unchanged when there is no cause to prevent."""
+    if diagnosis is None or diagnosis.verdict is not DiagnosisVerdict.FAULT or diagnosis.top is None:
+        return diagnosis
+    passages = await services.retriever.search(advice_query(diagnosis.top), limit=12, kinds=("runbook",))
+    return with_advice(diagnosis, passages)
 
 
 def how_it_ended(state: State) -> tuple[IncidentStatus, str]:

@@ -15,6 +15,17 @@ def spoken(text: str) -> str:
     except ValueError:
         found = None
     if isinstance(found, dict):
-        text = next((str(found[key]) for key in MESSAGE_KEYS if found.get(key)), text)
+        text = next((str(found[key]) for key in MESSAGE_KEYS if found.get(key)), "") or _facts(found) or text
     line = " ".join(text.split())
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def _facts(found: dict[str, object]) -> str:
+    """Top-level facts of an object without a message: `status unready, failing db`."""
+    rows = []
+    for key, value in found.items():
+        if isinstance(value, str | int | float | bool):
+            rows.append(f"{key} {value}")
+        elif isinstance(value, list) and value and all(isinstance(v, str) for v in value):
+            rows.append(f"{key} {', '.join(value)}")
+    return ", ".join(rows)

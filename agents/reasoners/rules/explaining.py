@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from agents.advice import PREVENTION
 from agents.citing import AFTER_STEP
 from domain.action import Outcome
 from domain.diagnosis import Diagnosis, DiagnosisVerdict, Evidence
@@ -37,7 +38,7 @@ def write_brief(incident: Incident, now: datetime) -> Brief:
 def what_broke(incident: Incident) -> list[Sentence]:
     """What users and alerts saw."""
     rows = [e for e in _evidence(incident) if e.supports != AFTER_STEP]
-    symptoms = [e for e in rows if e.kind == "alert" or e.source in _SYMPTOM_SOURCES]
+    symptoms = [e for e in rows if e.kind == "alert" or (e.source in _SYMPTOM_SOURCES and e.data.get("error", True))]
     symptoms = symptoms or [e for e in rows if e.kind == "metric"]
     return [quote(e) for e in symptoms[:3]]
 
@@ -77,8 +78,8 @@ def recovery(incident: Incident) -> list[Sentence]:
 
 def prevention(incident: Incident) -> list[Sentence]:
     """What the runbooks and the change at fault suggest."""
-    rows = [e for e in _evidence(incident) if e.kind == "runbook"]
-    sentences = [Sentence(text=f"{e.source}: {e.excerpt}", evidence=[e.id]) for e in rows[:2]]
+    rows = [e for e in _evidence(incident) if e.kind == "runbook" and e.supports == PREVENTION]
+    sentences = [Sentence(text=e.excerpt, evidence=[e.id]) for e in rows[:1]]
     changes = [e for e in _evidence(incident) if e.kind == "change" and e.id in _cause_ids(incident)]
     return sentences + [quote(e, "Review the change: ") for e in changes[:2]]
 

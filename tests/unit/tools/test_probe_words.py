@@ -10,7 +10,8 @@ from tools.probes.words import LONGEST, spoken
     [
         ('{"time": "now", "level": "info", "message": "order accepted"}', "order accepted"),
         ('{"type": "urn:x", "title": "Internal error", "detail": "no space left"}', "no space left"),
-        ('{"unknown": 1}', '{"unknown": 1}'),
+        ('{"status": "unready", "failing": ["db"], "checks": {"db": {"ok": false}}}', "status unready, failing db"),
+        ('{"nested": {}}', '{"nested": {}}'),
         ("plain\n text", "plain text"),
         ("[1, 2]", "[1, 2]"),
     ],
