@@ -15,7 +15,7 @@ help: ## Show this list
 $(STAMP): pyproject.toml uv.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
-	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --all-extras --all-groups --quiet
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --inexact --all-extras --all-groups --compile-bytecode --quiet
 	@touch $@
 
 install: $(STAMP) ## Make .venv with everything from the committed lock

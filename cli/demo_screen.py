@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Any
 
+import httpx
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +14,7 @@ from rich.rule import Rule
 
 from cli.client import AppClient
 from cli.drill import result_lines
+from cli.installation import STACK_UP
 from cli.session import SESSION
 from domain.action import Verdict
 from domain.diagnosis import Diagnosis, Hypothesis
@@ -35,7 +37,7 @@ class Screen:
     """Prints each thing once, when it is there. Works in a pipe as well as in a terminal."""
 
     def __init__(self, *, quiet: bool, started: float) -> None:
-        self._out = Console(quiet=quiet, highlight=False)
+        self._out = Console(quiet=quiet, highlight=False, width=None if sys.stdout.isatty() else 150)
         self._started = started
         self._shown: set[str] = set()
         self._asked: set[str] = set()
@@ -49,17 +51,29 @@ class Screen:
         self._out.print("[bold]Firebreak[/bold]  breaking a real stack on this machine, and mending it\n")
 
     def starting(self, text: str) -> None:
-        """Progress of the start."""
+        """Progress of the start; the shop is looked at from outside as soon as it is there."""
         self._line("start", text)
+        if text == STACK_UP:
+            self._shop()
 
     def serving(self, client: AppClient) -> None:
-        """The shop serves users."""
-        self._head("The shop is serving users")
-        self._line("shop", str(SESSION.home.stack_facts().get("shop_url", "")))
-        self._line("watch", f"{client.url}/login?token={client.token}")
-        for row in client.get("/api/slis").get("slis", [])[:6]:
+        """What the responder watches, and where a person can watch it."""
+        for row in client.get("/api/slis").get("slis", [])[:5]:
             value = row.get("current")
             self._line("sli", f"{row['service']} {row['name']}: {f'{value:.3g}' if value is not None else 'gathering'}")
+        self._line("watch", f"{client.url}/login?token={client.token}")
+
+    def _shop(self) -> None:
+        """A visitor's requests, made by this command and by nobody who decides."""
+        self._head("The shop is serving users")
+        shop = str(SESSION.home.stack_facts().get("shop_url", ""))
+        for path in ("/", "/api/catalogue"):
+            started = time.monotonic()
+            try:
+                said = f"HTTP {httpx.get(shop + path, timeout=3, trust_env=False).status_code}"
+            except httpx.HTTPError as error:
+                said = type(error).__name__
+            self._line("visitor", f"GET {shop}{path}: {said} in {1000 * (time.monotonic() - started):.0f} ms")
 
     def progress(self, line: DrillProgress) -> None:
         """One line of the drill."""
@@ -79,8 +93,9 @@ class Screen:
         diagnosis = incident.diagnosis
         if diagnosis and self._once(f"diagnosis {incident.id} {diagnosis.summary} {diagnosis.confidence}"):
             self._diagnosis(diagnosis)
+        judged = {j.step_id for j in incident.judgements}
         for plan in incident.plans:
-            if self._once(f"plan {plan.id} {plan.revision}"):
+            if judged.issuperset(s.id for s in plan.steps) and self._once(f"plan {plan.id} {plan.revision}"):
                 self._plan(plan, incident)
         if incident.status is IncidentStatus.WAITING:
             self._approve(client, incident)

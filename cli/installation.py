@@ -21,6 +21,7 @@ from domain.errors import ProcessError
 from graph.settings import Settings, load_settings
 
 Say = Callable[[str], None]
+STACK_UP = "stores and stack are up"
 
 
 def _silent(_: str) -> None:
@@ -37,8 +38,9 @@ def running(home: Home, settings: Settings, config: Path | None = None, say: Say
         _register_self(home)
         topology = Topology.plan(home, settings, config)
         supervisor.start(topology.stores())
-        say("stores and stack are up")
-        supervisor.start(topology.servers())
+        say(STACK_UP)
+        for wave in topology.servers():
+            supervisor.start(wave)
         say(f"ready: {topology.url('app')}")
         try:
             yield supervisor

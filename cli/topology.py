@@ -48,16 +48,15 @@ class Topology:
         stack = [] if self.config else [self._stack()]
         return redis + stack
 
-    def servers(self) -> list[ProcessSpec]:
-        """Our own processes; they need the inventory that the stack wrote."""
+    def servers(self) -> list[list[ProcessSpec]]:
+        """Our own processes in waves; they need the inventory that the stack wrote. Chaos comes when all else stands."""
         own = [
             self._server("action-server", self._action_env()),
             self._collector(),
             self._server("app", self._agent_env()),
         ]
-        if self.config:
-            return own
-        return [*own, self._server("chaos", {}), self._process("reaper", {})]
+        chaos = [] if self.config else [self._server("chaos", {}), self._process("reaper", {})]
+        return [own, chaos]
 
     def _redis(self) -> ProcessSpec:
         folder = self.home.redis
