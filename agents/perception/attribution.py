@@ -155,7 +155,8 @@ def _none(facts: Facts, found: list[Suspect]) -> Claim:
         for t in outside[:2]
     ]
     return Claim(
-        service=service, fault_class=None, change="none", external=bool(outside), strength=0.7 if outside else 0.45, indicator="change",
+        service=service, fault_class=None, change="none", external=bool(outside), indicator="change",
+        strength=0.7 if outside else 0.45,
         statement=f"None of the {len(found)} recorded changes explains it{'; it comes from outside' if outside else ''}.",
         signs=tuple(signs), doubts=tuple(of_change(s.change, f"closest: {s.effect.kind}") for s in found[:1]),
         falsify="undoing one of the changes ends the trouble",

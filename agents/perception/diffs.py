@@ -106,11 +106,12 @@ def _alike(a: str, b: str) -> float:
 
 
 def _work_in_loop(removed: list[str], added: list[str]) -> bool:
+    """A call that was not made before, made inside a loop."""
     inside = False
-    known = set(re.findall(r"\.(\w+)\(", "\n".join(removed)))
+    known = set(re.findall(r"\.(\w+)\(", "\n".join(removed))) | {"append"}
     for line in added:
         inside = inside or bool(re.match(r"(for|while)\b|.*\.(forEach|map)\(", line))
-        calls = {c for c in re.findall(r"\.(\w+)\((?:ctx|context|await|\w)", line)} - known - {"append"}
-        if inside and calls and re.search(r"ctx|await|client|query|session|fetch|get", line, re.I):
+        new = set(re.findall(r"\.(\w+)\((?=\w)", line)) - known
+        if inside and new and re.search(r"ctx|await|client|query|session|fetch|get", line, re.I):
             return True
     return False

@@ -1,7 +1,8 @@
 """How good diagnoses are, and how good simple baselines are on the same cases. Pure: cases in, numbers out.
 
-AC@k: share of cases whose true service is among the first k (de-duplicated); Avg@5: mean of AC@1..5; MAR: mean rank, misses
-count 10; class accuracy, weighted F1 and macro F1; specificity on fault-free windows; Brier score and expected calibration error of the top.
+AC@k: share of cases whose true service is among the first k (de-duplicated); Avg@5: mean of AC@1..5; MAR: mean rank, where
+misses count 10; class accuracy, weighted F1 and macro F1; specificity on fault-free windows; Brier score and expected
+calibration error of the top.
 """
 
 from __future__ import annotations

@@ -16,6 +16,17 @@ DATABASE_KINDS = frozenset({"database", "postgres", "postgresql", "db"})
 CACHE_KINDS = frozenset({"cache", "redis"})
 WORKER_KINDS = frozenset({"worker", "consumer", "queue"})
 PROXY_KINDS = frozenset({"proxy", "link"})
+SEARCHED = 800
+"""Characters of a line that patterns search."""
+TROUBLE = (
+    "err", "fail", "refus", "timeout", "timed", "time out", "denied", "exist", "space", "enospc", "full",
+    "quota", "429", "too many", "limit", "pool", "waiting", "connection", "read-only", "read only",
+    "readonly", "deadlock", "not ", "missing", "required", "unset", "invalid", "exception", "traceback",
+    "fatal", "panic", "resol", "getaddrinfo", "nxdomain", "no such", "no free", "corrupt", "cannot", "could",
+    "slots", "answered", "returned", "responded", "large", "exit", "in time", "unreachable", "no route",
+    "environment", "undefined", "privilege", "password", "permi", "unknown", "pg_hba", "exhausted",
+)  # fmt: skip
+"""Word parts in which trouble is told; every pattern of the rules contains one of them."""
 RECENT_S = 120.0
 """How far back a log line still speaks about the present, in seconds."""
 
@@ -141,14 +152,24 @@ class Facts:
         start = max(self.windows.abnormal[0] - 5.0, self.now - RECENT_S) if self.live else self.windows.abnormal[0]
         return [line for line in self.bundle.logs if line.time >= start]
 
+    @cached_property
+    def complaints(self) -> list[tuple[LogLine, str]]:
+        """Recent lines that could speak of trouble, with the text to search; a cheap sieve before the patterns."""
+        texts = ((line, log_text(line)[:SEARCHED]) for line in self.recent_logs)
+        return [(line, text) for line, text in texts if troubled(text)]
+
     def logs_like(self, pattern: re.Pattern[str], services: Iterable[str] = ()) -> list[LogLine]:
-        """Recent lines whose message, level or attributes match."""
+        """Recent complaining lines whose message or exception text matches."""
         wanted = set(services)
         return [
-            line
-            for line in self.recent_logs
-            if (not wanted or line.service in wanted) and pattern.search(log_text(line))
+            line for line, text in self.complaints if (not wanted or line.service in wanted) and pattern.search(text)
         ]
+
+    def logs_naming(self, words: Iterable[str], service: str) -> list[LogLine]:
+        """Recent lines of one service that contain one of these words, whatever their case."""
+        sought = [w.lower() for w in words if w]
+        mine = [line for line in self.recent_logs if line.service == service]
+        return [line for line in mine if any(w in log_text(line).lower() for w in sought)]
 
     def changes(self, service: str = "", kinds: Iterable[str] = ()) -> list[Change]:
         """Recorded changes, newest first."""
@@ -159,6 +180,12 @@ class Facts:
             if (not service or c.service in ("", service)) and (not wanted or c.kind in wanted)
         ]
         return sorted(found, key=lambda c: c.time, reverse=True)
+
+
+def troubled(text: str) -> bool:
+    """Does the text hold any word in which trouble is told?"""
+    low = text.lower()
+    return any(word in low for word in TROUBLE)
 
 
 def log_text(line: LogLine) -> str:

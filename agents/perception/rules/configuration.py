@@ -106,14 +106,14 @@ def setting_in_log(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
 
 
 def _complaints(facts: Facts, service: str, keys: list[str]) -> list[LogLine]:
-    words = [re.escape(k) for k in keys if len(k) > 2]
+    words = [k for k in keys if len(k) > 2]
     tail = facts.value("process_state", service, "log_tail")
     if words:
-        named = facts.logs_like(re.compile("|".join(words), re.I), [service])
+        named = facts.logs_naming(words, service)
         if named:
             return named
     text = " ".join(map(str, tail)) if isinstance(tail, list) else str(tail or "")
-    if words and re.search("|".join(words), text, re.I):
+    if any(w.lower() in text.lower() for w in words):
         return [LogLine(time=facts.now, service=service, message=text[-240:])]
     return []
 

@@ -349,3 +349,50 @@ def test_data_gaps_lower_the_confidence() -> None:
     gappy = held_lock(World()).without("http_health")
     assert diagnose(gappy.bundle()).blind_spots
     assert diagnose(gappy.bundle()).confidence <= diagnose(full.bundle()).confidence
+
+
+def test_a_plain_restart_is_no_crash_loop() -> None:
+    """A process that somebody restarted a moment ago, after many restarts in its past, is not called a crash loop."""
+    world = quota(World()).process("api", restarts=7, last_exit=-15, uptime_s=6)
+    assert diagnose(world.bundle()).hypotheses[0].fault_class == "upstream_429"
+
+
+def test_refusals_are_seen_in_the_log_when_no_call_was_counted() -> None:
+    """Without a single counted call, repeated 429 answers in the caller's log still name the upstream."""
+    world = (
+        World().users_fail().say("upstream_status", "api", None, dependency="payments", provider="primary", statuses={})
+    )
+    world.log("api", "POST /api/orders failed: payments answered 429: too many requests", 4)
+    top = diagnose(world.bundle()).hypotheses[0]
+    assert (top.service, top.fault_class) == ("payments", "upstream_429")
+    assert findings(top.details, top.service)[0].target == "api"
+
+
+def test_facts_for_the_planner_keep_their_types() -> None:
+    """Pool sizes stay whole numbers, blockers carry when their backend started, a config carries its last good version."""
+    pool = findings(diagnose(full_pool(World()).bundle()).hypotheses[0].details, "api")[0].facts
+    assert (pool["size"], pool["waiting"]) == (5, 6)
+    lock = findings(diagnose(held_lock(World()).bundle()).hypotheses[0].details, "postgres")[0].facts
+    assert lock["pids"] == [4711]
+    assert "4711" in lock["backend_starts"]
+    world = lost_key(World())
+    known = world.readings[("config_diff", "api", "")].values
+    world.say("config_diff", "api", False, **{**known, "last_good": "aaaabbbbcccc"})
+    config = findings(diagnose(world.bundle()).hypotheses[0].details, "api")[0].facts
+    assert (config["last_good"], config["keys"]) == ("aaaabbbbcccc", ["SHOP_CURRENCY"])
+
+
+@pytest.mark.parametrize("denied", [{"tables_denied": ["orders"]}, {"may_connect": False}])
+def test_rights_taken_table_by_table_count_as_revoked(denied: dict[str, object]) -> None:
+    """A role that logs in but may not use its tables or connect lacks rights."""
+    values = {
+        "role": "shop_api",
+        "exists": True,
+        "can_login": True,
+        "member_of_missing": [],
+        "login_ok": True,
+        **denied,
+    }
+    world = World().users_fail().say("db_auth", "api", False, **values)
+    top = diagnose(world.bundle()).hypotheses[0]
+    assert (top.service, top.fault_class) == ("postgres", "credential_revoked")
