@@ -30,6 +30,7 @@ from graph.records.sqlite import SqliteRecords
 from graph.runner import IncidentRunner, Outside
 from graph.services import Minds, Services
 from graph.settings import Settings
+from graph.sources import sources_of
 from graph.state import Knobs
 from graph.threads import Threads
 from rag.store import RagStore, open_store
@@ -172,9 +173,10 @@ def build_house(
     probes = ProbeRunner(inventory, env, root=root)
     reasoner = reasoner_of(settings, inventory, clock)
     leases = LateLeases()
+    sources = sources_of(telemetry, settings, inventory, env, clock)
     services = Services(
         inventory=inventory,
-        gather=LiveGather(inventory, telemetry, probes, clock),
+        gather=LiveGather(inventory, sources.telemetry, probes, clock, sources.gaps),
         diagnose=diagnose,
         probes=probes,
         retriever=documents,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from domain.alert import Alert, AlertStatus
 from domain.bundle import AlertHint, Bundle, Edge, Node, Reading
@@ -20,13 +20,21 @@ PAUSE_S = 2.0
 
 
 class LiveGather:
-    """Implements graph.services.Gather over the ports."""
+    """Implements graph.services.Gather over the ports. `gaps` says what telemetry could not tell at its last reading."""
 
-    def __init__(self, inventory: Inventory, telemetry: Telemetry, probes: Probes, clock: Clock) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        telemetry: Telemetry,
+        probes: Probes,
+        clock: Clock,
+        gaps: Callable[[], Sequence[Reading]] = tuple,
+    ) -> None:
         self._inventory = inventory
         self._telemetry = telemetry
         self._probes = probes
         self._clock = clock
+        self._gaps = gaps
 
     async def __call__(self, incident: str, alerts: Sequence[Alert], extra: Sequence[Reading], look: int) -> Bundle:
         """Everything known now."""
@@ -54,7 +62,7 @@ class LiveGather:
             logs=tuple(logs),
             spans=tuple(spans),
             changes=tuple(changes),
-            readings=(*readings, *extra),
+            readings=(*readings, *self._gaps(), *extra),
         )
 
 
