@@ -97,15 +97,10 @@ class House:
 
     async def threads(self, save: Callable[[Incident], Awaitable[None]]) -> Threads:
         """The graph over the opened checkpointer."""
-        saver: Any
-        url = redis_url(self.settings)
-        if url:
-            saver = self._saver = RedisSaver(url)
-            self._stack.push_async_callback(saver.aclose)
-            self.leases.inner, self.checkpoints = saver, "redis"
-        else:
-            saver = await self._stack.enter_async_context(open_sqlite_saver(self.settings.home / "checkpoints.db"))
-            self.checkpoints = "sqlite"
+        saver = await self._stack.enter_async_context(open_saver(self.settings))
+        self.checkpoints = "sqlite"
+        if isinstance(saver, RedisSaver):
+            self.leases.inner, self.checkpoints, self._saver = saver, "redis", saver
         knobs = Knobs(max_replans=self.settings.max_replans, verify_s=self.settings.verify_s)
         return Threads(
             build(self.services, saver), self.leases, save, knobs, holder=f"app:{self.settings.home.resolve()}"
@@ -147,6 +142,21 @@ async def answers(check: Answering) -> dict[str, Any]:
     except Exception as error:
         return {"ok": False, "detail": type(error).__name__}
     return {"ok": True, "detail": said if isinstance(said, str) else ""}
+
+
+@asynccontextmanager
+async def open_saver(settings: Settings) -> AsyncIterator[Any]:
+    """The checkpointer of a home: Redis where there is one, else SQLite in the home; closed afterwards."""
+    url = redis_url(settings)
+    if not url:
+        async with open_sqlite_saver(settings.home / "checkpoints.db") as sqlite:
+            yield sqlite
+        return
+    redis = RedisSaver(url)
+    try:
+        yield redis
+    finally:
+        await redis.aclose()
 
 
 def redis_url(settings: Settings) -> str:

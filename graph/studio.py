@@ -1,4 +1,4 @@
-"""The graph for LangGraph Studio (`langgraph dev`): services bound here, the server brings its own checkpointer.
+"""The graph for LangGraph Studio (`langgraph dev`): services bound here; the server brings the checkpointer, which is ours.
 
 With a home that is up (`firebreak up`, then FIREBREAK_ACTION_URL and FIREBREAK_CONFIG as it prints them) the graph works
 on the live system. Without one it opens all the same, sees nothing and says so. FIREBREAK_STUDIO_SERVICES names another
@@ -8,11 +8,12 @@ factory of services as `module:function`, for rehearsals and tests.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -27,7 +28,7 @@ from domain.guard import Actor, Approval, GuardStatus, Receipt
 from domain.inventory import Inventory, Service
 from domain.plan import Plan
 from domain.retrieval import Passage
-from graph.bootstrap import build_house
+from graph.bootstrap import build_house, open_saver
 from graph.build import IncidentGraph, build
 from graph.checkpoint.lease import ProcessLeases
 from graph.services import Minds, Services
@@ -46,14 +47,34 @@ def _graph() -> IncidentGraph:
     return build(services_of(dict(os.environ)))
 
 
-def services_of(env: dict[str, str]) -> Services:
+@asynccontextmanager
+async def checkpointer() -> AsyncIterator[Any]:
+    """The product's saver for the dev server: the home's Redis (or REDIS_URL), else SQLite in the home."""
+    settings = load_settings()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    async with open_saver(settings) as saver:
+        yield saver
+
+
+Bound = Literal["factory", "home", "nothing"]
+
+
+def bound_to(env: Mapping[str, str]) -> Bound:
+    """What the graph works on: a named factory's services, the home that is up, or nothing."""
+    if env.get("FIREBREAK_STUDIO_SERVICES"):
+        return "factory"
+    return "home" if env.get("FIREBREAK_ACTION_URL") and env.get("FIREBREAK_CONFIG") else "nothing"
+
+
+def services_of(env: Mapping[str, str]) -> Services:
     """From the named factory, from the live home, or offline."""
-    if factory := env.get("FIREBREAK_STUDIO_SERVICES"):
-        module, _, name = factory.partition(":")
+    bound = bound_to(env)
+    if bound == "factory":
+        module, _, name = env["FIREBREAK_STUDIO_SERVICES"].partition(":")
         made: Services = getattr(import_module(module), name)()
         return made
-    config = env.get("FIREBREAK_CONFIG")
-    if env.get("FIREBREAK_ACTION_URL") and config:
+    if bound == "home":
+        config = env["FIREBREAK_CONFIG"]
         inventory = Inventory.model_validate(yaml.safe_load(Path(config).read_text()))
         return build_house(load_settings(), inventory, env, root=Path(config).parent).services
     return offline_services()

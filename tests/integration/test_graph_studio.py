@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = probe.getsockname()[1]
     home = tmp_path_factory.mktemp("studio")
     env = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "REDIS_URL"},
         "FIREBREAK_STUDIO_SERVICES": "tests.fakes.studio:services",
+        "FIREBREAK_HOME": str(home / "firebreak"),
         "LANGSMITH_TRACING": "false",
         "LANGGRAPH_CLI_NO_ANALYTICS": "1",
         "PYTHONPATH": str(ROOT),
@@ -80,6 +82,20 @@ def test_thread_run_interrupt_resume(server: str) -> None:
         ended: Any = client.runs.wait(thread["thread_id"], "incident", command=resume, context=context)
         assert (ended["outcome"], ended["status"]) == ("mitigated", "resolved")
         assert client.threads.get_state(thread["thread_id"])["next"] == []
+
+
+def test_our_app_and_our_checkpointer_are_in_it(server: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The small app says what the graph is bound to; threads are kept by the product's saver."""
+    assert httpx.get(f"{server}/healthz").json() == {"status": "ok", "bound_to": "factory"}
+    assert "approve" in httpx.get(f"{server}/firebreak").json()["picture"]
+    with get_sync_client(url=server) as client:
+        thread = client.threads.create()["thread_id"]
+        given: Any = {"incident": "inc-kept", "alerts": [alert().model_dump(mode="json")]}
+        context: Any = {"autonomy": "observe"}
+        client.runs.wait(thread, "incident", input=given, context=context)
+    (file,) = tmp_path_factory.getbasetemp().glob("studio*/firebreak/checkpoints.db")
+    with closing(sqlite3.connect(file)) as store:
+        assert store.execute("SELECT count(*) FROM checkpoints WHERE thread_id = ?", (thread,)).fetchone()[0] > 3
 
 
 async def test_without_a_home_it_opens_and_says_so() -> None:
