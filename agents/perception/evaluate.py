@@ -47,9 +47,9 @@ class Outcome:
 
     @property
     def place(self) -> int:
-        """Rank of the first true service, MISS when it is not named."""
+        """Rank of the first true service, MISS when it is not named or farther down."""
         found = [i for i, s in enumerate(self.ranking, 1) if s in self.truth.services]
-        return found[0] if found else MISS
+        return min(found[0], MISS) if found else MISS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,19 +157,25 @@ def n_sigma(bundle: Bundle) -> list[str]:
 
 
 def correlation(bundle: Bundle) -> list[str]:
-    """Services by how strongly their series move together with the alerted one."""
+    """Services by how strongly the alerted metric of theirs moves together with that of the alerted service."""
     import numpy as np
 
-    target = next((s for s in bundle.series if bundle.alert and s.service == bundle.alert.service), None)
+    alert = bundle.alert
+    wanted = alert.metric.lower() if alert else ""
+    mine = [s for s in bundle.series if alert and s.service == alert.service]
+    target = next((s for s in mine if wanted and wanted in s.metric.lower()), mine[0] if mine else None)
     if target is None:
         return n_sigma(bundle)
     known = dict(zip(target.times, target.values, strict=True))
     score: dict[str, float] = defaultdict(float)
     for series in bundle.series:
+        if series.metric != target.metric or series.service == target.service:
+            continue
         pairs = [(v, known[t]) for t, v in zip(series.times, series.values, strict=True) if t in known]
         a, b = np.asarray([p[0] for p in pairs]), np.asarray([p[1] for p in pairs])
         if len(pairs) >= 5 and a.std() > 0 and b.std() > 0:
             score[series.service] = max(score[series.service], abs(float(np.corrcoef(a, b)[0, 1])))
+    score.setdefault(target.service, 0.0)
     return _ranked(bundle, score)
 
 

@@ -88,9 +88,8 @@ def _train(cases: Sequence[PastCase]) -> _Trained | None:
 def _forest() -> Any:
     from sklearn.ensemble import ExtraTreesClassifier
 
-    return ExtraTreesClassifier(
-        TREES, min_samples_leaf=2, max_features=0.3, class_weight="balanced", random_state=SEED, n_jobs=1
-    )
+    settings: dict[str, Any] = {"max_features": 0.3, "min_samples_leaf": 2, "class_weight": "balanced"}
+    return ExtraTreesClassifier(TREES, random_state=SEED, n_jobs=1, **settings)
 
 
 def _claims(trained: _Trained, facts: Facts) -> list[Claim]:
