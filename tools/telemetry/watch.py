@@ -18,6 +18,8 @@ from tools.file import read_text
 
 GOOD_S = 10.0
 """Seconds of health under a version before it counts as good."""
+FIRST_GOOD_S = 2.0
+"""The same for the version that was there first: the service is seen well with it, and there is none to fall back on before."""
 AGAIN_S = 60.0
 """A version that stays good is said to be so again after this."""
 DIFF_LINES = 200
@@ -36,6 +38,8 @@ class ConfigWatch:
     """When the file took this content, by its own modification time."""
     healthy_since: float | None = None
     marked_at: float = 0.0
+    only_one: bool = True
+    """No other version was ever seen."""
     _facts: tuple[int, int, int] | None = None
 
     def touched(self) -> bool:
@@ -64,6 +68,7 @@ class ConfigWatch:
             return None
         first = not self.known
         before, self.known = self.known, version
+        self.only_one = first
         self.since = min(now, self._facts[1] / 1e9) if self._facts else now
         self.healthy_since, self.marked_at = None, 0.0
         return None if first else self._change(before, version, former or "", text, now)
@@ -91,7 +96,8 @@ class ConfigWatch:
             return None
         if self.healthy_since is None:
             self.healthy_since = now
-        enough = GOOD_S if started_at is not None else 6 * GOOD_S
+        enough = FIRST_GOOD_S if self.only_one else GOOD_S
+        enough = enough if started_at is not None else 6 * GOOD_S
         if now - self.healthy_since < enough or now - self.marked_at < AGAIN_S:
             return None
         try:
