@@ -14,7 +14,7 @@ from domain.action import Verdict
 from domain.diagnosis import Diagnosis, DiagnosisVerdict
 from domain.guard import ApprovalStatus
 from domain.incident import IncidentStatus
-from graph.nodes.walk import Node, enter, entry, fallback_entries, knobs_of
+from graph.nodes.walk import Node, author, enter, entry, fallback_entries, knobs_of
 from graph.records.projection import project
 from graph.services import Services
 from graph.state import Knobs, State
@@ -30,7 +30,8 @@ def make_escalate(services: Services) -> Node:
     async def escalate(state: State, runtime: Runtime[Knobs]) -> dict[str, Any]:
         now = services.clock.now()
         reason, outcome = why_escalated(state, knobs_of(runtime))
-        await services.note("decision", state["incident"], {"escalated": reason, "outcome": outcome})
+        said = {"escalated": reason, "outcome": outcome, **author("overwatch")}
+        await services.note("decision", state["incident"], said)
         return {
             "status": IncidentStatus.TAKEN if outcome == "taken" else IncidentStatus.ESCALATED,
             "outcome": outcome,

@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 
 from domain.incident import IncidentStatus, TimelineEntry
 from domain.reasoning import OverseeAnswer, OverseeQuestion
-from graph.nodes.walk import Node, enter, entry, fallback_entries, knobs_of
+from graph.nodes.walk import Node, author, enter, entry, fallback_entries, knobs_of
 from graph.routing import more_steps, step_held, steps_to_undo
 from graph.services import Services
 from graph.state import Knobs, State
@@ -24,6 +24,10 @@ def make_oversee(services: Services) -> Node:
         now = services.clock.now()
         heard = await services.minds.overwatch.oversee(question_of(state, knobs_of(runtime), now))
         undoing = to_undo(state, heard.answer)
+        who = author("overwatch", heard.by, heard.fell_back)
+        if heard.answer.decision != "continue" or "prompt" in who:
+            said = {"decision": heard.answer.decision, "reason": heard.answer.reason, "undoing": undoing, **who}
+            await services.note("decision", state["incident"], said)
         return {
             "decision": heard.answer.decision,
             "undoing": undoing,

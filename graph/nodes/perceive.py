@@ -10,14 +10,14 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langgraph.runtime import Runtime
 
-from agents.perceiver import keep_ids
+from agents.perceiver import Seen, keep_ids
 from domain.bundle import Bundle
 from domain.diagnosis import Diagnosis
 from domain.incident import IncidentStatus
 from domain.reasoning import ProbeWish
 from domain.retrieval import Passage
 from graph.nodes.probe import readings_of
-from graph.nodes.walk import Node, enter, entry, fallback_entries, knobs_of
+from graph.nodes.walk import Node, author, enter, entry, fallback_entries, knobs_of
 from graph.services import Services
 from graph.state import Knobs, State
 
@@ -36,7 +36,7 @@ def make_perceive(services: Services) -> Node:
         diagnosis, now = seen.diagnosis, services.clock.now()
         rounds = state.get("probe_rounds", 0)
         wishes = seen.wishes if rounds < knobs_of(runtime).max_probe_rounds else []
-        await services.note("observation", state["incident"], diagnosis_note(diagnosis, seen.by))
+        await services.note("observation", state["incident"], diagnosis_note(seen))
         return {
             "diagnosis": diagnosis,
             "looks": look + 1,
@@ -103,6 +103,11 @@ def diagnosis_entry(diagnosis: Diagnosis, at: Any) -> Any:
     )
 
 
-def diagnosis_note(diagnosis: Diagnosis, by: str) -> dict[str, Any]:
+def diagnosis_note(seen: Seen) -> dict[str, Any]:
     """What the ledger keeps of a diagnosis."""
-    return {**confidence_row(diagnosis, ""), "by": by, "evidence": len(diagnosis.evidence)}
+    found = seen.diagnosis
+    return {
+        **confidence_row(found, ""),
+        "evidence": len(found.evidence),
+        **author("perception", seen.by, seen.fell_back),
+    }

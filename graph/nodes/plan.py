@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 from agents.planner import PlanRequest, Proposal
 from domain.guard import ApprovalStatus
 from domain.incident import IncidentStatus, TimelineEntry
-from graph.nodes.walk import Node, enter, entry, fallback_entries
+from graph.nodes.walk import Node, author, enter, entry, fallback_entries
 from graph.routing import current_step
 from graph.services import Services
 from graph.state import Knobs, State
@@ -36,7 +36,7 @@ def make_plan(services: Services) -> Node:
             now=now,
         )
         proposal = await services.minds.planner.plan(request)
-        await services.note("decision", state["incident"], {"plan": proposal.plan.model_dump(mode="json")})
+        await services.note("decision", state["incident"], plan_note(proposal))
         return {
             "plan": proposal.plan,
             "plans": [proposal.plan] if proposal.plan.steps else [],
@@ -66,6 +66,11 @@ def was_carried_out(state: State) -> bool:
     plan = state.get("plan")
     done = {r.step_id for r in state.get("results", [])}
     return plan is not None and any(s.id in done for s in plan.steps)
+
+
+def plan_note(proposal: Proposal) -> dict[str, Any]:
+    """What the ledger keeps of a plan."""
+    return {"plan": proposal.plan.model_dump(mode="json"), **author("planner", proposal.by, proposal.fell_back)}
 
 
 def plan_entries(proposal: Proposal, at: Any) -> list[TimelineEntry]:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from langgraph.runtime import Runtime
 
+from agents.prompts import version
+from agents.reasoners.rules import RULES
 from domain.errors import GovernanceError
 from domain.incident import TimelineEntry
 from domain.lifecycle import NODE_PHASE, Phase, may_move
@@ -50,6 +52,12 @@ def fallback_entries(at: datetime, role: str, fell_back: str) -> list[TimelineEn
     if not fell_back:
         return []
     return [entry(at, "model.fell_back", f"{role}: rules answered instead of {fell_back}", role=role, reason=fell_back)]
+
+
+def author(role: str, by: str = RULES, fell_back: str = "") -> dict[str, str]:
+    """Who decided, for the ledger: the reasoner's name, and when a model was asked its prompt's version and how it failed."""
+    asked = by != RULES or bool(fell_back)
+    return {"by": by} | ({"prompt": version(role)} if asked else {}) | ({"fell_back": fell_back} if fell_back else {})
 
 
 def knobs_of(runtime: Runtime[Knobs]) -> Knobs:

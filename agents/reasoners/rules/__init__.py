@@ -25,6 +25,8 @@ from domain.reasoning import (
 from domain.value import Value
 
 A = TypeVar("A", bound=Value)
+RULES = "rules"
+"""The name of the rules mind, wherever it is said who answered."""
 
 
 class RulesReasoner:
@@ -36,7 +38,7 @@ class RulesReasoner:
     @property
     def name(self) -> str:
         """Always `rules`."""
-        return "rules"
+        return RULES
 
     async def answer(self, question: Question[A]) -> A:
         """Raises ModelError for a role it does not know."""

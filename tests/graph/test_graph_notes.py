@@ -1,0 +1,48 @@
+"""Every decision in the ledger says who took it, and with which prompt when a model was asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents.reasoners.scripted import ScriptedReasoner
+from domain.conditions import Condition
+from domain.reasoning import OverseeAnswer, PerceiveAnswer
+from graph.nodes.walk import author
+from tests.fakes.house import House
+from tests.fakes.world import World
+
+PAUSED = (Condition.PROCESS_PAUSED, "api")
+
+
+def said(house: House, key: str) -> list[dict[str, Any]]:
+    """Who wrote the notes that have this key."""
+    keep = ("by", "prompt", "fell_back")
+    return [{k: c[k] for k in keep if k in c} for _, _, c in house.notes if key in c]
+
+
+async def test_rules_name_themselves_and_no_prompt() -> None:
+    """Diagnosis, plan and escalation by rules carry the reasoner's name alone."""
+    house = House(World(wrong={PAUSED: {}}))
+    await house.run(max_replans=0)
+    assert {c["by"] for _, _, c in house.notes} == {"rules"}
+    assert not any("prompt" in c for _, _, c in house.notes)
+    assert [k for k in ("evidence", "plan", "decision", "escalated") if not said(house, k)] == []
+
+
+async def test_a_model_is_named_with_its_prompt_and_its_failures() -> None:
+    """An answer carries the version of its prompt; a fall back carries it too, with the reason."""
+    answers = {"perception": [PerceiveAnswer()], "overwatch": [OverseeAnswer(decision="continue", reason="fine")]}
+    house = House(
+        World(wrong={PAUSED: {}}, mends={"resume_process api"}), reasoner=ScriptedReasoner(answers, name="openai:m1")
+    )
+    await house.run()
+    assert said(house, "evidence") == [{"by": "openai:m1", "prompt": "perception/1"}]
+    (plan,) = said(house, "plan")
+    assert (plan["by"], plan["prompt"]) == ("rules", "planner/1")
+    assert plan["fell_back"].startswith("openai:m1: ")
+    assert said(house, "decision") == [{"by": "openai:m1", "prompt": "overwatch/1"}]
+
+
+def test_an_author_without_a_model_is_the_rules() -> None:
+    """Nobody asked: no prompt, no excuse."""
+    assert author("planner") == {"by": "rules"}
