@@ -7,6 +7,7 @@ from typing import Any
 from agents.reasoners.scripted import ScriptedReasoner
 from domain.conditions import Condition
 from domain.reasoning import OverseeAnswer, PerceiveAnswer
+from domain.value import Value
 from graph.nodes.walk import author
 from tests.fakes.house import House
 from tests.fakes.world import World
@@ -31,7 +32,10 @@ async def test_rules_name_themselves_and_no_prompt() -> None:
 
 async def test_a_model_is_named_with_its_prompt_and_its_failures() -> None:
     """An answer carries the version of its prompt; a fall back carries it too, with the reason."""
-    answers = {"perception": [PerceiveAnswer()], "overwatch": [OverseeAnswer(decision="continue", reason="fine")]}
+    answers: dict[str, list[Value | Exception]] = {
+        "perception": [PerceiveAnswer()],
+        "overwatch": [OverseeAnswer(decision="continue", reason="fine")],
+    }
     house = House(
         World(wrong={PAUSED: {}}, mends={"resume_process api"}), reasoner=ScriptedReasoner(answers, name="openai:m1")
     )
