@@ -24,6 +24,10 @@ from domain.bundle import Bundle
 from domain.diagnosis import Diagnosis, Hypothesis
 from domain.retrieval import Passage
 
+BESIDE_READING = 0.35
+"""What is left of a signal's own claim where a probe reads something broken now: the present state beats a correlation."""
+READ_AT_ALL = 0.5
+"""Strength from which a direct claim counts as such a reading."""
 BESIDE_HISTORY = 0.5
 """What is left of a signal's own claim where past incidents were asked about the same signals."""
 
@@ -69,11 +73,13 @@ def diagnose(
 
 def _all_claims(facts: Facts, suffering: Symptoms, history: History | None) -> list[Claim]:
     """Rules, signals, past incidents and changes; a change at fault takes up what else is said about its service."""
-    signals = localise(facts, suffering)
+    signals, read = localise(facts, suffering), claims(facts, suffering)
+    if facts.live and any(c.direct and c.strength >= READ_AT_ALL for c in read):
+        signals = [c.scaled(BESIDE_READING) for c in signals]
     learnt = history.suggest(facts) if history is not None else []
     if learnt:  # the learner weighed the same signals already
         signals = [c.scaled(BESIDE_HISTORY) for c in signals]
-    return take_up(attribute(facts), [*claims(facts, suffering), *signals, *learnt])
+    return take_up(attribute(facts), [*read, *signals, *learnt])
 
 
 def _hypothesis(number: int, entry: Ranked, book: EvidenceBook, passages: Sequence[Passage]) -> Hypothesis:

@@ -10,6 +10,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
+from agents.lasting import processes_to_watch
 from agents.verifier import Watch, as_evidence, condition_seen, user_facing
 from agents.verifier import verify as judge_cure
 from domain.bundle import Reading
@@ -49,7 +50,8 @@ def make_verify(services: Services) -> Node:
         cursor, knobs, cause = state.get("cursor", 0), knobs_of(runtime), cause_of(plan, diagnosis)
         last = cursor + 1 >= len(plan.steps)
         seen = await look(services, state, knobs, cause, patience_s=knobs.patience_s if last else QUICK_S)
-        evidence = as_evidence(telling(seen, cause), [e.id for e in diagnosis.evidence])
+        taken = [e.id for e in (*diagnosis.evidence, *seen.fresh.evidence)]
+        evidence = as_evidence(telling(seen, cause), taken)
         found = judge_cure(
             step_id=plan.steps[cursor].id,
             watch=seen.watch,
@@ -77,7 +79,13 @@ def make_verify(services: Services) -> Node:
 
 async def look(services: Services, state: State, knobs: Knobs, cause: Hypothesis, *, patience_s: float) -> Look:
     """Users first; when they are served, the cause's readings until they are clean or the looks are used up."""
-    watch = await watch_users(services.probes, services.clock, hold_s=knobs.verify_s, patience_s=patience_s)
+    watch = await watch_users(
+        services.probes,
+        services.clock,
+        hold_s=knobs.verify_s,
+        patience_s=patience_s,
+        processes=processes_to_watch(cause),
+    )
     seen = await see_again(services, state, watch, 0)
     for round_ in range(1, LOOKS):
         still = any(condition_seen(f, seen.fresh) for f in findings(cause.details, cause.service))
@@ -120,6 +128,7 @@ def verified_entry(found: Verification) -> TimelineEntry:
     """What the look showed, on the timeline."""
     users = "users are served" if found.symptoms_relieved else "users are not served"
     cause = {True: "the cause is gone", False: "the cause is still there", None: "the cause could not be read again"}
-    text = f"{users}; {cause[found.cause_repaired]}" + ("; something else got worse" if found.regressed else "")
+    text = f"{users}; {cause[found.cause_repaired]}"
+    text += ("" if found.lasted else "; it did not last") + ("; something else got worse" if found.regressed else "")
     cited = [e for c in found.checks for e in c.evidence]
     return entry(found.at, "step.verified", text, evidence=list(dict.fromkeys(cited)), passed=found.passed)

@@ -17,11 +17,16 @@ POOL_WAIT = re.compile(
 )
 
 
+RECENT_S = 6.0
+"""Complaints older than this say what the pool was, not what it is; its own reading says that."""
+
+
 def exhausted(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
     """All pooled connections are taken and requests wait, while the database itself is free."""
     for reading in facts.readings("db_pool"):
         size, used, waiting = (number(reading.values.get(k)) for k in ("size", "in_use", "waiting"))
         lines = facts.logs_like(POOL_WAIT, [reading.service])
+        lines = [line for line in lines if reading.time - line.time <= RECENT_S]
         full = size > 0 and used >= size
         if not (full or waiting > 0 or lines):
             continue
