@@ -145,3 +145,6 @@ class Bundle:
     """Extra runbooks: (name, Markdown)."""
     problems: tuple[str, ...] = ()
     """What could not be read, line by line; never silently dropped."""
+    extra: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Fields nobody knows, kept as they came: file name → row (its position among the rows read; `""` for the whole
+    document) → fields. Unknown fields of log lines and spans are kept in their `attributes`."""
