@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from agents.asking import Answered, ask
 from agents.citing import AFTER_STEP
+from agents.lasting import durable, fragile
 from domain.bundle import Reading
 from domain.conditions import Finding, findings
 from domain.diagnosis import Diagnosis, Evidence, Hypothesis
@@ -27,6 +28,8 @@ class Watch:
     wanted_s: float
     readings: tuple[Reading, ...]
     """The last round of health readings."""
+    settled: Mapping[str, Reading] = field(default_factory=dict)
+    """Service → how its process stood when users began to be served; the later reading is compared with it."""
 
     @property
     def good(self) -> bool:
@@ -70,12 +73,16 @@ def verify(
     """
     ids = {(e.source, e.service, str(e.data.get("name", ""))): e.id for e in evidence}
     symptom = [_symptom(r, watch, ids) for r in user_facing(watch.readings)]
-    cause = [_cause(f, fresh, readings, ids, changed) for f in findings(hypothesis.details, hypothesis.service)]
+    seen = findings(hypothesis.details, hypothesis.service)
+    cause = [_cause(f, fresh, readings, ids, changed) for f in seen]
+    fragiles = [(f, c) for f, c in zip(seen, cause, strict=True) if fragile(f)] if watch.good else []
+    lasting = [durable(f, c, watch.settled, readings, ids) for f, c in fragiles]
     after = health_of(watch.readings)
     worse = sorted(n for n, ok in after.items() if ok is False and before.get(n) is True)
     checks = [
         *symptom,
         *cause,
+        *lasting,
         *[Check(name=n, kind="regression", ok=False, text="was good before the step") for n in worse],
     ]
     known = [c.ok for c in cause if c.ok is not None]

@@ -62,5 +62,10 @@ class Verification(Value):
 
     @property
     def passed(self) -> bool:
-        """Symptoms gone, the cause not seen any more, nothing worse."""
-        return self.symptoms_relieved and self.cause_repaired is not False and not self.regressed
+        """Symptoms gone, the cause not seen any more, nothing worse, and it lasted."""
+        return self.symptoms_relieved and self.cause_repaired is not False and self.lasted and not self.regressed
+
+    @property
+    def lasted(self) -> bool:
+        """No check saw the cure give way."""
+        return not any(c.kind == "durable" and c.ok is False for c in self.checks)

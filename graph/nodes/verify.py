@@ -84,7 +84,7 @@ async def look(services: Services, state: State, knobs: Knobs, cause: Hypothesis
         services.clock,
         hold_s=knobs.verify_s,
         patience_s=patience_s,
-        processes=processes_to_watch(cause),
+        processes=[name for name in processes_to_watch(cause) if services.inventory.service(name)],
     )
     seen = await see_again(services, state, watch, 0)
     for round_ in range(1, LOOKS):
