@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from domain.bundle import Reading
-from domain.conditions import Finding, findings
+from domain.conditions import Condition, Finding, findings
 from domain.diagnosis import Hypothesis
 from domain.report import Check
 
@@ -42,15 +42,14 @@ def durable(
 ) -> Check:
     """The check of one fragile condition. `cause` says whether it is there now, `settled` how the processes stood before."""
     service = process_of(finding)
-    now = next((r for r in readings if (r.probe, r.service) == (PROCESS_PROBE, service)), None)
-    again = started_again(settled.get(service), now)
-    ok = False if again else cause.ok
+    again = started_again(settled.get(service), process_now(finding, readings))
+    ok = False if again else True if again is False and cause.ok is None else cause.ok
     cited = ids.get((f"probe:{PROCESS_PROBE}", service, ""))
     return Check(
         name=f"durable {finding.condition.value} at {finding.service}",
         kind="durable",
         ok=ok,
-        text=_words(ok, again),
+        text=_words(cause.ok, again),
         evidence=[cited] if cited and again is not None else list(cause.evidence),
     )
 
@@ -59,20 +58,33 @@ def started_again(before: Reading | None, after: Reading | None) -> bool | None:
     """Whether the process was started between two readings; None when one of them could not tell."""
     if before is None or after is None:
         return None
-    counts = [reading.values.get("restarts") for reading in (before, after)]
-    if all(isinstance(n, int) for n in counts):
-        return bool(counts[1] > counts[0])
-    pids = [reading.values.get("pid") for reading in (before, after)]
-    return pids[0] != pids[1] if all(isinstance(n, int) for n in pids) else None
+    one, other = before.values.get("restarts"), after.values.get("restarts")
+    if isinstance(one, int) and isinstance(other, int):
+        return other > one
+    one, other = before.values.get("pid"), after.values.get("pid")
+    return one != other if isinstance(one, int) and isinstance(other, int) else None
 
 
-def _words(ok: bool | None, again: bool | None) -> str:
+def holds_steady(finding: Finding, settled: Mapping[str, Reading], readings: Sequence[Reading]) -> bool:
+    """A loop of crashes that stopped: the process runs and was not started again. Its old count still looks like a loop."""
+    if finding.condition is not Condition.PROCESS_CRASH_LOOPING:
+        return False
+    now = process_now(finding, readings)
+    return now is not None and bool(now.ok) and started_again(settled.get(process_of(finding)), now) is False
+
+
+def process_now(finding: Finding, readings: Sequence[Reading]) -> Reading | None:
+    """How the process stands after the watch."""
+    wanted = (PROCESS_PROBE, process_of(finding))
+    return next((r for r in readings if (r.probe, r.service) == wanted), None)
+
+
+def _words(gone: bool | None, again: bool | None) -> str:
     if again:
         return "did not last: the process was started again while users were watched"
-    if ok is None:
-        return "could not be judged"
-    if not ok:
+    if gone is False:
         return "did not last: it is read again"
-    return "did not return" + (
-        "" if again is None else ", and the process was not started again while users were watched"
-    )
+    steady = "the process was not started again while users were watched" if again is False else ""
+    if gone is None:
+        return steady or "could not be judged"
+    return f"did not return, and {steady}" if steady else "did not return"

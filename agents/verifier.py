@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from agents.asking import Answered, ask
 from agents.citing import AFTER_STEP
-from agents.lasting import durable, fragile
+from agents.lasting import durable, fragile, holds_steady
 from domain.bundle import Reading
 from domain.conditions import Finding, findings
 from domain.diagnosis import Diagnosis, Evidence, Hypothesis
@@ -74,7 +74,8 @@ def verify(
     ids = {(e.source, e.service, str(e.data.get("name", ""))): e.id for e in evidence}
     symptom = [_symptom(r, watch, ids) for r in user_facing(watch.readings)]
     seen = findings(hypothesis.details, hypothesis.service)
-    cause = [_cause(f, fresh, readings, ids, changed) for f in seen]
+    steady = [f for f in seen if watch.good and holds_steady(f, watch.settled, readings)]
+    cause = [_cause(f, fresh, readings, ids, changed, steady=f in steady) for f in seen]
     fragiles = [(f, c) for f, c in zip(seen, cause, strict=True) if fragile(f)] if watch.good else []
     lasting = [durable(f, c, watch.settled, readings, ids) for f, c in fragiles]
     after = health_of(watch.readings)
@@ -119,12 +120,15 @@ def _cause(
     readings: Sequence[Reading],
     ids: Mapping[tuple[str, str, str], str],
     changed: Sequence[str],
+    *,
+    steady: bool,
 ) -> Check:
     still = condition_seen(finding, fresh)
     could_read = any(r.service in (finding.service, finding.target) and r.ok is not None for r in readings)
     around = still and finding.service not in changed
-    ok = None if around or not (still or could_read) else not still
+    ok = None if around or (still and steady) or not (still or could_read) else not still
     text = "is still there, the step leads around it" if around else _CAUSE_WORDS[ok]
+    text = "it was started often, and runs now" if still and steady else text
     cited = [
         i for (source, service, _), i in ids.items() if service == finding.service and source not in _HEALTH_SOURCES
     ]

@@ -10,11 +10,11 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from agents.lasting import processes_to_watch
+from agents.lasting import holds_steady, processes_to_watch
 from agents.verifier import Watch, as_evidence, condition_seen, user_facing
 from agents.verifier import verify as judge_cure
 from domain.bundle import Reading
-from domain.conditions import findings
+from domain.conditions import Finding, findings
 from domain.diagnosis import Diagnosis, DiagnosisVerdict, Evidence, Hypothesis
 from domain.incident import IncidentStatus, TimelineEntry
 from domain.plan import Plan
@@ -88,11 +88,15 @@ async def look(services: Services, state: State, knobs: Knobs, cause: Hypothesis
     )
     seen = await see_again(services, state, watch, 0)
     for round_ in range(1, LOOKS):
-        still = any(condition_seen(f, seen.fresh) for f in findings(cause.details, cause.service))
-        if not watch.good or not still:
+        if not watch.good or not any(still_there(f, seen) for f in findings(cause.details, cause.service)):
             break
         seen = await see_again(services, state, watch, round_)
     return seen
+
+
+def still_there(finding: Finding, seen: Look) -> bool:
+    """Whether a condition is read, and not only the trace of starts that ended."""
+    return condition_seen(finding, seen.fresh) and not holds_steady(finding, seen.watch.settled, seen.readings)
 
 
 async def see_again(services: Services, state: State, watch: Watch, round_: int) -> Look:

@@ -78,9 +78,19 @@ def test_a_restart_while_users_are_watched_is_no_cure(
 
 def test_a_condition_that_is_read_again_did_not_last() -> None:
     """The condition itself counts as much as a restart."""
-    found = verified(Condition.PROCESS_CRASH_LOOPING, still=True, before=process(3), after=process(3))
+    found = verified(Condition.CONFIG_CHANGED, still=True, before=process(3), after=process(3))
     assert [c.ok for c in durable(found)] == [False]
     assert not found.passed
+
+
+@pytest.mark.parametrize(("restarts", "passed"), [(3, True), (4, False)])
+def test_a_loop_that_stopped_is_no_loop(restarts: int, passed: bool) -> None:
+    """A high count of starts looks like a loop for a while; what counts is that it does not grow any more."""
+    found = verified(Condition.PROCESS_CRASH_LOOPING, still=True, before=process(3), after=process(restarts))
+    assert [c.ok for c in durable(found)] == [passed]
+    assert found.passed is passed
+    if passed:
+        assert [c.text for c in found.checks if c.kind == "cause"] == ["it was started often, and runs now"]
 
 
 def test_only_fragile_conditions_are_looked_at_so() -> None:
