@@ -1,0 +1,183 @@
+"""Driving runs: each unfinished incident has one task that advances its thread, waits for people, and outlives failures."""
+
+from __future__ import annotations
+
+import asyncio
+from traceback import format_exc
+from typing import Any
+
+import structlog
+from langgraph.types import Command
+
+from domain.clock import Clock
+from domain.errors import FirebreakError, LeaseLostError, Transient, UpstreamError
+from domain.guard import Approval, ApprovalStatus, Guard
+from graph.records.delivery import Order
+from graph.records.projection import project
+from graph.records.sqlite import SqliteRecords
+from graph.state import State
+from graph.telling import Telling
+from graph.threads import Position, Threads
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 1.0
+"""How often an open approval is looked up, for answers that were given elsewhere."""
+ATTEMPTS = 5
+"""Failures of one run in a row before a person is told."""
+
+
+class Driver:
+    """The tasks of all runs of this process."""
+
+    def __init__(self, *, records: SqliteRecords, telling: Telling, guard: Guard, clock: Clock) -> None:
+        self._threads: Threads
+        self._records = records
+        self._telling = telling
+        self._guard = guard
+        self._clock = clock
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._nudges: dict[str, asyncio.Event] = {}
+
+    async def start(self, threads: Threads) -> None:
+        """Go on with every unfinished incident."""
+        self._threads = threads
+        for incident_id in await self._records.unfinished():
+            self.drive(incident_id)
+
+    async def close(self) -> None:
+        """Stop all runs where they are; the checkpoints have everything."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def nudge(self, incident_id: str) -> None:
+        """A person did something: look now instead of at the next poll."""
+        if incident_id in self._nudges:
+            self._nudges[incident_id].set()
+
+    def ordered(self, incident_id: str) -> None:
+        """A person ordered something that is recorded already: halt after the superstep that runs now, then obey."""
+        self._threads.ask_to_halt(incident_id)
+        self.nudge(incident_id)
+        self.drive(incident_id)
+
+    def drive(self, incident_id: str) -> None:
+        """Go on with a run, unless that is being done already."""
+        if incident_id in self._tasks:
+            return
+        self._nudges[incident_id] = asyncio.Event()
+        task = asyncio.create_task(self._run(incident_id), name=f"run {incident_id}")
+        self._tasks[incident_id] = task
+        task.add_done_callback(lambda _: self._forget(incident_id))
+
+    def _forget(self, incident_id: str) -> None:
+        self._tasks.pop(incident_id, None)
+        self._nudges.pop(incident_id, None)
+
+    async def _run(self, incident_id: str) -> None:
+        failures = 0
+        while True:
+            try:
+                if await self._go_on(incident_id):
+                    return
+                failures = 0
+            except LeaseLostError:
+                log.warning("run.elsewhere", incident=incident_id)
+                await self._clock.sleep(5.0)
+            except Transient as error:
+                log.warning("run.delayed", incident=incident_id, error=type(error).__name__)
+                await self._clock.sleep(2.0)
+            except Exception as error:
+                failures += 1
+                log.error("run.failed", incident=incident_id, failures=failures, trace=format_exc(limit=-3))
+                await self._failed(incident_id, error, failures)
+                await self._clock.sleep(min(10.0, 1.0 * 2**failures))
+
+    async def _go_on(self, incident_id: str) -> bool:
+        """One stretch of a run; True when it ended."""
+        position = await self._threads.position(incident_id)
+        if position.ended:
+            await self._telling.saved(project(position.state))
+            return True
+        order = await self._records.order(incident_id)
+        if order is not None and position.begun and not position.state.get("halt"):
+            await self._threads.halt(incident_id, order.halt)
+            return False
+        if not position.begun:
+            await self._threads.advance(incident_id, await self._first_input(incident_id, order))
+        elif position.waiting:
+            answer = await self._await_person(incident_id, position)
+            if answer is not None:
+                await self._threads.advance(incident_id, answer)
+        else:
+            await self._threads.advance(incident_id, None)
+        return False
+
+    async def _first_input(self, incident_id: str, order: Order | None) -> State:
+        record = await self._records.get(incident_id)
+        return State(
+            incident=incident_id,
+            run=record.run_id,
+            title=record.title,
+            service=record.service,
+            alerts=await self._records.alerts(incident_id),
+            reopens=record.reopens,
+            halt=order.halt if order else "",
+        )
+
+    async def _await_person(self, incident_id: str, position: Position) -> Command[Any] | None:
+        """Until the approval was answered (on any surface) or a person ordered something (None)."""
+        interrupt_id, payload = position.waiting[0]
+        approval_id = payload.get("approval")
+        nudge = self._nudges[incident_id]
+        while True:
+            nudge.clear()
+            if await self._records.order(incident_id) is not None:
+                return None
+            approval = await self._answered(approval_id)
+            if approval is not None:
+                text = f"{approval.call.action} on {approval.call.target}: {approval.status.value}"
+                by = ", ".join(approval.answered_by)
+                await self._telling.remarked(
+                    incident_id, "approval.answered", f"{text}{' by ' + by if by else ''}", approval=approval.id
+                )
+                return Command(resume={interrupt_id: _as_answer(approval)})
+            try:
+                await asyncio.wait_for(nudge.wait(), POLL_S)
+            except TimeoutError:
+                continue
+
+    async def _answered(self, approval_id: str | None) -> Approval | None:
+        if approval_id is None:
+            return None
+        try:
+            approval = await self._guard.approval(approval_id)
+        except UpstreamError as error:
+            log.warning("approval.unreadable", approval=approval_id, error=error.message)
+            return None
+        expired = approval.status is ApprovalStatus.OPEN and approval.expires_at < self._clock.now()
+        if expired:
+            return approval.model_copy(update={"status": ApprovalStatus.EXPIRED})
+        return None if approval.status is ApprovalStatus.OPEN else approval
+
+    async def _failed(self, incident_id: str, error: Exception, failures: int) -> None:
+        words = error.message if isinstance(error, FirebreakError) else type(error).__name__
+        try:
+            await self._telling.remarked(
+                incident_id, "run.failed", f"the run failed ({failures} of {ATTEMPTS}): {words}"
+            )
+            if failures >= ATTEMPTS:
+                await self._threads.halt(incident_id, f"the run failed {failures} times: {words}")
+        except Exception:
+            log.error("run.failure_unrecorded", incident=incident_id, trace=format_exc(limit=-3))
+
+
+def _as_answer(approval: Approval) -> dict[str, Any]:
+    return {
+        "approval": approval.id,
+        "status": approval.status.value,
+        "by": approval.answered_by,
+        "reason": approval.reason,
+    }
