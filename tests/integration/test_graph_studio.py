@@ -93,7 +93,7 @@ def test_our_app_and_our_checkpointer_are_in_it(server: str, tmp_path_factory: p
         given: Any = {"incident": "inc-kept", "alerts": [alert().model_dump(mode="json")]}
         context: Any = {"autonomy": "observe"}
         client.runs.wait(thread, "incident", input=given, context=context)
-    (file,) = tmp_path_factory.getbasetemp().glob("studio*/firebreak/checkpoints.db")
+    (file,) = tmp_path_factory.getbasetemp().glob("studio[0-9]*/firebreak/checkpoints.db")
     with closing(sqlite3.connect(file)) as store:
         assert store.execute("SELECT count(*) FROM checkpoints WHERE thread_id = ?", (thread,)).fetchone()[0] > 3
 
