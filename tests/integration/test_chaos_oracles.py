@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -209,6 +210,13 @@ def test_every_fault_has_its_cures_here() -> None:
     assert {case.partition("/")[0] for case in CURES} == real
 
 
+async def served_again(site: Site, seconds: float = 20.0) -> None:
+    """Give a cure the moment it needs on a busy machine; whether it is one, the oracle says."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not all(o.ok for o in await steady_state(site)):
+        await asyncio.sleep(0.5)
+
+
 @pytest.mark.parametrize("case", sorted(CURES))
 async def test_the_oracle_tells_cures_apart(stack_home: Path, tmp_path: Path, case: str) -> None:
     """One injection: judged without a fix, after a wrong one, after the right one; then taken back and steady."""
@@ -226,6 +234,7 @@ async def test_the_oracle_tells_cures_apart(stack_home: Path, tmp_path: Path, ca
             assert not wrong.passed, wrong.lines
             before = await take_baseline(site) if case == "disk_full" else before
             await cure.right(site)
+            await served_again(site)
             right = await judge(site, fault, undo, before, QUICK)
             assert right.passed, right.lines
         finally:

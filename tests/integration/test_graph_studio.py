@@ -27,12 +27,17 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the dev server runs and writes."""
+    return tmp_path_factory.mktemp("studio")
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[str]:
     """A dev server on a free port, on the repository's langgraph.json with its paths made absolute: it writes where it runs."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    home = tmp_path_factory.mktemp("studio")
     env = {
         **{name: value for name, value in os.environ.items() if name != "REDIS_URL"},
         "FIREBREAK_STUDIO_SERVICES": "tests.fakes.studio:services",
@@ -84,7 +89,7 @@ def test_thread_run_interrupt_resume(server: str) -> None:
         assert client.threads.get_state(thread["thread_id"])["next"] == []
 
 
-def test_our_app_and_our_checkpointer_are_in_it(server: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_our_app_and_our_checkpointer_are_in_it(server: str, home: Path) -> None:
     """The small app says what the graph is bound to; threads are kept by the product's saver."""
     assert httpx.get(f"{server}/healthz").json() == {"status": "ok", "bound_to": "factory"}
     assert "approve" in httpx.get(f"{server}/firebreak").json()["picture"]
@@ -93,7 +98,7 @@ def test_our_app_and_our_checkpointer_are_in_it(server: str, tmp_path_factory: p
         given: Any = {"incident": "inc-kept", "alerts": [alert().model_dump(mode="json")]}
         context: Any = {"autonomy": "observe"}
         client.runs.wait(thread, "incident", input=given, context=context)
-    (file,) = tmp_path_factory.getbasetemp().glob("studio[0-9]*/firebreak/checkpoints.db")
+    file = home / "firebreak" / "checkpoints.db"
     with closing(sqlite3.connect(file)) as store:
         assert store.execute("SELECT count(*) FROM checkpoints WHERE thread_id = ?", (thread,)).fetchone()[0] > 3
 
