@@ -20,7 +20,6 @@ class AppClient:
             base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=timeout_s, trust_env=False
         )
         self.url = url
-        self.token = token
 
     def __enter__(self) -> AppClient:
         return self
@@ -35,6 +34,10 @@ class AppClient:
     def post(self, path: str, body: Any = None) -> dict[str, Any]:
         """POST a JSON document, get one back."""
         return self._call("POST", path, json=body if body is not None else {})
+
+    def login_link(self) -> str:
+        """A link that signs one browser in, once; the token itself stays in its file."""
+        return f"{self.url}{self.post('/api/login-tickets')['path']}"
 
     def post_raw(self, path: str, content: bytes, headers: dict[str, str]) -> dict[str, Any]:
         """POST bytes as they are."""

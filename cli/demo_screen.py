@@ -61,7 +61,7 @@ class Screen:
         for row in client.get("/api/slis").get("slis", [])[:5]:
             value = row.get("current")
             self._line("sli", f"{row['service']} {row['name']}: {f'{value:.3g}' if value is not None else 'gathering'}")
-        self._line("watch", f"{client.url}/login?token={client.token}")
+        self._line("watch", f"{client.login_link()}  (works once)")
 
     def _shop(self) -> None:
         """A visitor's requests, made by this command and by nobody who decides."""
@@ -127,7 +127,7 @@ class Screen:
 
     def invitation(self, client: AppClient) -> None:
         """Everything stays up while the person looks around."""
-        self._out.print(f"\n  Everything stays up: {client.url}/login?token={client.token}")
+        self._out.print(f"\n  Everything stays up: {client.login_link()}  (works once; firebreak login prints another)")
         self._out.print("  Press Enter to stop and remove it.")
 
     def _diagnosis(self, diagnosis: Diagnosis) -> None:

@@ -1,4 +1,4 @@
-"""`firebreak up | down | status | serve`: everything of one home."""
+"""`firebreak up | down | status | serve | login`: everything of one home."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ConfigOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    for command in (up, down, status, serve):
+    for command in (up, down, status, serve, login):
         app.command(command.__name__)(command)
 
 
@@ -89,6 +89,21 @@ def status(as_json: JsonFlag = False) -> None:
         raise typer.Exit(int(Exit.FINDING))
 
 
+def login(as_json: JsonFlag = False) -> None:
+    """Print a fresh link that signs one browser in, once. The operator's token itself is never printed.
+
+    Example: firebreak login
+    """
+    from cli.client import connect
+
+    with connect(SESSION.home) as client:
+        link = client.login_link()
+    if as_json:
+        print_json({"url": link})
+    else:
+        say(f"Open  {link}  (once, within ten minutes)")
+
+
 def _start(config: Path | None, policy: str, detach: bool, as_json: bool) -> None:
     import os
 
@@ -114,11 +129,11 @@ def _greet_when_ready(config: Path | None) -> None:
 
 
 def _greet() -> None:
-    say(f"Open  {app_url()}/login?token={SESSION.home.token('operator')}")
+    login()
     shop = SESSION.home.stack_facts().get("shop_url")
     if shop:
         say(f"Shop  {shop}")
-    say("Next  firebreak drill run · firebreak incident list · firebreak status · firebreak down")
+    say("Next  firebreak drill run · firebreak incident list · firebreak login (another link) · firebreak down")
 
 
 def app_url() -> str:
