@@ -22,17 +22,18 @@ def kill(
     unwind: Annotated[
         bool, typer.Option("--unwind", help="Then show and run the compensations of what was applied.")
     ] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the ledger.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before unwinding.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Freeze: within five seconds no further effect of any kind. Only a person can resume."""
     started = time.monotonic()
     with connect(SESSION.home) as client:
-        document = client.post("/api/kill", {"unwind": False})
+        document = client.post("/api/kill", {"reason": reason})
         quiet_s = round(time.monotonic() - started, 2)
         undone: list[dict[str, Any]] = []
         if unwind and (yes or as_json or _confirmed(client.get("/api/unwind"))):
-            undone = client.post("/api/kill", {"unwind": True}).get("receipts", [])
+            undone = client.post("/api/unwind", {"reason": reason})["report"]["receipts"]
     if as_json:
         print_json({**document, "quiet_s": quiet_s, "unwound": undone})
         return
@@ -52,10 +53,10 @@ def resume(as_json: JsonFlag = False) -> None:
 
 
 def _confirmed(document: dict[str, Any]) -> bool:
-    rows = document.get("compensations", [])
+    rows = document.get("items", [])
     if not rows:
         say("Nothing to unwind.")
         return False
     for row in rows:
-        say(f"  would undo {row['step_id']}: {row['undo']['action']} on {row['undo']['target']}")
+        say(f"  would undo {row['applied']['action']}: {row['undo']['action']} on {row['undo']['target']}")
     return typer.confirm("Run these compensations?")

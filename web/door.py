@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from domain.guard import GuardStatus, LedgerVerification
 from governance.guard.client import HttpGuard
-from governance.guard.face import UnwindItem
+from governance.guard.face import UnwindItem, UnwindReport
 from web.ports import LedgerPage
 
 
@@ -43,3 +43,8 @@ class GuardDoor:
         """See the port."""
         async with self._guard.with_token(person_token) as person:
             return await person.unwindable()
+
+    async def unwind(self, person_token: str) -> UnwindReport:
+        """See the port."""
+        async with self._guard.with_token(person_token) as person:
+            return await person.unwind()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse
 
 from domain.guard import GuardStatus
 from domain.value import Value
-from governance.guard.face import UnwindItem
+from governance.guard.face import UnwindItem, UnwindReport
 from web.login import local_path
 from web.persons import Caller
 from web.ports import Ports
@@ -28,6 +28,15 @@ class Unwindable(Value):
     items: list[UnwindItem] = []
 
 
+class Unwound(Value):
+    """What was taken back."""
+
+    schema_version: str = "1"
+    report: UnwindReport
+    faults: dict[str, Any] = {}
+    """What the chaos server says it restored."""
+
+
 def build(ports: Ports) -> APIRouter:
     """Both halves."""
     router = APIRouter(tags=["kill switch"])
@@ -43,11 +52,19 @@ def build(ports: Ports) -> APIRouter:
 
     @router.post("/api/resume", summary="Effects may happen again")
     async def resume(caller: Caller, why: Why | None = None) -> GuardStatus:
+        if ports.drills:
+            await ports.drills.resume()
         return await door.resume(caller.token, (why or Why()).reason)
 
     @router.get("/api/unwind", summary="What an unwind would take back; changes nothing")
     async def unwind(caller: Caller) -> Unwindable:
         return Unwindable(items=list(await door.unwindable(caller.token)))
+
+    @router.post("/api/unwind", summary="Take back what was applied, last one first, and what is broken on purpose")
+    async def carry_out(caller: Caller, why: Why | None = None) -> Unwound:
+        report = await door.unwind(caller.token)
+        restored = await ports.drills.kill((why or Why()).reason or "unwound by a person") if ports.drills else {}
+        return Unwound(report=report, faults=restored)
 
     @router.post("/kill", include_in_schema=False)
     async def kill_form(

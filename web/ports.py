@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from domain.clock import Clock, SystemClock
 from domain.drills import Drills
@@ -14,7 +14,7 @@ from domain.inventory import Inventory
 from domain.retrieval import Retriever
 from domain.telemetry import Telemetry
 from domain.value import UtcTime, Value
-from governance.guard.face import UnwindItem
+from governance.guard.face import UnwindItem, UnwindReport
 from graph.face import Responder
 
 
@@ -53,6 +53,10 @@ class Door(Protocol):
         """What an unwind would take back; changes nothing."""
         ...
 
+    async def unwind(self, person_token: str) -> UnwindReport:
+        """Take it back, last one first. Raises AuthError when the token may not."""
+        ...
+
 
 class Fault(Protocol):
     """One thing that can be broken on purpose, as the chaos server lists it for people."""
@@ -74,6 +78,14 @@ class DrillRoom(Drills, Protocol):
 
     async def faults(self) -> Sequence[Fault]:
         """What can be broken here. Raises UpstreamError."""
+        ...
+
+    async def kill(self, reason: str) -> dict[str, Any]:
+        """Take back whatever is broken on purpose, and refuse more until `resume`."""
+        ...
+
+    async def resume(self) -> None:
+        """Breaking is possible again."""
         ...
 
 

@@ -73,8 +73,7 @@ class House:
     async def run(self, given: Any = None, **knobs: Any) -> dict[str, Any]:
         """Run or resume the thread `inc-1` until it ends or waits."""
         fresh = {"incident": "inc-1", "run": "run-1", "alerts": [alert()]}
+        asked: Any = fresh if given is None else given
         config: Any = {"configurable": {"thread_id": "inc-1"}}
-        answer: dict[str, Any] = await self.graph().ainvoke(
-            fresh if given is None else given, config, context=Knobs(**knobs), durability="sync"
-        )
+        answer: dict[str, Any] = await self.graph().ainvoke(asked, config, context=Knobs(**knobs), durability="sync")
         return answer

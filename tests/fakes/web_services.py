@@ -25,7 +25,7 @@ from domain.guard import (
 )
 from domain.incident import Incident, IncidentStatus
 from domain.retrieval import Passage
-from governance.guard.face import UnwindItem
+from governance.guard.face import UnwindItem, UnwindReport
 from graph.face import ChatPiece, Page, Receipt
 from tests.fakes import web_story as story
 from web.drills import FaultRow
@@ -251,6 +251,10 @@ class FakeDoor:
     async def unwindable(self, person_token: str) -> Sequence[UnwindItem]:
         return []
 
+    async def unwind(self, person_token: str) -> UnwindReport:
+        self.tokens.append(person_token)
+        return UnwindReport(saga="saga-1", receipts=[], complete=True)
+
 
 class FakeDrills:
     """`web.ports.DrillRoom` over a list."""
@@ -283,6 +287,12 @@ class FakeDrills:
             FaultRow(name="disk_full", title="Disk full", service="api", abstain=False),
             FaultRow(name="noop", title="Nothing at all", service="", abstain=True),
         ]
+
+    async def kill(self, reason: str) -> dict[str, Any]:
+        return {"restored": []}
+
+    async def resume(self) -> None:
+        return None
 
 
 class FakeTelemetry:

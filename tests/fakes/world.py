@@ -356,7 +356,7 @@ class WorldGather:
 
     async def __call__(self, incident: str, alerts: Sequence[Alert], extra: Sequence[Reading], look: int) -> Bundle:
         self.looks += 1
-        return Bundle(id=incident, readings=tuple([*await self._probes.run(), *extra]))
+        return Bundle(id=incident, readings=(*await self._probes.run(), *extra))
 
 
 class NoDocuments:
