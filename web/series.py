@@ -10,6 +10,7 @@ from domain.bundle import Series
 from domain.incident import Incident
 from domain.value import Value
 from tools.telemetry import roles
+from web import words
 
 LEAD_S = 90.0
 """Seconds of normal life shown before the onset."""
@@ -115,7 +116,7 @@ def plot(series: Series, when: Span) -> Plot:
     step = max(1, len(series.times) // MAX_POINTS)
     return Plot(
         service=series.service,
-        metric=series.metric.replace("_", " "),
+        metric=words.metric(series.metric),
         unit=unit(series.metric),
         times=list(series.times[::step]),
         values=list(series.values[::step]),

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from domain.clock import Clock
+from domain.errors import FirebreakError
 from domain.inventory import Inventory
 from domain.value import Value
 from tools.telemetry.board import sli_snapshot
@@ -65,6 +66,21 @@ def row_of(row: Mapping[str, Any]) -> SliRow:
     )
 
 
+def worst_first(rows: Sequence[SliRow]) -> list[SliRow]:
+    """Firing, missed, unknown, kept; within each in the inventory's order."""
+    return sorted(rows, key=lambda r: 0 if r.firing else {False: 1, None: 2, True: 3}[r.ok])
+
+
+def beside(rows: Sequence[SliRow], service: str, most: int = 3) -> list[SliRow]:
+    """The levels to watch while `service` is changed: what its users see first, then what suffers elsewhere."""
+    known = [r for r in rows if r.current is not None]
+    own = [r for r in known if r.service == service and r.sli != "process"]
+    suffering = [r for r in known if r.service != service and r.firing and r.sli != "process"]
+    return [*worst_first(own)[:2], *suffering, *(r for r in known if r.service == service and r.sli == "process")][
+        :most
+    ]
+
+
 def build(ports: Ports, pages: Pages) -> APIRouter:
     """Both halves."""
     router = APIRouter(tags=["slis"])
@@ -76,8 +92,17 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
     async def slis() -> Slis:
         return Slis(slis=await rows())
 
+    @router.get("/slis/{service}/beside", include_in_schema=False)
+    async def live(service: str) -> HTMLResponse:
+        """The levels to watch on an approval's card, as a fragment that reads itself again."""
+        try:
+            found = beside(await rows(), service)
+        except FirebreakError:
+            found = []
+        return HTMLResponse(pages.fragment("parts/levels.html", rows=found, service=service))
+
     @router.get("/slis", include_in_schema=False)
     async def page(request: Request) -> HTMLResponse:
-        return await pages.render(request, "slis.html", rows=await rows())
+        return await pages.render(request, "slis.html", rows=worst_first(await rows()))
 
     return router

@@ -33,7 +33,7 @@ def percent(share: float | None) -> str:
     if share is None:
         return "–"
     value = share * 100
-    digits = 0 if 1 <= value < 99 else 2
+    digits = 2 if abs(value) < 1 or 99 <= value <= 100 else 0
     text = f"{value:.{digits}f}"
     return f"{text.rstrip('0').rstrip('.') if digits else text} %"
 
@@ -64,6 +64,46 @@ def number(value: Any) -> str:
 def reading(value: float | None, unit: str) -> str:
     """A service level in its unit: seconds as a duration, a ratio as a percentage."""
     return duration(value) if unit == "s" else percent(value)
+
+
+_LEVELS = {
+    "availability": "outside checks that pass",
+    "error_ratio": "requests without error",
+    "latency_p95": "95 % of requests are faster than",
+    "saturation": "share of the capacity in use",
+    "freshness": "age of the oldest waiting work",
+    "process": "time that the process runs",
+}
+_AT_MOST = frozenset({"latency_p95", "saturation", "freshness"})
+
+
+def level(sli: str) -> str:
+    """What a kind of service level counts, in words."""
+    return _LEVELS.get(sli, spoken(sli))
+
+
+def line(target: float, sli: str, unit: str) -> str:
+    """An objective with its direction: `at least 99 %`, `at most 750 ms`."""
+    return f"{'at most' if sli in _AT_MOST else 'at least'} {reading(target, unit)}"
+
+
+def metric(name: str) -> str:
+    """A series' name with its labels as words: `error ratio{route="/cart"}` → `error ratio, route /cart`."""
+    head, _, labels = name.replace("_", " ").partition("{")
+    return ", ".join([head, *(f"{k} {v}" for k, v in re.findall(r'(\w[\w ]*)="([^"]*)"', labels))])
+
+
+def ticked(text: str) -> Markup:
+    """Text whose `backticks` become code."""
+    out = Markup()
+    for i, part in enumerate(text.split("`")):
+        out += Markup("<code>{}</code>").format(part) if i % 2 else escape(part)
+    return out
+
+
+def headline(title: str, service: str) -> str:
+    """An alert's name with the service, unless it names it already."""
+    return title if not service or service.lower() in title.lower() else f"{title} on {service}"
 
 
 def spoken(word: str | None) -> str:
@@ -113,7 +153,12 @@ def call(action: Any) -> str:
 
 def facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """A flat listing of plain JSON: nested values as compact JSON, cut to a readable length."""
-    return [(spoken(k), _plain(v)) for k, v in values.items()]
+    return [(spoken(k), str(v) if _names(k, v) else _plain(v)) for k, v in values.items()]
+
+
+def _names(key: str, value: Any) -> bool:
+    """Whether a whole number is a name rather than an amount: process ids and ports are not grouped in thousands."""
+    return isinstance(value, int) and not isinstance(value, bool) and key.split("_")[-1] in {"pid", "port", "id"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,20 +186,46 @@ def sparkline(points: Sequence[float | None], goal: float | None = None) -> Spar
     return Spark(path=path, goal=height(goal) if goal is not None else None)
 
 
+_FIRST = (
+    "action",
+    "target",
+    "verdict",
+    "fault_class",
+    "service",
+    "outcome",
+    "decision",
+    "event",
+    "summary",
+    "reason",
+    "why",
+)
+_MACHINE = re.compile(r"[0-9a-f]{32,}|[a-z]{2,8}-[0-9a-f]{6,}")
+"""Digests and ids: needed in the row, not in its headline."""
+
+
 def gist(content: Mapping[str, Any]) -> str:
-    """One line about a ledger row: the facts a person looks for first, else the first ones there are."""
-    first = [
-        k
-        for k in ("action", "target", "step_id", "verdict", "outcome", "decision", "summary", "reason")
-        if k in content
-    ]
-    done = content.get("call")
-    parts = [f"{done.get('action')}({done.get('target')})"] if isinstance(done, Mapping) else []
-    parts += [
-        _plain(content[k]) for k in (first or list(content)[:3]) if k != "call" and content[k] not in (None, "", [], {})
-    ]
-    line = ", ".join(parts)
-    return (line[:120] + "…" if len(line) > 120 else line) or "no content"
+    """One line about a ledger row: the calls it is about and the facts a person looks for first; no digests, no JSON."""
+    plan = content.get("plan")
+    inner = plan if isinstance(plan, Mapping) else content
+    calls = [c for c in (content.get("call"), *_calls(inner.get("steps"))) if isinstance(c, Mapping)]
+    parts = [f"{c.get('action')}({c.get('target')})" for c in calls]
+    keys = [k for k in _FIRST if k in content] or ([] if parts else list(content)[:4])
+    parts += [spoken(text) if k in {"fault_class", "event"} else text for k in keys if (text := _fact(content[k]))]
+    joined = ", ".join(dict.fromkeys(parts))
+    return (joined[:120] + "…" if len(joined) > 120 else joined) or "no content"
+
+
+def _calls(steps: Any) -> list[Any]:
+    rows = steps if isinstance(steps, list) else []
+    return [row.get("call") for row in rows if isinstance(row, Mapping)]
+
+
+def _fact(value: Any) -> str:
+    """A plain value that a person can read, else nothing."""
+    if value is None or isinstance(value, Mapping | list):
+        return ""
+    text = _plain(value).rstrip(".")
+    return "" if _MACHINE.fullmatch(text) else text
 
 
 def short(digest: str, length: int = 12) -> str:
@@ -189,6 +260,10 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "call": call,
     "facts": facts,
     "gist": gist,
+    "headline": headline,
+    "level": level,
+    "line": line,
+    "ticked": ticked,
     "short": short,
     "sparkline": sparkline,
     "pretty": pretty,

@@ -26,6 +26,8 @@ class Installation:
 
     def __init__(self, home: Path, env: Mapping[str, str]) -> None:
         self.home = home
+        self.greeting = ""
+        """What `up` printed."""
         self._env = {**os.environ, "FIREBREAK_HOME": str(home), **env}
 
     def run(self, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
@@ -138,6 +140,7 @@ def installed(home: Path, **env: str) -> Iterator[Installation]:
     started = it.run("up", "--detach", timeout_s=150)
     try:
         assert started.returncode == 0, started.stderr
+        it.greeting = started.stdout
         yield it
     finally:
         it.run("down")
