@@ -27,8 +27,28 @@ def run_tests(extra: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "coverage.json"
         measured = ["--cov", "--cov-branch"]
-        side_by_side = [*pytest, "-q", "-m", "not e2e", "-n", WORKERS, "--dist", "loadscope", *measured, "--cov-report="]
-        alone = [*pytest, "-q", "-m", "e2e", *measured, "--cov-append", "--cov-report=term", f"--cov-report=json:{report}"]
+        side_by_side = [
+            *pytest,
+            "-q",
+            "-m",
+            "not e2e",
+            "-n",
+            WORKERS,
+            "--dist",
+            "loadscope",
+            *measured,
+            "--cov-report=",
+        ]
+        alone = [
+            *pytest,
+            "-q",
+            "-m",
+            "e2e",
+            *measured,
+            "--cov-append",
+            "--cov-report=term",
+            f"--cov-report=json:{report}",
+        ]
         codes = [subprocess.call(argv, cwd=ROOT) for argv in (side_by_side, alone)]
         missed = missed_floors(json.loads(report.read_text())) if report.exists() else ["no report was written"]
     for line in missed:

@@ -67,7 +67,7 @@ class LogLine:
     level: str = ""
     trace_id: str = ""
     span_id: str = ""
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class Span:
     duration_ms: float
     parent_id: str = ""
     status: str = ""
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ class Reading:
     time: float
     ok: bool | None
     text: str = ""
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
     data_gap: str = ""
 
 
@@ -145,6 +145,6 @@ class Bundle:
     """Extra runbooks: (name, Markdown)."""
     problems: tuple[str, ...] = ()
     """What could not be read, line by line; never silently dropped."""
-    extra: dict[str, dict[str, Any]] = field(default_factory=dict)
+    extra: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     """Fields nobody knows, kept as they came: file name → row (its position among the rows read; `""` for the whole
     document) → fields. Unknown fields of log lines and spans are kept in their `attributes`."""

@@ -86,8 +86,9 @@ class Finding(Value):
 def findings(details: Mapping[str, Any], service: str) -> list[Finding]:
     """The findings of a hypothesis' details. A bare word counts as seen at `service`; unknown words are left out."""
     found: list[Finding] = []
-    for entry in details.get("conditions") or []:
-        raw = {"condition": entry} if isinstance(entry, str) else dict(entry)
+    entries: list[Any] = list(details.get("conditions") or [])
+    for entry in entries:
+        raw: dict[str, Any] = {"condition": entry} if isinstance(entry, str) else dict(entry)
         raw.setdefault("service", service)
         raw.setdefault("facts", {k: v for k, v in details.items() if k != "conditions"})
         try:

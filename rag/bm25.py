@@ -21,7 +21,7 @@ class KeywordIndex:
             return []
         import bm25s
 
-        tokens = bm25s.tokenize([query], stopwords="en", show_progress=False)
+        tokens: Any = bm25s.tokenize([query], stopwords="en", show_progress=False)
         if not tokens.vocab:
             return []
         found, scores = self._index.retrieve(tokens, k=min(limit, len(self._ids)), show_progress=False)

@@ -43,7 +43,7 @@ class LatentSemanticEmbedder:
         words = TfidfVectorizer(sublinear_tf=True, stop_words="english", ngram_range=(1, 2))
         shapes = TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(3, 5), max_features=20_000)
         union = make_union(words, shapes)
-        features = union.fit_transform(list(corpus))
+        features: Any = union.fit_transform(list(corpus))
         size = max(2, min(self._dimensions, features.shape[0] - 1, features.shape[1] - 1))
         svd = TruncatedSVD(n_components=size, random_state=7).fit(features)
         self._pipeline = make_pipeline(union, svd, Normalizer(copy=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -129,7 +130,7 @@ def fake_site(world: World, home: Path, *, chaos: bool = True) -> Site:
     services = [{"name": n, "kind": n, "chaos": chaos} for n in ("api", "postgres")]
     (stack / "firebreak.yaml").write_text(yaml.safe_dump({"version": "1", "services": services}))
     facts = {"control_url": "http://c", "control_token": "t", "admin_dsn": "d", "shop_url": "http://s"}
-    (stack / "stack.json").write_text(yaml.safe_dump(facts, default_flow_style=True))
+    (stack / "stack.json").write_text(json.dumps(facts))
     return Site(
         home=home,
         stack_home=stack,
