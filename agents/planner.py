@@ -196,7 +196,9 @@ def _cause_readings(diagnosis: Diagnosis, hypothesis: Hypothesis) -> list[Eviden
 
 def _cause_criterion(evidence: Evidence) -> Criterion:
     probe = evidence.source.removeprefix("probe:")
-    return Criterion(probe=probe, service=evidence.service, expect="no longer shows what it shows now")
+    return Criterion(
+        probe=probe, service=evidence.service, expect=f"the cause is gone: {evidence.supports or evidence.excerpt}"
+    )
 
 
 def _plan(request: PlanRequest, hypothesis: Hypothesis | None, steps: list[Step], summary: str, source: str) -> Plan:

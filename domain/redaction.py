@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 _SECRET_WORD = r"(?:[A-Za-z0-9_]*(?:password|passwd|secret|token|api[_-]?key|private[_-]?key|credential)[A-Za-z0-9_]*)"
 
@@ -48,11 +48,12 @@ def redact_json(value: Any, extra: Iterable[re.Pattern[str]] = ()) -> Any:
     if isinstance(value, str):
         return redact(value, extra)
     if isinstance(value, Mapping):
-        rows = cast("Mapping[str, Any]", value)
+        rows: Mapping[str, Any] = value
         return {
             k: "[redacted:value]" if _SECRET_KEY.match(str(k)) and isinstance(v, str) else redact_json(v, extra)
             for k, v in rows.items()
         }
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return [redact_json(v, extra) for v in cast("Sequence[Any]", value)]
+        items: Sequence[Any] = value
+        return [redact_json(v, extra) for v in items]
     return value

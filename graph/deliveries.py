@@ -123,9 +123,9 @@ class Deliveries:
         if way.incident is not None:
             await self._records.join(way.incident, alert, service)
             if way.rule != "duplicate":
-                await self._telling.remarked(
-                    way.incident, f"alert.{way.rule}", f"{alert.source}: {alert.title} ({way.text})"
-                )
+                said = f"{alert.title}: {alert.summary}" if alert.summary else alert.title
+                why = "joins this incident" if way.rule == "grouped" else way.text
+                await self._telling.remarked(way.incident, f"alert.{way.rule}", f"{alert.source}: {said} ({why})")
         return _receipt(alert, way, way.incident, now)
 
     async def _open(self, alert: Alert, service: str, way: Route, now: datetime) -> Incident:

@@ -209,10 +209,12 @@ def gist(content: Mapping[str, Any]) -> str:
     inner = plan if isinstance(plan, Mapping) else content
     calls = [c for c in (content.get("call"), *_calls(inner.get("steps"))) if isinstance(c, Mapping)]
     parts = [f"{c.get('action')}({c.get('target')})" for c in calls]
-    keys = [k for k in _FIRST if k in content] or ([] if parts else list(content)[:4])
+    keys = [k for k in _FIRST if k in content] or ([] if parts else [k for k in content if k != "schema_version"][:4])
     parts += [spoken(text) if k in {"fault_class", "event"} else text for k in keys if (text := _fact(content[k]))]
     joined = ", ".join(dict.fromkeys(parts))
-    return (joined[:120] + "…" if len(joined) > 120 else joined) or "no content"
+    if not joined:
+        return "names and digests only" if content else "no content"
+    return joined[:120] + "…" if len(joined) > 120 else joined
 
 
 def _calls(steps: Any) -> list[Any]:
