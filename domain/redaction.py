@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 _SECRET_WORD = r"(?:[A-Za-z0-9_]*(?:password|passwd|secret|token|api[_-]?key|private[_-]?key|credential)[A-Za-z0-9_]*)"
 
@@ -47,13 +47,19 @@ def redact_json(value: Any, extra: Iterable[re.Pattern[str]] = ()) -> Any:
     """The same for plain JSON: values under secret-looking keys vanish, strings are redacted."""
     if isinstance(value, str):
         return redact(value, extra)
-    if isinstance(value, Mapping):
-        rows: Mapping[str, Any] = value
+    if _is_mapping(value):
         return {
             k: "[redacted:value]" if _SECRET_KEY.match(str(k)) and isinstance(v, str) else redact_json(v, extra)
-            for k, v in rows.items()
+            for k, v in value.items()
         }
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        items: Sequence[Any] = value
-        return [redact_json(v, extra) for v in items]
+    if _is_list(value):
+        return [redact_json(v, extra) for v in value]
     return value
+
+
+def _is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, Mapping)
+
+
+def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, Sequence) and not isinstance(value, bytes | bytearray)

@@ -105,10 +105,10 @@ def _the_card_says_all_it_must(card: Any) -> None:
     expect(card.get_by_role("heading")).to_have_text("Approve resume process on api?")
     for words in (
         "resume_process(api)",
-        re.compile(r"Dry run says\s+api \(paused, pid \d+\) would be told to continue"),
-        re.compile(r"Undo\s+\w+"),
+        re.compile(r"Dry run says\s*api \(paused, pid \d+\) would be told to continue"),
+        re.compile(r"Undo\s*\w+"),
         re.compile(r"Live service levels.*abort line at least", re.DOTALL),
-        re.compile(r"Digest\s+[0-9a-f]{64}"),
+        re.compile(r"Digest\s*[0-9a-f]{64}"),
         re.compile(r"expires\s+in \d+ min"),
     ):
         expect(card).to_contain_text(words)
