@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from domain.bundle import Series
 from domain.incident import Incident
@@ -106,6 +107,20 @@ def change(series: Series, when: Span) -> float:
     return min(max(abs(v - middle) for v in during) / scale, 1e6)
 
 
+def with_gaps(times: Sequence[float], values: Sequence[float | None]) -> tuple[list[float], list[float | None]]:
+    """The points with a hole wherever nothing was measured for much longer than usual: no line is drawn across it."""
+    pauses = [b - a for a, b in pairwise(times)]
+    longest = max(5.0, 4 * statistics.median(pauses)) if pauses else 0.0
+    out_times, out_values = list(times[:1]), list(values[:1])
+    for pause, time, value in zip(pauses, times[1:], values[1:], strict=True):
+        if pause > longest:
+            out_times.append(time - pause / 2)
+            out_values.append(None)
+        out_times.append(time)
+        out_values.append(value)
+    return out_times, out_values
+
+
 def plot(series: Series, when: Span) -> Plot:
     """One series with its figures, thinned to what a screen shows."""
     before = _between(series, when.start, when.onset - 5)
@@ -114,12 +129,13 @@ def plot(series: Series, when: Span) -> Plot:
     normal = statistics.median(before) if before else None
     worst = max(during, key=lambda v: abs(v - (normal or 0.0)), default=None)
     step = max(1, len(series.times) // MAX_POINTS)
+    times, values = with_gaps(series.times[::step], series.values[::step])
     return Plot(
         service=series.service,
         metric=words.metric(series.metric),
         unit=unit(series.metric),
-        times=list(series.times[::step]),
-        values=list(series.values[::step]),
+        times=times,
+        values=values,
         before=normal,
         worst=worst,
         after=statistics.median(after) if after else None,

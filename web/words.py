@@ -209,7 +209,9 @@ def gist(content: Mapping[str, Any]) -> str:
     inner = plan if isinstance(plan, Mapping) else content
     calls = [c for c in (content.get("call"), *_calls(inner.get("steps"))) if isinstance(c, Mapping)]
     parts = [f"{c.get('action')}({c.get('target')})" for c in calls]
-    keys = [k for k in _FIRST if k in content] or ([] if parts else [k for k in content if k != "schema_version"][:4])
+    keys = [k for k in _FIRST if k in content] or (
+        [] if parts else [k for k in content if k not in {"schema_version", "format"}][:4]
+    )
     parts += [spoken(text) if k in {"fault_class", "event"} else text for k in keys if (text := _fact(content[k]))]
     joined = ", ".join(dict.fromkeys(parts))
     if not joined:

@@ -15,12 +15,13 @@ from graph.settings import Settings
 from tests.fakes import web_services as fakes
 from tests.fakes import web_story as story
 from tests.fakes.web_services import FakeDoor, FakeDrills, FakeResponder, FakeRetriever, FakeSlis
+from web import series, slis
 from web.build import build_app
 from web.doctor import process_rows, setting_rows
 from web.drills import score
 from web.health import judge
 from web.ledger import found
-from web.ports import Ports
+from web.ports import Ports, SliRow
 from web.runbooks import read, rendered, search_plain, shelf
 from web.slis import row_of
 
@@ -479,3 +480,40 @@ async def test_an_expired_approval_is_past(tmp_path: Path) -> None:
         transport=httpx.ASGITransport(app=app), base_url="http://x", headers=headers
     ) as client:
         assert "Nobody is waiting for you" in (await client.get("/approvals")).text
+
+
+def test_levels_beside_a_change_and_their_order() -> None:
+    """What the changed service's users see comes first, unknown levels are left out, what fires is listed first."""
+
+    def row(service: str, sli: str, current: float | None, *, ok: bool | None = None, firing: bool = False) -> SliRow:
+        return SliRow(service=service, name=sli, sli=sli, target=0.99, current=current, ok=ok, firing=firing)
+
+    rows = [
+        row("web", "availability", 1.0, ok=True),
+        row("api", "process", 1.0, ok=True),
+        row("api", "error_ratio", None),
+        row("api", "availability", 0.2, ok=False, firing=True),
+        row("shop", "availability", 0.3, ok=False, firing=True),
+    ]
+    assert [(r.service, r.sli) for r in slis.beside(rows, "api")] == [
+        ("api", "availability"),
+        ("shop", "availability"),
+        ("api", "process"),
+    ]
+    assert slis.beside(rows, "nobody") == [rows[3], rows[4]]
+    assert [r.ok for r in slis.worst_first(rows)] == [False, False, None, True, True]
+
+
+async def test_the_card_reads_its_levels_or_says_that_there_are_none(browser: httpx.AsyncClient, ports: Ports) -> None:
+    """The fragment names the abort line; without data it says that nothing would show that things get worse."""
+    assert "abort line at" in (await browser.get("/slis/api/beside")).text
+    assert isinstance(ports.slis, FakeSlis)
+    ports.slis.rows = []
+    assert "No service level of api has data" in (await browser.get("/slis/api/beside")).text
+
+
+def test_nothing_is_drawn_across_a_hole() -> None:
+    """A long silence becomes a gap; a steady series stays as it is."""
+    assert series.with_gaps([0, 1, 2], [1.0, 2.0, 3.0]) == ([0, 1, 2], [1.0, 2.0, 3.0])
+    assert series.with_gaps([0, 1, 2, 60, 61], [1.0] * 5)[1] == [1.0, 1.0, 1.0, None, 1.0, 1.0]
+    assert series.with_gaps([], []) == ([], [])

@@ -126,8 +126,26 @@ def test_sparklines_stay_in_their_box(points: list[float | None], goal: float | 
         assert 1.9 <= y <= 22.1
 
 
+def test_levels_lines_and_names_in_words() -> None:
+    """Objectives say their direction, series their labels, alerts their service; ids are not grouped in thousands."""
+    assert words.level("error_ratio") == "requests without error"
+    assert words.level("own_thing") == "own thing"
+    assert words.line(0.99, "availability", "ratio") == "at least 99 %"
+    assert words.line(0.75, "latency_p95", "s") == "at most 750 ms"
+    assert words.metric('error_ratio{route="/cart"}') == "error ratio, route /cart"
+    assert words.headline("ProcessDown", "api") == "ProcessDown on api"
+    assert words.headline("api is down", "api") == "api is down"
+    assert words.ticked("`ps <x>` shows R") == "<code>ps &lt;x&gt;</code> shows R"
+    assert words.facts({"pid": 11513, "rows": 11513}) == [("pid", "11513"), ("rows", "11,513")]
+    assert words.percent(-2.2778) == "-228 %"
+
+
 def test_gists_of_ledger_rows() -> None:
-    """What a person looks for comes first, long ones are cut."""
+    """What a person looks for comes first, long ones are cut, digests and nested values are left to the row."""
+    steps = [{"call": {"action": "a", "target": "b"}, "digest": "f" * 64}]
+    assert words.gist({"by": "rules", "plan": {"id": "plan-0eaba4904be6", "steps": steps}}) == "a(b)"
+    assert words.gist({"plan": "plan-0eaba4904be6", "steps": steps}) == "a(b)"
+    assert words.gist({"digest": "f" * 64}) == "names and digests only"
     assert words.gist({"x": 1, "target": "api", "action": "restart_service"}) == "restart_service, api"
     assert words.gist({"call": {"action": "a", "target": "b"}, "outcome": "failed"}) == "a(b), failed"
     assert words.gist({}) == "no content"
