@@ -40,7 +40,11 @@ def list_incidents(
     if not page["incidents"]:
         say("No incidents. Try: firebreak drill run")
         return
-    table = Table("id", "status", "severity", "opened", "service", "fault class", "confidence", "actions", "outcome")
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "status", "opened"):
+        table.add_column(column, no_wrap=True)
+    for column in ("what it was", "outcome"):
+        table.add_column(column, overflow="fold")
     for row in page["incidents"]:
         table.add_row(*_cells(row))
     Console().print(table)
@@ -122,17 +126,9 @@ def _open_approvals(client: AppClient, incident_id: str) -> list[dict[str, Any]]
 def _cells(row: dict[str, Any]) -> list[str]:
     confidence = row.get("confidence")
     opened = datetime.fromisoformat(row["opened_at"].replace("Z", "+00:00")).astimezone()
-    return [
-        row["id"],
-        row["status"],
-        row["severity"],
-        f"{opened:%m-%d %H:%M:%S}",
-        row.get("service") or "",
-        row.get("fault_class") or "",
-        f"{confidence:.2f}" if confidence is not None else "",
-        str(row.get("actions", 0)),
-        row.get("outcome") or "",
-    ]
+    cause = " / ".join(x for x in (row.get("service"), row.get("fault_class")) if x) or row.get("title", "")
+    sure = f" ({confidence:.2f})" if confidence is not None else ""
+    return [row["id"], row["status"], f"{opened:%m-%d %H:%M:%S}", f"{cause}{sure}", row.get("outcome") or ""]
 
 
 def incident_lines(incident: Incident) -> list[str]:

@@ -15,6 +15,7 @@ from domain.clock import Clock
 from domain.errors import IntakeError
 from domain.incident import Incident, IncidentStatus
 from domain.inventory import Inventory
+from domain.redaction import redact
 from domain.value import new_id
 from graph.face import Receipt
 from graph.nodes.intake import service_of
@@ -123,7 +124,7 @@ class Deliveries:
         if way.incident is not None:
             await self._records.join(way.incident, alert, service)
             if way.rule != "duplicate":
-                said = f"{alert.title}: {alert.summary}" if alert.summary else alert.title
+                said = redact(f"{alert.title}: {alert.summary}" if alert.summary else alert.title)
                 why = "joins this incident" if way.rule == "grouped" else way.text
                 await self._telling.remarked(way.incident, f"alert.{way.rule}", f"{alert.source}: {said} ({why})")
         return _receipt(alert, way, way.incident, now)
