@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench up down docs format lint types imports test-fast lock clean
+.PHONY: help install demo test check bench up down docs format lint types imports test-fast test-long lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ down: $(STAMP) ## Stop everything of this home
 
 test: $(STAMP) ## Run all tests and print branch coverage
 	@$(BIN)/python -m cli.checks test $(PYTEST_ARGS)
+
+test-long: $(STAMP) ## Run the patient's faults at length, one by one
+	@$(BIN)/python -m pytest -m campaign $(PYTEST_ARGS)
 
 test-fast: $(STAMP) ## Run the unit tests only
 	@$(BIN)/python -m pytest tests/unit -q $(PYTEST_ARGS)

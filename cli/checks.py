@@ -11,45 +11,35 @@ from pathlib import Path
 FLOORS = {"governance": 100.0, "graph/routing.py": 100.0}
 """Rooms that must be covered completely, in percent of lines and branches."""
 REST = 85.0
-WORKERS = "4"
-"""Most integration tests wait for real processes, so a few more workers than cores finish sooner."""
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadscope")
+PARTS = (
+    ("-m", "not integration and not e2e and not campaign", *SIDE_BY_SIDE),
+    ("-m", "integration and not campaign", *SIDE_BY_SIDE),
+    ("-m", "e2e and not integration"),
+)
+"""Real servers have their own patience: they never share the machine with what only computes."""
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def run_tests(extra: list[str]) -> int:
-    """Everything that may run side by side first, then what needs the machine for itself; coverage of both together.
+    """What only computes, then what starts real servers, then the whole product alone; coverage of all together.
 
     With extra arguments it is one plain pytest run and no floor applies.
     """
     pytest = [sys.executable, "-m", "pytest"]
     if extra:
         return subprocess.call([*pytest, *extra], cwd=ROOT)
+    (ROOT / ".coverage").unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "coverage.json"
-        measured = ["--cov", "--cov-branch"]
-        side_by_side = [
-            *pytest,
-            "-q",
-            "-m",
-            "not e2e",
-            "-n",
-            WORKERS,
-            "--dist",
-            "loadscope",
-            *measured,
-            "--cov-report=",
+        codes = [
+            subprocess.call([*pytest, "-q", *which, "--cov", "--cov-branch", "--cov-append", "--cov-report="], cwd=ROOT)
+            for which in PARTS
         ]
-        alone = [
-            *pytest,
-            "-q",
-            "-m",
-            "e2e",
-            *measured,
-            "--cov-append",
-            "--cov-report=term",
-            f"--cov-report=json:{report}",
-        ]
-        codes = [subprocess.call(argv, cwd=ROOT) for argv in (side_by_side, alone)]
+        coverage = [sys.executable, "-m", "coverage"]
+        subprocess.call([*coverage, "json", "-q", "-o", str(report)], cwd=ROOT)
+        subprocess.call([*coverage, "report"], cwd=ROOT)
+        (ROOT / ".coverage").unlink(missing_ok=True)
         missed = missed_floors(json.loads(report.read_text())) if report.exists() else ["no report was written"]
     for line in missed:
         sys.stdout.write(f"coverage: {line}\n")

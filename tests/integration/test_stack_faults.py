@@ -19,7 +19,7 @@ import pytest
 
 from tests.fakes.stack_patient import Patient, eventually
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.campaign, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
