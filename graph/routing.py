@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from domain.action import Judgement, Outcome, Verdict
+from domain.alert import AlertStatus
 from domain.diagnosis import DiagnosisVerdict
 from domain.guard import ApprovalStatus
 from domain.plan import Plan, Step
@@ -23,7 +24,7 @@ MAX_REVISIONS = 8
 
 
 def after_perceive(state: State, knobs: Knobs) -> AfterPerceive:
-    """A verdict other than a fault must stand for some looks before it counts."""
+    """A verdict other than a fault must stand for some looks before it counts; a healthy one for two while an alert fires."""
     diagnosis = state.get("diagnosis")
     if state.get("halt") or diagnosis is None:
         return "escalate"
@@ -33,7 +34,7 @@ def after_perceive(state: State, knobs: Knobs) -> AfterPerceive:
         return "escalate" if knobs.autonomy == "observe" else "plan"
     if diagnosis.verdict is DiagnosisVerdict.EXTERNAL:
         return "explain"
-    if state.get("looks", 0) < knobs.max_looks:
+    if state.get("looks", 0) < knobs.max_looks or healthy_once(state):
         return "perceive"
     return "explain" if diagnosis.verdict is DiagnosisVerdict.HEALTHY else "escalate"
 
@@ -107,6 +108,14 @@ def after_roll_back(state: State, knobs: Knobs) -> AfterRollBack:
     if state.get("decision") == "revoke":
         return "escalate"
     return "plan" if state.get("replans", 0) < knobs.max_replans else "escalate"
+
+
+def healthy_once(state: State) -> bool:
+    """A system that seems healthy for one look only, while an alert says otherwise: one look more decides."""
+    seen = [row["verdict"] for row in state.get("confidence_history", [])[-2:]]
+    if not seen or seen[-1] != DiagnosisVerdict.HEALTHY or seen == [DiagnosisVerdict.HEALTHY] * 2:
+        return False
+    return any(a.status is AlertStatus.FIRING for a in state.get("alerts", []))
 
 
 def wished_for(state: State) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from langchain_core.messages import AIMessage, ToolMessage
 
 from domain.action import ActionCall, Effect, Judgement, Outcome, Verdict
+from domain.alert import Alert, AlertStatus
 from domain.clock import ManualClock
 from domain.diagnosis import Diagnosis, DiagnosisVerdict
 from domain.guard import ApprovalStatus
@@ -44,6 +45,18 @@ def found(verdict: DiagnosisVerdict) -> Diagnosis:
     return Diagnosis(incident="i", verdict=verdict, confidence=0.5)
 
 
+def looks(verdicts: str) -> list[dict[str, Any]]:
+    """A confidence history: h for healthy, i for inconclusive."""
+    return [{"verdict": {"h": "healthy", "i": "inconclusive"}[v], "look": n} for n, v in enumerate(verdicts)]
+
+
+def alert(status: AlertStatus) -> Alert:
+    return Alert(
+        source="t", delivery_id="d", identity="a", episode_id="a1", title="slow", status=status, received_at=NOW
+    )
+
+
+FIRING, OVER = alert(AlertStatus.FIRING), alert(AlertStatus.RESOLVED)
 FAULT, HEALTHY = found(DiagnosisVerdict.FAULT), found(DiagnosisVerdict.HEALTHY)
 UNCLEAR, EXTERNAL = found(DiagnosisVerdict.INCONCLUSIVE), found(DiagnosisVerdict.EXTERNAL)
 ALLOW, ASK, DENY = (judged(v) for v in Verdict)
@@ -63,6 +76,12 @@ REJECTED = {"status": ApprovalStatus.REJECTED}
         (State(diagnosis=HEALTHY, looks=1), KNOBS, "perceive"),
         (State(diagnosis=HEALTHY, looks=3), KNOBS, "explain"),
         (State(diagnosis=UNCLEAR, looks=3), KNOBS, "escalate"),
+        (State(diagnosis=HEALTHY, looks=3, alerts=[FIRING]), KNOBS, "explain"),
+        (State(diagnosis=HEALTHY, looks=3, alerts=[FIRING], confidence_history=looks("h")), KNOBS, "perceive"),
+        (State(diagnosis=HEALTHY, looks=3, alerts=[FIRING], confidence_history=looks("iih")), KNOBS, "perceive"),
+        (State(diagnosis=HEALTHY, looks=3, alerts=[OVER], confidence_history=looks("iih")), KNOBS, "explain"),
+        (State(diagnosis=HEALTHY, looks=4, alerts=[FIRING], confidence_history=looks("iihh")), KNOBS, "explain"),
+        (State(diagnosis=UNCLEAR, looks=4, alerts=[FIRING], confidence_history=looks("iihi")), KNOBS, "escalate"),
     ],
 )
 def test_after_perceive(state: State, knobs: Knobs, goes: str) -> None:
