@@ -10,10 +10,13 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from agents.advice import advice_query, with_advice
+from agents.asking import Answered
 from domain.action import Verdict
 from domain.diagnosis import Diagnosis, DiagnosisVerdict
 from domain.guard import ApprovalStatus
 from domain.incident import IncidentStatus
+from domain.report import Brief
+from domain.value import digest
 from graph.nodes.walk import Node, author, enter, entry, fallback_entries, knobs_of
 from graph.records.projection import project
 from graph.services import Services
@@ -81,6 +84,7 @@ def make_explain(services: Services) -> Node:
         ended: State = {**state, "status": status, "outcome": outcome}
         incident = project({**ended, "diagnosis": advised} if advised else ended)
         written = await services.minds.explainer.explain(incident)
+        await services.note("decision", state["incident"], brief_note(written, status, outcome))
         return {
             "brief": written.answer,
             **({"diagnosis": advised} if advised else {}),
@@ -92,6 +96,20 @@ def make_explain(services: Services) -> Node:
         }
 
     return explain
+
+
+def brief_note(written: Answered[Brief], status: IncidentStatus, outcome: str) -> dict[str, Any]:
+    """What the ledger keeps of a brief: how the run ended, the brief's digest, what it cites and how much was dropped."""
+    brief = written.answer
+    return {
+        "event": "brief.written",
+        "status": status.value,
+        "outcome": outcome,
+        "brief": digest(brief),
+        "evidence": list(dict.fromkeys(e for s in brief.sentences() for e in s.evidence)),
+        "unsupported": len(brief.unsupported),
+        **author("explainer", written.by, written.fell_back),
+    }
 
 
 async def advised_diagnosis(services: Services, diagnosis: Diagnosis | None) -> Diagnosis | None:

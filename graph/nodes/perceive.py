@@ -108,6 +108,6 @@ def diagnosis_note(seen: Seen) -> dict[str, Any]:
     found = seen.diagnosis
     return {
         **confidence_row(found, ""),
-        "evidence": len(found.evidence),
+        "evidence": list(found.top.evidence) if found.top else [e.id for e in found.evidence],
         **author("perception", seen.by, seen.fell_back),
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
+from agents.asking import Answered
 from agents.lasting import holds_steady, processes_to_watch
 from agents.verifier import Watch, as_evidence, condition_seen, user_facing
 from agents.verifier import verify as judge_cure
@@ -19,8 +20,9 @@ from domain.diagnosis import Diagnosis, DiagnosisVerdict, Evidence, Hypothesis
 from domain.incident import IncidentStatus, TimelineEntry
 from domain.plan import Plan
 from domain.report import Verification
+from domain.value import digest
 from graph.nodes.perceive import look_at
-from graph.nodes.walk import Node, enter, entry, fallback_entries, knobs_of
+from graph.nodes.walk import Node, author, enter, entry, fallback_entries, knobs_of
 from graph.services import Services
 from graph.state import Knobs, State
 from graph.watch import watch_users
@@ -65,6 +67,7 @@ def make_verify(services: Services) -> Node:
         )
         heard = await services.minds.verifier.second_opinion(found, plan, cause)
         now = services.clock.now()
+        await services.note("observation", state["incident"], verified_note(heard))
         return {
             "verifications": [heard.answer],
             "diagnosis": carried(diagnosis, seen.fresh, evidence, cured=heard.answer.passed or not last),
@@ -128,11 +131,33 @@ def carried(old: Diagnosis, fresh: Diagnosis, evidence: Sequence[Evidence], *, c
     return base.model_copy(update={"evidence": [*[e for e in base.evidence if e.id not in known], *evidence]})
 
 
+def verified_note(heard: Answered[Verification]) -> dict[str, Any]:
+    """What the ledger keeps of a look: its verdict and digest, the evidence it rests on, and who had the second opinion."""
+    found = heard.answer
+    return {
+        "summary": verified_words(found),
+        "step_id": found.step_id,
+        "passed": found.passed,
+        "checks": {c.name: c.ok for c in found.checks},
+        "evidence": cited_in(found),
+        "digest": digest(found),
+        **author("verifier", heard.by, heard.fell_back),
+    }
+
+
+def cited_in(found: Verification) -> list[str]:
+    """Evidence ids of all checks, each once."""
+    return list(dict.fromkeys(e for c in found.checks for e in c.evidence))
+
+
 def verified_entry(found: Verification) -> TimelineEntry:
     """What the look showed, on the timeline."""
+    return entry(found.at, "step.verified", verified_words(found), evidence=cited_in(found), passed=found.passed)
+
+
+def verified_words(found: Verification) -> str:
+    """Users, cause, and what else was seen."""
     users = "users are served" if found.symptoms_relieved else "users are not served"
     cause = {True: "the cause is gone", False: "the cause is still there", None: "the cause could not be read again"}
-    text = f"{users}; {cause[found.cause_repaired]}"
-    text += ("" if found.lasted else "; it did not last") + ("; something else got worse" if found.regressed else "")
-    cited = [e for c in found.checks for e in c.evidence]
-    return entry(found.at, "step.verified", text, evidence=list(dict.fromkeys(cited)), passed=found.passed)
+    more = ["it did not last"] * (not found.lasted) + ["something else got worse"] * found.regressed
+    return "; ".join([users, cause[found.cause_repaired], *more])

@@ -7,7 +7,7 @@ from typing import Any
 from agents.reasoners.scripted import ScriptedReasoner
 from domain.conditions import Condition
 from domain.reasoning import OverseeAnswer, PerceiveAnswer
-from domain.value import Value
+from domain.value import Value, digest
 from graph.nodes.walk import author
 from tests.fakes.house import House
 from tests.fakes.world import World
@@ -27,7 +27,7 @@ async def test_rules_name_themselves_and_no_prompt() -> None:
     await house.run(max_replans=0)
     assert {c["by"] for _, _, c in house.notes} == {"rules"}
     assert not any("prompt" in c for _, _, c in house.notes)
-    assert [k for k in ("evidence", "plan", "decision", "escalated") if not said(house, k)] == []
+    assert [k for k in ("verdict", "plan", "checks", "decision", "escalated", "brief") if not said(house, k)] == []
 
 
 async def test_a_model_is_named_with_its_prompt_and_its_failures() -> None:
@@ -40,11 +40,26 @@ async def test_a_model_is_named_with_its_prompt_and_its_failures() -> None:
         World(wrong={PAUSED: {}}, mends={"resume_process api"}), reasoner=ScriptedReasoner(answers, name="openai:m1")
     )
     await house.run()
-    assert said(house, "evidence") == [{"by": "openai:m1", "prompt": "perception/1"}]
+    assert said(house, "verdict") == [{"by": "openai:m1", "prompt": "perception/1"}]
     (plan,) = said(house, "plan")
     assert (plan["by"], plan["prompt"]) == ("rules", "planner/1")
     assert plan["fell_back"].startswith("openai:m1: ")
     assert said(house, "decision") == [{"by": "openai:m1", "prompt": "overwatch/1"}]
+    assert [n["prompt"] for n in (*said(house, "checks"), *said(house, "brief"))] == ["verifier/1", "explainer/1"]
+
+
+async def test_the_story_can_be_checked_against_the_ledger() -> None:
+    """Each look after a step and the brief leave their digest and the evidence they rest on, in this order."""
+    house = House(World(wrong={PAUSED: {}}, mends={"resume_process api"}))
+    state = await house.run()
+    (look,) = [c for _, _, c in house.notes if "checks" in c]
+    (told,) = [c for _, _, c in house.notes if "brief" in c]
+    (verification,), brief = state["verifications"], state["brief"]
+    known = {e.id for e in state["diagnosis"].evidence}
+    assert (look["passed"], look["digest"], told["brief"]) == (True, digest(verification), digest(brief))
+    assert set(look["evidence"]) & known == set(look["evidence"]) != set()
+    assert {e for s in brief.sentences() for e in s.evidence} == set(told["evidence"])
+    assert (told["status"], told["outcome"], house.notes[-1][2]) == ("resolved", "mitigated", told)
 
 
 def test_an_author_without_a_model_is_the_rules() -> None:
