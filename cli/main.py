@@ -22,6 +22,7 @@ from cli import (
     investigate,
     kill,
     ledger,
+    policy,
     rag,
     stack,
     up,
@@ -64,6 +65,7 @@ for name, group in (
     ("change", change.app),
     ("rag", rag.app),
     ("ledger", ledger.app),
+    ("policy", policy.app),
     ("eval", evaluate.app),
 ):
     app.add_typer(group, name=name, no_args_is_help=True)

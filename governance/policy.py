@@ -1,9 +1,7 @@
 """Policies: YAML rules with CEL conditions over typed fields. What errs or matches nothing denies.
 
-Fields a condition may read: `action` {name, effect, binding, undo}, `target` {name, kind, environment, criticality,
-mode}, `args` (the typed arguments), `agent` {name, tier, level}, `change` {id, compensation}, `plan` {source, revision,
-steps}. Functions: `count(action, target, seconds)` and `count_kind(action, kind, seconds)`: how often that happened in
-the last seconds, `"*"` for any. All matching rules count; the strictest verdict wins, so a rule can never undo another's no.
+`governance.vocabulary` lists the fields and functions that a condition may use. All matching rules count; the
+strictest verdict wins, so a rule can never undo another's no. `governance.policycheck` looks for rules that do nothing.
 """
 
 from __future__ import annotations
@@ -61,6 +59,8 @@ class Finding:
     verdict: Verdict
     text: str
     quorum: int = 1
+    erred: bool = False
+    """True: the condition could not be told true or false."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Question:
     """The typed fields and sequence facts of one step."""
 
     fields: Mapping[str, Any]
-    functions: Mapping[str, Callable[..., int]]
+    functions: Mapping[str, Callable[..., int | None]]
 
 
 class Policy:
@@ -93,28 +93,31 @@ class Policy:
 
     def ask(self, question: Question) -> list[Finding]:
         """What every matching rule says; a single deny when none matches. An erring rule denies."""
-        context = cel.Context(variables=dict(question.fields), functions=dict(question.functions))
-        findings = [
-            finding for rule, program in self._programs if (finding := _finding(rule, program, context)) is not None
-        ]
+        findings = [finding for finding in self.answers(question) if finding is not None]
         if findings:
             return findings
         return [Finding(rule="none", verdict=Verdict.DENY, text=f"no rule of policy {self.name} covers this")]
+
+    def answers(self, question: Question) -> list[Finding | None]:
+        """What each rule says, in the order of the file; None where it does not match."""
+        context = cel.Context(variables=dict(question.fields), functions=dict(question.functions))
+        return [_finding(rule, program, context) for rule, program in self._programs]
 
 
 def _finding(rule: Rule, program: cel.Program, context: cel.Context) -> Finding | None:
     try:
         answer = program.execute(context)
     except Exception as error:  # whatever a condition does, the door stays shut
-        return Finding(
-            rule=rule.id, verdict=Verdict.DENY, text=f"rule {rule.id} erred, so it denies: {str(error)[:160]}"
-        )
+        return _erred(rule, f"erred, so it denies: {str(error)[:160]}")
     if answer is True:
         return Finding(rule=rule.id, verdict=rule.verdict, text=f"{rule.why} (rule {rule.id})", quorum=rule.quorum)
     if answer is False:
         return None
-    found = type(answer).__name__
-    return Finding(rule=rule.id, verdict=Verdict.DENY, text=f"rule {rule.id} gave {found}, not true or false: denied")
+    return _erred(rule, f"gave {type(answer).__name__}, not true or false: denied")
+
+
+def _erred(rule: Rule, why: str) -> Finding:
+    return Finding(rule=rule.id, verdict=Verdict.DENY, text=f"rule {rule.id} {why}", erred=True)
 
 
 def _compiled(rule: Rule) -> cel.Program:

@@ -64,6 +64,10 @@ class Attempt:
     environment: Environment = Environment.PRODUCTION
     tier: Tier = Tier.T0
     quorum: int = 1
+    typed_args: dict[str, Any] = field(default_factory=dict[str, Any])
+    """The arguments as the action's own check gave them back, defaults filled in."""
+    strange_args: list[str] = field(default_factory=list[str])
+    """Tainted arguments whose value the inventory does not have."""
     blind: str = ""
     """Why not even a dry run is made; empty when one may be made."""
     reasons: list[Reason] = field(default_factory=list[Reason])

@@ -42,6 +42,7 @@ class SchemaAndInventory(Wrapper):
             return ["; ".join(error.lines())[:400]]
         if (checked.action, checked.target) != (attempt.call.action, attempt.call.target):
             return ["the check gave back another call"]
+        attempt.typed_args = checked.args
         return []
 
 

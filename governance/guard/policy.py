@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Many
 from typing import Any
 
-from domain.action import Verdict
-from governance.claims import Claim, ClaimState, Purpose, recent_effects
-from governance.guard.attempt import Attempt, Wrapper
-from governance.policy import Question
-
-WINDOW_S = 3600
-"""How far back `count` can look, in seconds."""
+from domain.action import Reason, Verdict
+from governance.claims import Purpose
+from governance.guard.attempt import Attempt, Refused, Wrapper
+from governance.ledger.port import Reader, Transaction
+from governance.policy import Finding, Question
+from governance.sequence import Sequence
 
 
 class PolicyRules(Wrapper):
-    """The strictest matching rule wins; a judgement under another revision no longer counts."""
+    """The strictest matching rule wins; a judgement under another revision no longer counts.
+
+    Rules about sequences are asked again in the claim's transaction, where nobody can get in between.
+    """
 
     name = "policy"
 
@@ -23,38 +26,40 @@ class PolicyRules(Wrapper):
         if pinned != self.parts.policy.pin:
             text = f"judged under policy {pinned}, now {self.parts.policy.pin} is in force: judge the plan again"
             attempt.say(self.name, Verdict.DENY, text)
-        if attempt.spec is None or attempt.service is None:
-            return
-        for finding in self.parts.policy.ask(self._question(attempt)):
-            verdict = Verdict.ALLOW if attempt.unwinding and finding.verdict is Verdict.ASK else finding.verdict
-            attempt.say(self.name, verdict, finding.text)
+        for finding in self._findings(attempt, self.parts.ledger):
+            attempt.say(self.name, _verdict(finding, attempt), finding.text)
             attempt.quorum = max(attempt.quorum, finding.quorum)
 
-    def _question(self, attempt: Attempt) -> Question:
-        ledger = self.parts.ledger
-        recent = [c for c in recent_effects(ledger, ledger.now, WINDOW_S) if c.key != attempt.key]
-        now = ledger.now
+    async def carry_out(self, attempt: Attempt) -> None:
+        await self.look(attempt)
 
-        def within(seconds: float) -> list[Claim]:
-            return [c for c in recent if (now - c.claimed_at).total_seconds() <= seconds]
+        def still_so(tx: Transaction) -> None:
+            overtaken = [f.text for f in self._findings(attempt, tx) if _stricter(f, attempt)]
+            if overtaken:
+                text = f"something else happened since this was looked at: {'; '.join(overtaken)}"
+                raise Refused(Reason(wrapper=self.name, verdict=Verdict.DENY, text=text))
 
-        def count(action: str, target: str, seconds: float) -> int:
-            return sum(_is(c, action, target) for c in within(seconds) if c.purpose is Purpose.APPLY)
+        attempt.on_claim.append(still_so)
+        await self.inner.carry_out(attempt)
 
-        def count_kind(action: str, kind: str, seconds: float) -> int:
-            return sum(_is(c, action, "*") and kind in {"*", c.kind} for c in within(seconds))
-
-        def open_now(action: str, target: str) -> int:
-            return sum(_is(c, action, target) for c in recent if c.state is ClaimState.DISPATCHED)
-
-        return Question(fields=_fields(attempt), functions={"count": count, "count_kind": count_kind, "open": open_now})
-
-
-def _is(claim: Claim, action: str, target: str) -> bool:
-    return action in {"*", claim.call.action} and target in {"*", claim.call.target}
+    def _findings(self, attempt: Attempt, reader: Reader) -> Many[Finding]:
+        if attempt.spec is None or attempt.service is None:
+            return []
+        functions = Sequence(reader, attempt.key).functions()
+        return self.parts.policy.ask(Question(fields=fields(attempt), functions=functions))
 
 
-def _fields(attempt: Attempt) -> dict[str, Any]:
+def _verdict(finding: Finding, attempt: Attempt) -> Verdict:
+    """A person who unwinds is not asked whether they may."""
+    return Verdict.ALLOW if attempt.unwinding and finding.verdict is Verdict.ASK else finding.verdict
+
+
+def _stricter(finding: Finding, attempt: Attempt) -> bool:
+    return _verdict(finding, attempt).strictness > attempt.verdict.strictness
+
+
+def fields(attempt: Attempt) -> dict[str, dict[str, Any]]:
+    """What a condition may read about an attempt at a known action on a known target (governance.vocabulary)."""
     spec, service, plan = attempt.spec, attempt.service, attempt.pinned.plan
     assert spec is not None
     assert service is not None
@@ -72,8 +77,9 @@ def _fields(attempt: Attempt) -> dict[str, Any]:
             "criticality": service.criticality.value,
             "mode": service.mode.value,
         },
-        "args": attempt.call.args,
+        "args": attempt.typed_args,
         "agent": {"name": attempt.actor.agent, "tier": attempt.tier.value, "level": attempt.tier.level},
         "change": {"id": attempt.actor.change, "compensation": attempt.purpose is Purpose.COMPENSATE},
         "plan": {"source": plan.source, "revision": plan.revision, "steps": len(plan.steps)},
+        "taint": {"args": attempt.step.tainted_args, "unknown": attempt.strange_args},
     }

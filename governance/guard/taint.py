@@ -24,6 +24,7 @@ class Taint(Wrapper):
             value = attempt.call.target if argument == "target" else attempt.call.args.get(argument)
             strange = [word for word in scalars(value) if word not in self._known]
             if strange:
+                attempt.strange_args.append(argument)
                 shown = ", ".join(repr(word)[:60] for word in strange[:3])
                 text = f"argument {argument} stems from untrusted text and is not in the inventory: {shown}"
                 attempt.say(self.name, Verdict.ASK, text)

@@ -359,7 +359,7 @@ async def test_sequence_rules_count_by_kind_of_target() -> None:
     """A rule may count what happened to any api, or anything at all, within a window."""
     rules = [
         Rule(id="open", why="known", when="true", verdict=Verdict.ALLOW),
-        Rule(id="calm", why="too much at once", when="count_kind('*', 'api', 60) >= 1", verdict=Verdict.DENY),
+        Rule(id="calm", why="too much at once", when="count_kind('*', 'api', '60s') >= 1", verdict=Verdict.DENY),
     ]
     document = PolicyDocument(version="1", name="default", rules=rules, seats={"responder": Tier.T1})
     scene = await judged(Scene(policy=Policy(document)), RESTART, SCALE)

@@ -22,15 +22,17 @@ FIELDS: dict[str, Any] = {
     "agent": {"name": "responder", "tier": "T1", "level": 1},
     "change": {"id": "inc-1", "compensation": False},
     "plan": {"source": "rules", "revision": 1, "steps": 1},
+    "taint": {"args": [], "unknown": []},
 }
 
 
 def question(restarts: int = 0, migrating: int = 0, **changes: dict[str, Any]) -> Question:
     fields = {name: {**value, **changes.get(name, {})} for name, value in FIELDS.items()}
     functions: dict[str, Callable[..., int]] = {
-        "count": lambda action, target, seconds: restarts,
-        "count_kind": lambda action, kind, seconds: restarts,
-        "open": lambda action, target: migrating,
+        "count": lambda action, target, window: restarts,
+        "count_kind": lambda action, kind, window: restarts,
+        "running": lambda action, target: migrating,
+        "running_kind": lambda action, kind: migrating,
     }
     return Question(fields=fields, functions=functions)
 
@@ -114,6 +116,15 @@ def test_the_database_rests_while_it_is_migrated() -> None:
         verdict(default, question(migrating=1, action={"name": "migrate"}, target={"kind": "database"}))
         is Verdict.ALLOW
     )
+
+
+@pytest.mark.parametrize("name", ["default", "production"])
+def test_untrusted_text_destroys_nothing(name: str) -> None:
+    """What cannot be undone is never done with an argument that only a log line knows; what it confirms may be asked for."""
+    strange = {"args": ["table"], "unknown": ["table"]}
+    assert verdict(load_policy(name), question(action={"effect": "irreversible"}, taint=strange)) is Verdict.DENY
+    known = {"args": ["table"], "unknown": []}
+    assert verdict(load_policy(name), question(action={"effect": "irreversible"}, taint=known)) is not Verdict.DENY
 
 
 def test_a_policy_is_pinned_by_its_content() -> None:
