@@ -70,7 +70,7 @@ class Worker:
     """One loop, one job at a time. A job in hand lies in TAKEN, so that none is lost when the process dies."""
 
     def __init__(self, values: Mapping[str, str], secret: Path, tracing: Tracing, log: logging.Logger) -> None:
-        self._values = values
+        self._values = self._given = values
         self._secret = secret
         self._tracing = tracing
         self._log = log
@@ -105,9 +105,15 @@ class Worker:
             self._cache.close()
 
     def reload(self, values: Mapping[str, str]) -> None:
-        """Use another configuration from the next job on."""
-        self._values = values
-        self._disconnect()
+        """Use another configuration from the next job on. May interrupt anything: called by a signal's handler."""
+        self._given = values
+
+    def _take_up(self) -> None:
+        """Between two jobs, where no connection is just being made: what was made for the old address is closed."""
+        given = self._given
+        if given is not self._values:
+            self._values = given
+            self._disconnect()
 
     def _pulse(self) -> None:
         self.beat = time.time()
@@ -129,6 +135,7 @@ class Worker:
             with suppress(JobError):
                 self._execute(LOST, ())
         taken = self._cache.blmove(QUEUE, TAKEN, 1, "RIGHT", "LEFT")
+        self._take_up()
         if taken is not None:
             self._handle(str(taken))
 

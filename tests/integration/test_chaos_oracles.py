@@ -218,15 +218,7 @@ async def served_again(site: Site, seconds: float = 40.0) -> None:
         await asyncio.sleep(0.5)
 
 
-SLOW_AFTERWARDS = pytest.mark.xfail(
-    strict=False,
-    reason="known defect: after two judgements on the slow route the shift leaves single visits timing out; drills pass",
-)
-
-
-@pytest.mark.parametrize(
-    "case", [pytest.param(c, marks=SLOW_AFTERWARDS) if c == "latency" else c for c in sorted(CURES)]
-)
+@pytest.mark.parametrize("case", sorted(CURES))
 async def test_the_oracle_tells_cures_apart(stack_home: Path, tmp_path: Path, case: str) -> None:
     """One injection: judged without a fix, after a wrong one, after the right one; then taken back and steady."""
     name, cure = case.partition("/")[0], CURES[case]

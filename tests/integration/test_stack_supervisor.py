@@ -101,6 +101,25 @@ def test_posts_are_idempotent(patient: Patient) -> None:
     assert patient.pid("worker") == first["pid"]
 
 
+def test_a_shifted_route_is_left_by_all(patient: Patient) -> None:
+    """Also connections that were just being made over the slow route when it was left do not stay on it."""
+
+    def on_old_route() -> float:
+        page = httpx.get(f"{patient.facts['proxies']['proxy-db']['admin_url']}/metrics", timeout=5).text
+        return float(page.partition("\nproxy_connections ")[2].partition("\n")[0])
+
+    patient.toxics("proxy-db", latency_ms=220)
+    for name in ("worker", "api"):
+        patient.restart(name)
+    eventually(lambda: on_old_route() > 0, 10, what="somebody connects over the slow route", every=0.02)
+    assert patient.post("/routes/db", {"route": "proxy-db-b"}).json()["changed"] is True
+    patient.served()
+    eventually(lambda: on_old_route() == 0, 10, what="nobody is left on the slow route")
+    patient.toxics("proxy-db")
+    patient.done("/routes/db", {"route": "proxy-db"})
+    patient.served()
+
+
 def test_page(patient: Patient) -> None:
     """A browser gets the shop's page."""
     found = httpx.get(patient.facts["shop_url"])

@@ -40,6 +40,7 @@ class Database:
             timeout=float(values()["DB_POOL_TIMEOUT_S"]),
             max_waiting=200,
             reconnect_timeout=RECONNECT_S,
+            configure=self._still_wanted,
             check=_alive,
             open=False,
             name="shop",
@@ -66,6 +67,18 @@ class Database:
         if size != self._pool.max_size:
             await self._pool.resize(size, size)
         await self._pool.drain()
+
+    async def _still_wanted(self, conn: Connection) -> None:
+        """Asked when a connection is made. Raises OperationalError when the address changed while it was being made.
+
+        `drain` spares connections that are not there yet: over a slow link one made to the old address would come
+        afterwards and be lent for as long as the pool lives. Refused here, the pool makes it again, to the new one.
+        """
+        values, info = self._values(), conn.info
+        wanted = (values["DB_HOST"], int(values["DB_PORT"]), values["DB_NAME"], values["DB_USER"])
+        if (info.host, info.port, info.dbname, info.user) != wanted:
+            await conn.close()
+            raise psycopg.OperationalError("the address changed while the connection was being made")
 
     def measure(self) -> None:
         """Bring the pool's gauges up to date."""
