@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from traceback import format_exc
 from typing import Any
 
@@ -25,6 +26,8 @@ POLL_S = 1.0
 """How often an open approval is looked up, for answers that were given elsewhere."""
 ATTEMPTS = 5
 """Failures of one run in a row before a person is told."""
+HEARD_S = 1.0
+"""How long a run may take to leave before it is asked again; time enough to give its lease back."""
 
 
 class Driver:
@@ -46,11 +49,15 @@ class Driver:
             self.drive(incident_id)
 
     async def close(self) -> None:
-        """Stop all runs where they are; the checkpoints have everything."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Stop all runs where they are; the checkpoints have everything.
+
+        A cancellation can get lost in a library below (asyncio.wait_for before Python 3.12, LangGraph while it tidies up
+        after a stream); the run would go on, and this process would never end. So each is asked until it has heard.
+        """
+        while running := list(self._tasks.values()):
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=HEARD_S)
 
     def nudge(self, incident_id: str) -> None:
         """A person did something: look now instead of at the next poll."""
@@ -144,10 +151,9 @@ class Driver:
                     incident_id, "approval.answered", f"{text}{' by ' + by if by else ''}", approval=approval.id
                 )
                 return Command(resume={interrupt_id: _as_answer(approval)})
-            try:
-                await asyncio.wait_for(nudge.wait(), POLL_S)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await nudge.wait()
 
     async def _answered(self, approval_id: str | None) -> Approval | None:
         if approval_id is None:

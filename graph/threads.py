@@ -128,10 +128,12 @@ class Threads:
             yield lease
         finally:
             keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
-            with suppress(FirebreakError, OSError):
-                await self._leases.release(lease)
+            try:
+                # Not `suppress(CancelledError)`: it would also swallow our own cancellation, and the run would go on.
+                await asyncio.gather(keeper, return_exceptions=True)
+            finally:
+                with suppress(FirebreakError, OSError):
+                    await self._leases.release(lease)
 
     async def _keep(self, lease: Lease) -> None:
         while True:

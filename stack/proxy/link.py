@@ -96,7 +96,8 @@ class Link:
             return
         backend = choose(self.backends, self.random)
         try:
-            far_reader, far_writer = await asyncio.wait_for(_connect(backend), CONNECT_TIMEOUT_S)
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                far_reader, far_writer = await _connect(backend)
         except (OSError, TimeoutError):
             self.failed += 1
             _linger_reset(writer)

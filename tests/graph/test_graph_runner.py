@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from domain.conditions import Condition
 from domain.errors import ConflictError, IntakeError, NotFoundError
 from domain.guard import ApprovalAnswer, ApprovalStatus, Decision
 from domain.incident import IncidentStatus
+from graph.checkpoint.lease import Lease, ProcessLeases
 from tests.fakes.house import House
 from tests.fakes.responder import all_closed, responder, until
 from tests.fakes.world import World
@@ -127,6 +129,32 @@ async def test_a_restart_goes_on_where_it_stopped(tmp_path: Path) -> None:
     async with responder(house, tmp_path) as runner:
         (incident,) = await until(runner, all_closed)
     assert (incident.outcome, house.world.effects) == ("mitigated", ["resume_process api"])
+
+
+class HardOfHearing(ProcessLeases):
+    """Swallows one cancellation and goes on, as libraries below a run may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def acquire(self, thread: str, holder: str, ttl_s: float) -> Lease | None:
+        if not self.asked.is_set():
+            self.asked.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return await super().acquire(thread, holder, ttl_s)
+
+
+async def test_closing_is_heard_by_every_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run in which a cancellation got lost is asked again: the process ends."""
+    monkeypatch.setattr("graph.driver.HEARD_S", 0.01)
+    leases = HardOfHearing()
+    async with asyncio.timeout(20):
+        async with responder(paused(verdicts={"resume_process": Verdict.ASK}), tmp_path, leases=leases) as runner:
+            await runner.submit_delivery("generic", {}, BODY)
+            await leases.asked.wait()
+        assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("run ")]
 
 
 async def test_a_delivery_stored_before_a_crash_is_worked_on(tmp_path: Path) -> None:

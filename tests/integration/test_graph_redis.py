@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,17 @@ def redis_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+async def savers(redis_url: str) -> AsyncIterator[tuple[RedisSaver, RedisSaver]]:
+    """Two processes' clients of one server; closed whatever becomes of the test."""
+    pair = RedisSaver(redis_url), RedisSaver(redis_url)
+    try:
+        yield pair
+    finally:
+        for saver in pair:
+            await saver.aclose()
+
+
 def asking(saver: RedisSaver) -> House:
     wrong: dict[Any, Any] = {PAUSED: {}}
     return House(
@@ -42,9 +53,9 @@ def asking(saver: RedisSaver) -> House:
     )
 
 
-async def test_a_restarted_app_takes_its_threads_over(tmp_path: Path, redis_url: str) -> None:
+async def test_a_restarted_app_takes_its_threads_over(tmp_path: Path, savers: tuple[RedisSaver, RedisSaver]) -> None:
     """The old runner is gone without giving its lease back; the new one of the same home goes on at once."""
-    old, new = RedisSaver(redis_url), RedisSaver(redis_url)
+    old, new = savers
     house = asking(old)
     async with responder(house, tmp_path, leases=old) as runner:
         await runner.submit_delivery("generic", {}, BODY)
@@ -55,27 +66,21 @@ async def test_a_restarted_app_takes_its_threads_over(tmp_path: Path, redis_url:
     async with responder(house, tmp_path, leases=new) as runner:
         (incident,) = await until(runner, all_closed)
     assert (incident.outcome, house.world.effects) == ("mitigated", ["resume_process api"])
-    await old.aclose()
-    await new.aclose()
 
 
-async def test_only_one_runner_works_on_a_thread(tmp_path: Path, redis_url: str) -> None:
+async def test_only_one_runner_works_on_a_thread(tmp_path: Path, savers: tuple[RedisSaver, RedisSaver]) -> None:
     """A second runner with another name waits while the lease runs, and repeats nothing."""
-    mine, theirs = RedisSaver(redis_url), RedisSaver(redis_url)
+    mine, theirs = savers
     house = asking(mine)
     house.guard.verdicts.clear()
     async with responder(house, tmp_path, leases=mine) as runner:
         await runner.submit_delivery("generic", {}, BODY)
         (incident,) = await until(runner, all_closed)
-    try:
-        async with asyncio.timeout(10):
-            while await theirs.acquire(incident.id, "other", 60) is None:
-                await asyncio.sleep(0.1)
-        assert await mine.acquire(incident.id, "app", 60) is None
-        assert house.world.effects == ["resume_process api"]
-    finally:
-        await mine.aclose()
-        await theirs.aclose()
+    async with asyncio.timeout(10):
+        while await theirs.acquire(incident.id, "other", 60) is None:
+            await asyncio.sleep(0.1)
+    assert await mine.acquire(incident.id, "app", 60) is None
+    assert house.world.effects == ["resume_process api"]
 
 
 @pytest.mark.parametrize("with_redis", [True, False])

@@ -511,7 +511,8 @@ class Collector:
                 wait = 5.0
             if wait > 0:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._mail.wait(), wait)
+                    async with asyncio.timeout(wait):
+                        await self._mail.wait()
                 self._mail.clear()
 
     async def _deliver_one(self, url: str, token: str) -> float:
