@@ -207,6 +207,7 @@ def _plan(request: PlanRequest, hypothesis: Hypothesis | None, steps: list[Step]
         incident=request.incident,
         revision=request.revision,
         hypothesis=hypothesis.statement if hypothesis else "",
+        confidence=hypothesis.confidence if hypothesis else None,
         fault_class=hypothesis.fault_class if hypothesis else None,
         service=hypothesis.service if hypothesis else None,
         steps=steps,

@@ -38,6 +38,11 @@ class Tier(StrEnum):
         """0 to 4; a higher level includes the lower ones."""
         return int(self.value[1])
 
+    @property
+    def below(self) -> Tier:
+        """The next lower tier; the lowest is its own."""
+        return list(Tier)[max(0, self.level - 1)]
+
 
 class ActionCall(Value):
     """A registered action with typed arguments on one target of the inventory."""

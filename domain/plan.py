@@ -45,6 +45,8 @@ class Plan(Value):
     """1 for the first plan, +1 with every replan."""
     hypothesis: str
     """The statement it rests on."""
+    confidence: float | None = None
+    """In that hypothesis, 0 to 1; None when no diagnosis stands behind the plan."""
     fault_class: str | None = None
     service: str | None = None
     steps: list[Step] = []

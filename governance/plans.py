@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from domain.action import ActionCall
+from domain.action import ActionCall, Verdict
 from domain.errors import NotFoundError
 from domain.plan import Plan, Step
 from domain.value import UtcTime, Value
+from governance.attribution import Cause, Excuse
 from governance.ledger.port import Reader, Record, Transaction
+from governance.violations import TOLD, Violation
 
 KIND = "plan"
 
@@ -26,6 +28,8 @@ class PinnedPlan(Value):
     """Step id → digest of id, action, target and arguments."""
     modified: dict[str, ActionCall] = {}
     """Step id → the call as a person changed it."""
+    verdicts: dict[str, Verdict] = {}
+    """Step id → what the agent was told when the plan was judged."""
     superseded_by: str = ""
     terminated_by: str = ""
 
@@ -35,6 +39,16 @@ class PinnedPlan(Value):
         if self.terminated_by:
             return "terminated"
         return "superseded" if self.superseded_by else "judged"
+
+    def excuse(self, violation: Violation, step_id: str) -> Excuse | None:
+        """An agent that was not told no goes against nobody's word: what says no now came later."""
+        told = self.verdicts.get(step_id)
+        if violation not in TOLD or told is Verdict.DENY:
+            return None
+        word = (
+            f"the step was judged {told.value} in L{self.entry}" if told else "what the agent was told is not on record"
+        )
+        return Excuse(cause=Cause.INFRASTRUCTURE, evidence=f"{word}; what stands against it now came later")
 
     def step(self, step_id: str) -> Step:
         """The step with the call that is in force. Raises NotFoundError."""

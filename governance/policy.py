@@ -48,6 +48,8 @@ class PolicyDocument(Value):
     """Every target is judged at least as strictly as this environment."""
     seats: dict[str, Tier] = {}
     """The operator's grants to agents on a fresh home that has only sandbox targets."""
+    pools: dict[str, list[str]] = {}
+    """Agent → names of the services it may change; an agent that is not named here may change all."""
     rules: list[Rule] = Field(min_length=1)
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
 from domain.action import Tier
+from domain.guard import LedgerEntry
 from domain.inventory import Environment, Inventory
+from governance.career import remember
 from governance.ledger.port import Draft, Ledger, Reader, Record, Transaction
 from governance.policy import Policy
 
 KIND = "seat"
+Kind: TypeAlias = Literal["grant", "promotion", "demotion"]
+"""How a seat changed."""
 
 
 def tier_of(reader: Reader, agent: str, policy: Policy) -> Tier:
@@ -18,11 +25,35 @@ def tier_of(reader: Reader, agent: str, policy: Policy) -> Tier:
 
 def grant(tx: Transaction, *, agent: str, tier: Tier, policy: Policy, by: str, why: str) -> None:
     """Seat an agent and say so in the ledger, in one transaction."""
-    content = {"agent": agent, "tier": tier.value, "policy": policy.pin, "why": why}
-    entry = tx.append(Draft(kind="grant", actor=by, content=content))
-    tx.put(
-        Record(kind=KIND, id=_seat_id(agent, policy), status=tier.value, at=tx.now, doc={**content, "entry": entry.seq})
-    )
+    reseat(tx, agent=agent, tier=tier, policy=policy, by=by, why=why, kind="grant")
+
+
+def reseat(
+    tx: Transaction,
+    *,
+    agent: str,
+    tier: Tier,
+    policy: Policy,
+    by: str,
+    why: str,
+    kind: Kind,
+    facts: Mapping[str, Any] | None = None,
+) -> LedgerEntry:
+    """Move an agent to a tier; the ledger entry says what kind of move it was, from where, and on what grounds."""
+    before = tier_of(tx, agent, policy)
+    content = {"agent": agent, "tier": tier.value, "from": before.value, "policy": policy.pin, "why": why}
+    entry = tx.append(Draft(kind=kind, actor=by, content={**content, **(facts or {})}))
+    remember(tx, agent, entry, f"{before.value} to {tier.value}: {why}")
+    doc = {**content, "entry": entry.seq, "kind": kind}
+    tx.put(Record(kind=KIND, id=_seat_id(agent, policy), status=tier.value, at=tx.now, doc=doc))
+    return entry
+
+
+def seated(reader: Reader, policy: Policy) -> dict[str, Tier]:
+    """Every agent with a seat under this policy."""
+    ending = f"@{policy.name}"
+    found = [record for record in reader.find(KIND) if record.id.endswith(ending)]
+    return {record.id.removesuffix(ending): Tier(record.status) for record in found}
 
 
 def seat_fresh_sandbox(ledger: Ledger, inventory: Inventory, policy: Policy, by: str = "operator") -> list[str]:

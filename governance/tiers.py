@@ -76,6 +76,14 @@ def rule(tier: Tier, environment: Environment, effect: Effect, *, earned: bool =
     return Ruling(verdict=Verdict.DENY, text=f"{who} may not: {what} {_needs(entitlement)}")
 
 
+MIN_CONFIDENCE: dict[Environment, float] = {
+    Environment.SANDBOX: 0.2,
+    Environment.STAGING: 0.4,
+    Environment.PRODUCTION: 0.6,
+}
+"""How sure of its hypothesis an agent must be to act on it by itself."""
+
+
 def _reaches(tier: Tier, least: Tier | None) -> bool:
     return least is not None and tier.level >= least.level
 
@@ -94,6 +102,8 @@ class Limits:
     """Failed steps in one change before the budget is exhausted."""
     errors_same: int
     """Failures of the same action on the same target in one change."""
+    procedure_violations: int = 1
+    """The first one exhausts it."""
     per_change: int
     """Mutations in one change."""
     per_target: int

@@ -21,7 +21,9 @@ _CHUNK = 500
 KINDS = (
     "attempt", "judgement", "refusal", "skipped", "intent",
     "effect", "read_back", "compensation", "approval", "decision", "observation",
-    "grant", "freeze", "resume", "commitment", "opening", "injection", "restoration",
+    "grant", "promotion", "demotion", "review", "violation", "overturned", "revocation", "reinstatement",
+    "handoff", "diagnostic", "closing", "baseline",
+    "freeze", "resume", "commitment", "opening", "injection", "restoration",
 )  # fmt: skip
 
 

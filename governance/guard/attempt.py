@@ -12,11 +12,14 @@ from domain.clock import Clock
 from domain.guard import Actor, Approval, Receipt
 from domain.inventory import Environment, Inventory, Service
 from domain.plan import Step
+from governance.attribution import Excuse, Suspicion
+from governance.baselines import Baselines, NoBaselines
 from governance.claims import Claim, Purpose
 from governance.identity import Identities, Identity
 from governance.ledger.port import Ledger, Transaction
 from governance.plans import PinnedPlan
 from governance.policy import Policy
+from governance.violations import Violation
 
 Check = Callable[[Transaction], None]
 """Something that must hold inside a transaction; raises Refused when it does not."""
@@ -37,6 +40,8 @@ class Parts:
     read_back_tries: int = 3
     """How often an unknown effect is looked for before it stays unknown."""
     read_back_pause_s: float = 1.0
+    baselines: Baselines = field(default_factory=NoBaselines)
+    """The golden snapshots that no agent may change."""
     in_flight: dict[str, asyncio.Task[ActionResult]] = field(default_factory=dict[str, asyncio.Task[ActionResult]])
     """Claim key → the execution that is running now."""
 
@@ -71,6 +76,8 @@ class Attempt:
     blind: str = ""
     """Why not even a dry run is made; empty when one may be made."""
     reasons: list[Reason] = field(default_factory=list[Reason])
+    suspicions: list[Suspicion] = field(default_factory=list[Suspicion])
+    """What the wrappers saw that looks like a violation; attributed and charged at the end."""
     dry_run: DryRunResult | None = None
     digest: str = ""
     approval: Approval | None = None
@@ -103,6 +110,22 @@ class Attempt:
     def say(self, wrapper: str, verdict: Verdict, text: str) -> None:
         """Add a reason."""
         self.reasons.append(Reason(wrapper=wrapper, verdict=verdict, text=text))
+
+    def suspect(self, violation: Violation, what: str, excuse: Excuse | None = None, *, told: bool = False) -> None:
+        """Note what looks like a violation. A proposal never is one: only what is carried out can be.
+
+        `told`: the agent has heard a no that is newer than its judgement.
+        """
+        if self.purpose is not Purpose.APPLY or self.unwinding:
+            return
+        suspicion = Suspicion(
+            violation=violation,
+            agent=self.actor.agent,
+            change=self.actor.change,
+            what=what,
+            excuse=excuse or (None if told else self.pinned.excuse(violation, self.step.id)),
+        )
+        self.suspicions.append(suspicion)
 
     def denials(self) -> list[Reason]:
         """Reasons that deny."""

@@ -63,49 +63,55 @@ class HttpGuard:
 
     async def apply(self, plan_id: str, step_id: str, actor: Actor, approval_id: str | None = None) -> Receipt:
         body = {"plan_id": plan_id, "step_id": step_id, "actor": _plain(actor), "approval_id": approval_id}
-        return _one(Receipt, await self._call("POST", "/v1/apply", body))
+        return one(Receipt, await self._call("POST", "/v1/apply", body))
 
     async def compensate(self, plan_id: str, step_id: str, actor: Actor) -> Receipt:
         body = {"plan_id": plan_id, "step_id": step_id, "actor": _plain(actor)}
-        return _one(Receipt, await self._call("POST", "/v1/compensate", body))
+        return one(Receipt, await self._call("POST", "/v1/compensate", body))
 
     async def approval(self, approval_id: str) -> Approval:
-        return _one(Approval, await self._call("GET", f"/v1/approvals/{_segment(approval_id)}"))
+        return one(Approval, await self._call("GET", f"/v1/approvals/{segment(approval_id)}"))
 
     async def approvals(self, *, open_only: bool = False, change: str | None = None) -> list[Approval]:
         query = {"open": str(open_only).lower(), **({"change": change} if change is not None else {})}
         return _many(Approval, await self._call("GET", "/v1/approvals", query=query), "approvals")
 
     async def status(self) -> GuardStatus:
-        return _one(GuardStatus, await self._call("GET", "/v1/status"))
+        return one(GuardStatus, await self._call("GET", "/v1/status"))
 
     async def answer(self, approval_id: str, answer: ApprovalAnswer) -> Approval:
-        path = f"/v1/approvals/{_segment(approval_id)}/answer"
-        return _one(Approval, await self._call("POST", path, _plain(answer)))
+        path = f"/v1/approvals/{segment(approval_id)}/answer"
+        return one(Approval, await self._call("POST", path, _plain(answer)))
 
     async def freeze(self, reason: str = "") -> FreezeReport:
-        return _one(FreezeReport, await self._call("POST", "/v1/freeze", {"reason": reason}))
+        return one(FreezeReport, await self._call("POST", "/v1/freeze", {"reason": reason}))
 
     async def resume(self, reason: str = "") -> GuardStatus:
-        return _one(GuardStatus, await self._call("POST", "/v1/resume", {"reason": reason}))
+        return one(GuardStatus, await self._call("POST", "/v1/resume", {"reason": reason}))
 
     async def unwindable(self, change: str | None = None) -> list[UnwindItem]:
         query = {"change": change} if change is not None else {}
         return _many(UnwindItem, await self._call("GET", "/v1/unwind", query=query), "items")
 
     async def unwind(self, change: str | None = None) -> UnwindReport:
-        return _one(UnwindReport, await self._call("POST", "/v1/unwind", {"change": change}))
+        return one(UnwindReport, await self._call("POST", "/v1/unwind", {"change": change}))
 
     async def ledger(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
         query = {"after": str(after), "limit": str(limit), **({"change": change} if change is not None else {})}
         return _many(LedgerEntry, await self._call("GET", "/v1/ledger", query=query), "entries")
 
     async def verify(self) -> LedgerVerification:
-        return _one(LedgerVerification, await self._call("GET", "/v1/ledger/verify"))
+        return one(LedgerVerification, await self._call("GET", "/v1/ledger/verify"))
 
     async def record(self, kind: str, change: str, content: dict[str, Any]) -> LedgerEntry:
         body = {"kind": kind, "change": change, "content": content}
-        return _one(LedgerEntry, await self._call("POST", "/v1/ledger", body, repeatable=False))
+        return one(LedgerEntry, await self._call("POST", "/v1/ledger", body, repeatable=False))
+
+    async def call(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """GET a path, or POST a body to it; the parsed answer. Raises what the server raised, or UpstreamError."""
+        if body is None:
+            return await self._call("GET", path)
+        return await self._call("POST", path, body, repeatable=False)
 
     async def _call(
         self,
@@ -154,7 +160,8 @@ def _parsed(response: httpx.Response) -> Any:
     return body
 
 
-def _one(kind: type[V], body: Any) -> V:
+def one(kind: type[V], body: Any) -> V:
+    """The answer as a value. Raises UpstreamError when it is something else."""
     try:
         return kind.model_validate(body)
     except ValidationError as error:
@@ -169,7 +176,7 @@ def _one(kind: type[V], body: Any) -> V:
 def _many(kind: type[V], body: Any, name: str) -> list[V]:
     try:
         rows: list[Any] = body[name]
-        return [_one(kind, row) for row in rows]
+        return [one(kind, row) for row in rows]
     except (TypeError, KeyError) as error:
         raise UpstreamError(
             "the action server answered something unexpected", expected=f"a list of {name}", found=type(body).__name__
@@ -180,5 +187,6 @@ def _plain(value: Value) -> dict[str, Any]:
     return value.model_dump(mode="json", by_alias=True)
 
 
-def _segment(text: str) -> str:
+def segment(text: str) -> str:
+    """Text as one segment of a path."""
     return quote(text, safe="")

@@ -10,6 +10,7 @@ from domain.guard import Receipt
 from governance.approval import approval_digest
 from governance.guard.attempt import Attempt, Wrapper
 from governance.ledger.port import Draft
+from governance.violations import Violation
 
 
 class DryRunFirst(Wrapper):
@@ -25,6 +26,7 @@ class DryRunFirst(Wrapper):
         except FirebreakError as error:
             text = f"RUN_WITHOUT_CHECK: the dry run failed: {'; '.join(error.lines())}"[:400]
             attempt.say(self.name, Verdict.DENY, text)
+            attempt.suspect(Violation.RUN_WITHOUT_CHECK, text)
             return
         attempt.dry_run = found
         verdict = Verdict.ASK if found.answer is DryRun.CANNOT_TELL and not attempt.unwinding else Verdict.ALLOW

@@ -12,23 +12,30 @@ from domain.guard import Actor, Approval, ApprovalAnswer, GuardStatus, LedgerEnt
 from domain.inventory import Mode
 from domain.plan import Plan, Step
 from governance.approval import list_approvals, load_approval
+from governance.attribution import Suspicion
 from governance.claims import Claim, ClaimState, Purpose, applied_claim, unresolved
+from governance.guard.agents import Agents
 from governance.guard.answers import give_answer
 from governance.guard.attempt import Attempt, Parts, Refused, Wrapper, receipt_of
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.guard.judging import attempt_for, check_plan, pin, register
 from governance.guard.order import WRAPPERS, nested
+from governance.guard.recorded import ACTING, RecordedExecutor
 from governance.guard.resolve import resolve
+from governance.guard.revoked import told_revoked
 from governance.guard.saga import KIND as SAGA
 from governance.guard.saga import RUNNING, TakeBack, unwind, unwind_items, walk
 from governance.guard.switch import freeze, resume, status
+from governance.guard.trust import CLOSING, Trust
 from governance.identity import Identity, Right, Role
 from governance.ledger.port import Draft
 from governance.plans import PinnedPlan, load_plan
+from governance.violations import Violation
 
 KINDS: dict[str, Right] = {
     "observation": Right.OBSERVE,
     "decision": Right.OBSERVE,
+    CLOSING: Right.OBSERVE,
     "commitment": Right.COMMIT,
     "opening": Right.COMMIT,
     "injection": Right.COMMIT,
@@ -42,12 +49,18 @@ class GuardedExecutor:
 
     def __init__(self, parts: Parts, wrappers: Sequence[type[Wrapper]] = WRAPPERS) -> None:
         self.parts = parts
+        self.trust = Trust(parts)
+        parts.executor = RecordedExecutor(parts.executor, parts.ledger, self.trust.charge_soon)
         self._door = nested(parts, wrappers)
         self._tasks: set[asyncio.Task[Receipt]] = set()
 
     def held_by(self, token: str) -> Session:
         """The guard as the holder of this token sees it."""
         return Session(self, token)
+
+    def agents_for(self, token: str) -> Agents:
+        """The agents as the holder of this token sees them."""
+        return Agents(self.parts, self.trust, lambda right: self.holder(token, right))
 
     def holder(self, token: str, right: Right) -> Identity:
         """Who holds the token. Raises AuthError when nobody does or the right is missing."""
@@ -58,6 +71,7 @@ class GuardedExecutor:
     async def judge(self, plan: Plan, actor: Actor, token: str) -> list[Judgement]:
         """Judge every step and pin the plan. Raises AuthError, ConflictError, GovernanceError."""
         check_plan(plan)
+        self.trust.seen(actor.agent)
         pinned = pin(plan, actor, self.parts)
         attempts = [
             attempt_for(self.parts, pinned, pinned.step(step.id), actor, Purpose.JUDGE, token)
@@ -76,14 +90,14 @@ class GuardedExecutor:
         self, plan_id: str, step_id: str, actor: Actor, token: str, approval_id: str | None = None
     ) -> Receipt:
         """Carry out one step. Raises AuthError, NotFoundError."""
-        pinned, step = self._pinned(plan_id, step_id, actor, token)
+        pinned, step = await self._pinned(plan_id, step_id, actor, token)
         attempt = attempt_for(self.parts, pinned, step, actor, Purpose.APPLY, token)
         attempt.approval_id = approval_id
         return await self._unbroken(attempt)
 
     async def compensate(self, plan_id: str, step_id: str, actor: Actor, token: str) -> Receipt:
         """Take one applied step back. Raises AuthError, NotFoundError, ConflictError."""
-        pinned, step = self._pinned(plan_id, step_id, actor, token)
+        pinned, step = await self._pinned(plan_id, step_id, actor, token)
         claim = applied_claim(self.parts.ledger, plan_id, step_id, pinned.change)
         if claim is None or claim.state is not ClaimState.CONFIRMED:
             raise ConflictError(
@@ -116,8 +130,10 @@ class GuardedExecutor:
         """Wait for what is running; new attempts are somebody else's concern by now."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=30)
+        await self.trust.quiet()
 
-    def _pinned(self, plan_id: str, step_id: str, actor: Actor, token: str) -> tuple[PinnedPlan, Step]:
+    async def _pinned(self, plan_id: str, step_id: str, actor: Actor, token: str) -> tuple[PinnedPlan, Step]:
+        self.trust.seen(actor.agent)
         pinned = load_plan(self.parts.ledger, plan_id)
         if pinned is not None:
             return pinned, pinned.step(step_id)
@@ -129,6 +145,13 @@ class GuardedExecutor:
         }
         with self.parts.ledger.transaction() as tx:
             tx.append(Draft(kind="refusal", actor=who.name, change=actor.change, content=content))
+        suspicion = Suspicion(
+            violation=Violation.APPLY_WITHOUT_PLAN,
+            agent=actor.agent,
+            change=actor.change,
+            what=f"step {step_id[:60]} of plan {plan_id[:60]}, which was never judged",
+        )
+        await self.trust.charge([suspicion])
         raise NotFoundError(
             "APPLY_WITHOUT_PLAN: this plan was never judged",
             expected="the id of a judged plan",
@@ -169,13 +192,17 @@ class GuardedExecutor:
         return await asyncio.shield(task)
 
     async def _through(self, attempt: Attempt) -> Receipt:
+        ACTING.set(attempt.actor)
         try:
             await self._door.carry_out(attempt)
         except Refused as refused:
-            return self._refused(attempt, refused)
+            receipt = self._refused(attempt, refused)
+            await self.trust.charge(attempt.suspicions, told=told_revoked(attempt))
+            return receipt
         except AuthError as error:
             self._record_refusal(attempt, error.message)
             raise
+        await self.trust.charge(attempt.suspicions)
         return receipt_of(attempt)
 
     def _refused(self, attempt: Attempt, refused: Refused) -> Receipt:
@@ -275,4 +302,7 @@ class Session:
             )
         identity = self._guard.holder(self._token, right)
         with self._parts.ledger.transaction() as tx:
-            return tx.append(Draft(kind=kind, actor=identity.name, change=change, content=content))
+            entry = tx.append(Draft(kind=kind, actor=identity.name, change=change, content=content))
+            suspicions = self._guard.trust.hear(tx, change, content, entry.seq) if kind == CLOSING else []
+        await self._guard.trust.charge(suspicions)
+        return entry

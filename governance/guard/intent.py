@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from governance.claims import ClaimState, save_claim
 from governance.guard.attempt import Attempt, Wrapper
-from governance.ledger.port import Draft
+from governance.guard.recorded import INTENT
+from governance.ledger.port import Draft, Record
 
 
 class IntentBeforeEffect(Wrapper):
@@ -17,7 +18,10 @@ class IntentBeforeEffect(Wrapper):
             for check in attempt.on_dispatch:
                 check(tx)
             content = {**attempt.facts(), "fencing_token": attempt.fence}
-            entry = tx.append(Draft(kind="intent", actor=attempt.author, change=attempt.actor.change, content=content))
+            entry = tx.append(Draft(kind=INTENT, actor=attempt.author, change=attempt.actor.change, content=content))
+            tx.put(
+                Record(kind=INTENT, id=attempt.key, change=attempt.actor.change, at=tx.now, doc={"entry": entry.seq})
+            )
             if attempt.claim is not None:
                 attempt.claim = attempt.claim.model_copy(update={"state": ClaimState.DISPATCHED})
                 save_claim(tx, attempt.claim)

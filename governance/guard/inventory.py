@@ -6,6 +6,7 @@ from domain.action import ActionSpec, Verdict
 from domain.errors import FirebreakError
 from domain.inventory import Service
 from governance.guard.attempt import Attempt, Wrapper
+from governance.violations import Violation
 
 
 class SchemaAndInventory(Wrapper):
@@ -14,7 +15,10 @@ class SchemaAndInventory(Wrapper):
     name = "inventory"
 
     async def look(self, attempt: Attempt) -> None:
-        problems = [*self._action(attempt), *self._target(attempt)]
+        outside = self._target(attempt)
+        problems = [*self._action(attempt), *outside]
+        for problem in outside:
+            attempt.suspect(Violation.UNAUTHORIZED_POOL, problem)
         if not problems:
             problems = _mismatch(attempt.spec, attempt.service)
         if not problems:
@@ -30,8 +34,10 @@ class SchemaAndInventory(Wrapper):
         return [] if attempt.spec else [f"no action {attempt.call.action!r} is registered"[:200]]
 
     def _target(self, attempt: Attempt) -> list[str]:
+        pool = self.parts.policy.document.pools.get(attempt.actor.agent)
         if attempt.service is not None:
-            return []
+            outside = pool is not None and attempt.service.name not in pool
+            return [f"{attempt.service.name} is not in the pool of {attempt.actor.agent}"] if outside else []
         names = ", ".join(self.parts.inventory.names())
         return [f"expected a target of the inventory ({names}), found {attempt.call.target!r}"[:400]]
 

@@ -103,7 +103,8 @@ def register(tx: Transaction, pinned: PinnedPlan, attempts: list[Attempt], parts
         "steps": [_written(attempt) for attempt in attempts],
     }
     entry = tx.append(Draft(kind="judgement", actor=pinned.agent, change=pinned.change, content=content))
-    pinned = pinned.model_copy(update={"entry": entry.seq})
+    verdicts = {attempt.step.id: attempt.verdict for attempt in attempts}
+    pinned = pinned.model_copy(update={"entry": entry.seq, "verdicts": verdicts})
     save_plan(tx, pinned)
     for older in supersede_others(tx, pinned):
         close_approvals(tx, older, pinned.change, f"superseded by plan {pinned.plan.id}")

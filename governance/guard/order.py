@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from governance.guard.approval import ApprovalOfPeople
 from governance.guard.attempt import Door, Parts, Wrapper
 from governance.guard.authenticate import Authenticate
+from governance.guard.baseline import Baseline
 from governance.guard.budget import Budget
 from governance.guard.claim import ClaimOnce
 from governance.guard.dry_run import DryRunFirst
@@ -22,6 +23,7 @@ from governance.guard.policy import PolicyRules
 from governance.guard.read_back import ReadBack
 from governance.guard.recall import Recall
 from governance.guard.refuse import Refuse
+from governance.guard.revoked import Revoked
 from governance.guard.taint import Taint
 from governance.guard.tier import TierTable
 
@@ -29,6 +31,7 @@ WRAPPERS: tuple[type[Wrapper], ...] = (
     Authenticate,
     Recall,
     Freeze,
+    Revoked,
     SchemaAndInventory,
     ModeOfTarget,
     TierTable,
@@ -44,8 +47,9 @@ WRAPPERS: tuple[type[Wrapper], ...] = (
     IntentBeforeEffect,
     OutcomeAfterEffect,
     ReadBack,
+    Baseline,
 )
-"""`outcome` and `read_back` do their work on the way out: executed, read back, recorded."""
+"""`outcome` and `read_back` work on the way out; `baseline` looks at the golden snapshots around the execution itself."""
 
 
 def nested(parts: Parts, wrappers: Sequence[type[Wrapper]] = WRAPPERS) -> Door:

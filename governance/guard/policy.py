@@ -11,6 +11,7 @@ from governance.guard.attempt import Attempt, Refused, Wrapper
 from governance.ledger.port import Reader, Transaction
 from governance.policy import Finding, Question
 from governance.sequence import Sequence
+from governance.violations import Violation
 
 
 class PolicyRules(Wrapper):
@@ -28,6 +29,8 @@ class PolicyRules(Wrapper):
             attempt.say(self.name, Verdict.DENY, text)
         for finding in self._findings(attempt, self.parts.ledger):
             attempt.say(self.name, _verdict(finding, attempt), finding.text)
+            if _verdict(finding, attempt) is Verdict.DENY:
+                attempt.suspect(Violation.FORBIDDEN_ACTION, finding.text)
             attempt.quorum = max(attempt.quorum, finding.quorum)
 
     async def carry_out(self, attempt: Attempt) -> None:

@@ -17,6 +17,7 @@ from domain.errors import FirebreakError, GovernanceError, NotFoundError
 from domain.guard import Actor, Approval, ApprovalAnswer, GuardStatus, LedgerEntry, LedgerVerification, Receipt
 from domain.plan import Plan
 from domain.value import Value
+from governance.guard.agents_server import ROUTES as AGENTS
 from governance.guard.body_limit import BodyLimit
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.guard.freeze import frozen_words
@@ -130,6 +131,7 @@ def build_action_server(guard: GuardedExecutor) -> FastAPI:
     app.state.guard = guard
     app.add_middleware(BodyLimit)
     app.include_router(_ROUTES)
+    app.include_router(AGENTS)
     _add_errors(app)
     return app
 

@@ -4,6 +4,7 @@
 # (routing sends a node only states that hold what it reads)
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +16,10 @@ from domain.action import Verdict
 from domain.diagnosis import Diagnosis, DiagnosisVerdict
 from domain.guard import ApprovalStatus
 from domain.incident import IncidentStatus
+from domain.lifecycle import Phase
 from domain.report import Brief
 from domain.value import digest
+from graph.nodes.verify import verified_words
 from graph.nodes.walk import Node, author, enter, entry, fallback_entries, knobs_of
 from graph.records.projection import project
 from graph.services import Services
@@ -143,11 +146,30 @@ def make_learn(services: Services) -> Node:
         incident = project(state)
         title, text, metadata = case_note(incident)
         document = await services.cases.remember(incident.id, title, text, metadata)
+        walked = enter(state, "learn")
+        await services.note("closing", state["incident"], closing_note(state, walked, services.agent))
         return {
-            "phases": enter(state, "learn"),
+            "phases": walked,
             "timeline": [entry(services.clock.now(), "case.remembered", f"remembered as {document}")]
             if document
             else [],
         }
 
     return learn
+
+
+def closing_note(state: State, walked: Sequence[Phase], agent: str) -> dict[str, Any]:
+    """The run's last word to governance: what it walked, what it leaves behind, and whether probes confirmed the outcome."""
+    checks, outcome = state.get("verifications", []), state.get("outcome", "")
+    left = [name for name, there in (("verification", checks), ("brief", state.get("brief"))) if there]
+    judged = bool(checks and state.get("results")) and outcome != "taken"
+    return {
+        "agent": agent,
+        "run": state["run"],
+        "outcome": outcome,
+        "phases": [phase.value for phase in (*state.get("phases", []), *walked)],
+        "artifacts": left,
+        "verified": checks[-1].passed if judged else None,
+        "looks": [verified_words(check)[:500] for check in checks][-20:],
+        **author("closing"),
+    }

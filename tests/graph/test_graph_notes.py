@@ -59,7 +59,8 @@ async def test_the_story_can_be_checked_against_the_ledger() -> None:
     assert (look["passed"], look["digest"], told["brief"]) == (True, digest(verification), digest(brief))
     assert set(look["evidence"]) & known == set(look["evidence"]) != set()
     assert {e for s in brief.sentences() for e in s.evidence} == set(told["evidence"])
-    assert (told["status"], told["outcome"], house.notes[-1][2]) == ("resolved", "mitigated", told)
+    assert (told["status"], told["outcome"], house.notes[-2][2]) == ("resolved", "mitigated", told)
+    assert house.notes[-1][0] == "closing"
 
 
 def test_an_author_without_a_model_is_the_rules() -> None:

@@ -15,6 +15,7 @@ import pytest
 from domain.action import Outcome, Tier
 from domain.errors import FirebreakError
 from domain.guard import Receipt
+from domain.value import digest
 from governance.guard.attempt import Wrapper
 from governance.guard.client import HttpGuard
 from governance.guard.order import WRAPPERS
@@ -73,6 +74,16 @@ async def a_frozen_door_lets_through(wrappers: Wrappers) -> bool:
     async with knock(scene) as agent, knock(scene, "operator") as person:
         await agent.judge(plan(RESTART), actor())
         await person.freeze("stop")
+        await applied(agent)
+    return bool(scene.executor.executed)
+
+
+async def a_revoked_agent_goes_on(wrappers: Wrappers) -> bool:
+    """A person revoked the agent between its judgement and its step."""
+    scene = Scene(wrappers=wrappers)
+    async with knock(scene) as agent:
+        await agent.judge(plan(RESTART), actor())
+        await scene.guard.trust.revoke("responder", by="maria", why="looks odd")
         await applied(agent)
     return bool(scene.executor.executed)
 
@@ -238,10 +249,32 @@ async def a_claimed_success_is_believed(wrappers: Wrappers) -> bool:
     return receipt is not None and receipt.outcome is Outcome.SUCCEEDED
 
 
+class Golden:
+    """A golden snapshot that is whatever the api's configuration says."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    async def digests(self) -> dict[str, str]:
+        return {"api.golden": digest(self.scene.executor.world["api"]["config"])}
+
+
+async def a_golden_snapshot_is_changed(wrappers: Wrappers) -> bool:
+    """A step changes a golden snapshot, and the agent goes on with its next one."""
+    scene = Scene(wrappers=wrappers)
+    scene.guard.parts.baselines = Golden(scene)
+    async with knock(scene) as agent:
+        await agent.judge(plan(call("set_config", key="MODE", value="odd"), RESTART), actor())
+        await applied(agent, "s1")
+        await applied(agent, "s2")
+    return len(scene.executor.executed) > 1
+
+
 MISUSES: dict[str, Misuse] = {
     "authenticate": a_drill_token_changes_something,
     "recall": a_repeated_request_loses_its_receipt,
     "freeze": a_frozen_door_lets_through,
+    "revocation": a_revoked_agent_goes_on,
     "inventory": an_undeclared_argument_is_carried_out,
     "mode": an_observed_service_is_changed,
     "tier": an_operator_tier_destroys_data,
@@ -257,6 +290,7 @@ MISUSES: dict[str, Misuse] = {
     "intent": a_crash_after_dispatch_repeats_the_effect,
     "outcome": an_effect_without_an_outcome,
     "read_back": a_claimed_success_is_believed,
+    "baseline": a_golden_snapshot_is_changed,
 }
 
 

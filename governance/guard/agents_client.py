@@ -1,0 +1,45 @@
+"""The action server's agents for other processes, over the guard's client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport
+from governance.guard.client import HttpGuard, one, segment
+
+
+class HttpAgents:
+    """As the holder of the client's token."""
+
+    def __init__(self, guard: HttpGuard) -> None:
+        self._guard = guard
+
+    async def all(self) -> list[AgentRow]:
+        """Every agent."""
+        body = await self._guard.call("/v1/agents")
+        return [one(AgentRow, row) for row in body["agents"]]
+
+    async def detail(self, agent: str) -> AgentDetail:
+        """Raises NotFoundError."""
+        return one(AgentDetail, await self._guard.call(f"/v1/agents/{segment(agent)}"))
+
+    async def promote(self, agent: str, body: dict[str, Any]) -> Move:
+        """`to`, `reason`, `waive`. Raises ConflictError, AuthError."""
+        return one(Move, await self._guard.call(f"/v1/agents/{segment(agent)}/promote", body))
+
+    async def demote(self, agent: str, body: dict[str, Any]) -> Move:
+        """`to`, `reason`. Raises ConflictError, AuthError."""
+        return one(Move, await self._guard.call(f"/v1/agents/{segment(agent)}/demote", body))
+
+    async def revoke(self, agent: str, reason: str) -> RevocationReport:
+        """Raises ConflictError, AuthError."""
+        return one(RevocationReport, await self._guard.call(f"/v1/agents/{segment(agent)}/revoke", {"reason": reason}))
+
+    async def reinstate(self, agent: str, reason: str) -> Move:
+        """Raises ConflictError, AuthError."""
+        return one(Move, await self._guard.call(f"/v1/agents/{segment(agent)}/reinstate", {"reason": reason}))
+
+    async def overturn(self, charge_id: str, reason: str) -> ChargeRow:
+        """Raises NotFoundError, ConflictError, AuthError."""
+        path = f"/v1/violations/{segment(charge_id)}/overturn"
+        return one(ChargeRow, await self._guard.call(path, {"reason": reason}))
