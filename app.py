@@ -16,7 +16,7 @@ from domain.inventory import Inventory
 from graph.bootstrap import build_house
 from graph.settings import Settings
 from web.build import build_app
-from web.door import GuardDoor
+from web.door import GuardAgents, GuardDoor
 from web.ports import Ports
 from web.slis import StoredSlis
 
@@ -31,6 +31,7 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
     ports = Ports(
         responder=house.responder,
         door=GuardDoor(house.guard),
+        agents=GuardAgents(house.guard),
         home=settings.home,
         drills=HttpDrills(http, chaos_url, token.read_text().strip()) if chaos_url else None,
         telemetry=house.telemetry,

@@ -17,6 +17,7 @@ from cli import (
     doctor,
     drill,
     evaluate,
+    findings,
     incident,
     intake,
     investigate,
@@ -25,6 +26,7 @@ from cli import (
     policy,
     rag,
     stack,
+    tiers,
     up,
 )
 from cli.output import Exit, fail, note
@@ -64,6 +66,8 @@ for name, group in (
     ("intake", intake.app),
     ("change", change.app),
     ("rag", rag.app),
+    ("tiers", tiers.app),
+    ("findings", findings.app),
     ("ledger", ledger.app),
     ("policy", policy.app),
     ("eval", evaluate.app),

@@ -12,7 +12,23 @@ from starlette.responses import RedirectResponse
 from starlette.types import Scope
 
 from graph.settings import Settings
-from web import approvals, chat, doctor, drills, errors, health, incidents, intake, kill, ledger, login, runbooks, slis
+from web import (
+    agents,
+    approvals,
+    chat,
+    doctor,
+    drills,
+    errors,
+    health,
+    incidents,
+    intake,
+    kill,
+    ledger,
+    login,
+    operations,
+    runbooks,
+    slis,
+)
 from web import metrics as exposition
 from web.keyring import Keyring
 from web.metrics import Metrics
@@ -68,6 +84,8 @@ def build_app(ports: Ports, settings: Settings, *, lifespan: Lifespan = _nothing
         intake.build(ports, keyring, secrets, metrics),
         incidents.build(ports, metrics),
         approvals.build(ports, pages),
+        agents.build(ports, pages),
+        operations.build(ports, pages),
         chat.build(ports, pages),
         drills.build(ports, pages),
         ledger.build(ports, pages),

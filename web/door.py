@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from domain.action import Tier
+from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport
+from domain.findings import Finding
 from domain.guard import GuardStatus, LedgerVerification
+from governance.guard.agents_client import HttpAgents
 from governance.guard.client import HttpGuard
 from governance.guard.face import UnwindItem, UnwindReport
 from web.ports import LedgerPage
@@ -48,3 +52,58 @@ class GuardDoor:
         """See the port."""
         async with self._guard.with_token(person_token) as person:
             return await person.unwind()
+
+
+class GuardAgents:
+    """`AgentsDoor` over the guard's client."""
+
+    def __init__(self, guard: HttpGuard) -> None:
+        self._guard = guard
+
+    async def all(self) -> list[AgentRow]:
+        """See the port."""
+        return await HttpAgents(self._guard).all()
+
+    async def detail(self, agent: str) -> AgentDetail:
+        """See the port."""
+        return await HttpAgents(self._guard).detail(agent)
+
+    async def promote(self, person_token: str, agent: str, to: Tier | None, reason: str, *, waive: bool) -> Move:
+        """See the port."""
+        async with self._guard.with_token(person_token) as person:
+            body = {"to": to.value if to else None, "reason": reason, "waive": waive}
+            return await HttpAgents(person).promote(agent, body)
+
+    async def demote(self, person_token: str, agent: str, to: Tier | None, reason: str) -> Move:
+        """See the port."""
+        async with self._guard.with_token(person_token) as person:
+            return await HttpAgents(person).demote(agent, {"to": to.value if to else None, "reason": reason})
+
+    async def revoke(self, person_token: str, agent: str, reason: str) -> RevocationReport:
+        """See the port."""
+        async with self._guard.with_token(person_token) as person:
+            return await HttpAgents(person).revoke(agent, reason)
+
+    async def reinstate(self, person_token: str, agent: str, reason: str) -> Move:
+        """See the port."""
+        async with self._guard.with_token(person_token) as person:
+            return await HttpAgents(person).reinstate(agent, reason)
+
+    async def overturn(self, person_token: str, charge_id: str, reason: str) -> ChargeRow:
+        """See the port."""
+        async with self._guard.with_token(person_token) as person:
+            return await HttpAgents(person).overturn(charge_id, reason)
+
+    async def findings(self) -> list[Finding]:
+        """See the port."""
+        return await HttpAgents(self._guard).findings()
+
+    async def accept_finding(self, person_token: str, finding_id: str) -> Finding:
+        """See the port."""
+        async with self._guard.with_token(person_token) as person:
+            return await HttpAgents(person).accept_finding(finding_id)
+
+    async def close_finding(self, person_token: str, finding_id: str, evidence: str) -> Finding:
+        """See the port."""
+        async with self._guard.with_token(person_token) as person:
+            return await HttpAgents(person).close_finding(finding_id, evidence)

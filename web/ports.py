@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from domain.action import Tier
+from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport
 from domain.clock import Clock, SystemClock
 from domain.drills import Drills
+from domain.findings import Finding
 from domain.guard import GuardStatus, LedgerEntry, LedgerVerification
 from domain.inventory import Inventory
 from domain.retrieval import Retriever
@@ -55,6 +58,50 @@ class Door(Protocol):
 
     async def unwind(self, person_token: str) -> UnwindReport:
         """Take it back, last one first. Raises AuthError when the token may not."""
+        ...
+
+
+class AgentsDoor(Protocol):
+    """The action server's agents as the face uses them."""
+
+    async def all(self) -> list[AgentRow]:
+        """Every agent. Raises UpstreamError."""
+        ...
+
+    async def detail(self, agent: str) -> AgentDetail:
+        """Raises NotFoundError."""
+        ...
+
+    async def promote(self, person_token: str, agent: str, to: Tier | None, reason: str, *, waive: bool) -> Move:
+        """Raises ConflictError when the record does not carry it, AuthError when the person may not."""
+        ...
+
+    async def demote(self, person_token: str, agent: str, to: Tier | None, reason: str) -> Move:
+        """Raises ConflictError, AuthError."""
+        ...
+
+    async def revoke(self, person_token: str, agent: str, reason: str) -> RevocationReport:
+        """Raises ConflictError, AuthError."""
+        ...
+
+    async def reinstate(self, person_token: str, agent: str, reason: str) -> Move:
+        """Raises ConflictError, AuthError."""
+        ...
+
+    async def overturn(self, person_token: str, charge_id: str, reason: str) -> ChargeRow:
+        """Raises NotFoundError, ConflictError, AuthError."""
+        ...
+
+    async def findings(self) -> Sequence[Finding]:
+        """Findings about our own operation."""
+        ...
+
+    async def accept_finding(self, person_token: str, finding_id: str) -> Finding:
+        """Raises NotFoundError, ConflictError, AuthError."""
+        ...
+
+    async def close_finding(self, person_token: str, finding_id: str, evidence: str) -> Finding:
+        """Raises NotFoundError, ConflictError, AuthError."""
         ...
 
 
@@ -128,6 +175,7 @@ class Ports:
     responder: Responder
     door: Door
     home: Path
+    agents: AgentsDoor | None = None
     drills: DrillRoom | None = None
     """None: this installation looks after someone's own systems and breaks nothing."""
     telemetry: Telemetry | None = None

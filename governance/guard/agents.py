@@ -7,12 +7,14 @@ from collections.abc import Callable
 from domain.action import Tier
 from domain.agents import AgentDetail, AgentRow, BudgetRow, ChargeRow, Criterion, Move, RevocationReport, Turn
 from domain.errors import AuthError, ConflictError, NotFoundError
+from domain.findings import Finding
 from domain.inventory import Environment
 from governance.attribution import Condition, Standing
 from governance.budget import error_rows, spent
 from governance.career import career
 from governance.charging import Charge, charges, overturn, recent_charges
 from governance.claims import find_claims
+from governance.findings import accept, close, findings, watch
 from governance.guard.attempt import Parts
 from governance.guard.trust import Trust
 from governance.handoff import handoff_of
@@ -107,6 +109,24 @@ class Agents:
             environment = self._parts.policy.environment(Environment.PRODUCTION)
             review_plan(tx, agent=agent, plan=plan, environment=environment, right=right, by=person.name)
 
+    def findings(self) -> list[Finding]:
+        """What is odd about our own operation: the ledger is read on to its end first."""
+        self._holder(Right.READ)
+        watch(self._parts.ledger)
+        return findings(self._parts.ledger)
+
+    def accept_finding(self, finding_id: str) -> Finding:
+        """A person takes its suggestion on. Raises NotFoundError, ConflictError."""
+        person = self._holder(Right.ANSWER)
+        with self._parts.ledger.transaction() as tx:
+            return accept(tx, finding_id, person.name)
+
+    def close_finding(self, finding_id: str, evidence: str) -> Finding:
+        """It is fixed, and this shows it. Raises NotFoundError, ConflictError."""
+        person = self._holder(Right.ANSWER)
+        with self._parts.ledger.transaction() as tx:
+            return close(tx, finding_id, person.name, evidence)
+
     async def inject(self, condition: Condition, agent: str, seconds: float) -> Standing:
         """A drill puts trouble of the agent plane on record. Only the chaos server's token may."""
         return await self._trust.inject(condition, agent, seconds, self._holder(Right.COMMIT).name)
@@ -146,7 +166,7 @@ class Agents:
             name=NAMES[tier],
             status=status,
             revoked=words(revoked) if revoked else "",
-            heartbeat=self._trust.last_seen(agent),
+            heartbeat=self._trust.last_heard(agent),
             charges=len(recent_charges(ledger, agent)),
             budgets=self._budgets(agent, tier),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport
+from domain.findings import Finding
 from governance.guard.client import HttpGuard, one, segment
 
 
@@ -43,3 +44,17 @@ class HttpAgents:
         """Raises NotFoundError, ConflictError, AuthError."""
         path = f"/v1/violations/{segment(charge_id)}/overturn"
         return one(ChargeRow, await self._guard.call(path, {"reason": reason}))
+
+    async def findings(self) -> list[Finding]:
+        """Findings about our own operation, open ones first."""
+        body = await self._guard.call("/v1/findings")
+        return [one(Finding, row) for row in body["findings"]]
+
+    async def accept_finding(self, finding_id: str) -> Finding:
+        """Raises NotFoundError, ConflictError, AuthError."""
+        return one(Finding, await self._guard.call(f"/v1/findings/{segment(finding_id)}/accept", {}))
+
+    async def close_finding(self, finding_id: str, evidence: str) -> Finding:
+        """Raises NotFoundError, ConflictError, AuthError."""
+        path = f"/v1/findings/{segment(finding_id)}/close"
+        return one(Finding, await self._guard.call(path, {"evidence": evidence}))

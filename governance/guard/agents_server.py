@@ -9,6 +9,7 @@ from pydantic import Field
 
 from domain.action import Tier
 from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport, Turn
+from domain.findings import Finding
 from domain.value import Value
 from governance.attribution import Condition, Standing
 from governance.guard.agents import Agents
@@ -58,6 +59,18 @@ class History(Value):
     """Answer of `GET /v1/agents/{agent}/history`."""
 
     turns: list[Turn]
+
+
+class Findings(Value):
+    """Answer of `GET /v1/findings`."""
+
+    findings: list[Finding]
+
+
+class CloseBody(Value):
+    """`POST /v1/findings/{id}/close`."""
+
+    evidence: Words
 
 
 class Sealed(Value):
@@ -132,6 +145,24 @@ async def review(held: Holder, agent: Id, body: PlanReviewBody) -> History:
 async def overturn(held: Holder, charge_id: str, body: WhyBody) -> ChargeRow:
     """The agent did not cause it."""
     return held.overturn(charge_id, body.reason)
+
+
+@ROUTES.get("/v1/findings")
+async def findings(held: Holder) -> Findings:
+    """Anomalies of our own operation, each once."""
+    return Findings(findings=held.findings())
+
+
+@ROUTES.post("/v1/findings/{finding_id}/accept")
+async def accept_finding(held: Holder, finding_id: str) -> Finding:
+    """A person takes the suggestion on."""
+    return held.accept_finding(finding_id)
+
+
+@ROUTES.post("/v1/findings/{finding_id}/close")
+async def close_finding(held: Holder, finding_id: str, body: CloseBody) -> Finding:
+    """It is fixed, and this shows it."""
+    return held.close_finding(finding_id, body.evidence)
 
 
 @ROUTES.post("/v1/conditions")

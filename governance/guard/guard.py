@@ -30,6 +30,7 @@ from governance.guard.trust import CLOSING, Trust
 from governance.identity import Identity, Right, Role
 from governance.ledger.port import Draft
 from governance.plans import PinnedPlan, load_plan
+from governance.revocation import tell
 from governance.violations import Violation
 
 KINDS: dict[str, Right] = {
@@ -71,7 +72,7 @@ class GuardedExecutor:
     async def judge(self, plan: Plan, actor: Actor, token: str) -> list[Judgement]:
         """Judge every step and pin the plan. Raises AuthError, ConflictError, GovernanceError."""
         check_plan(plan)
-        self.trust.seen(actor.agent)
+        self.trust.heard(actor)
         pinned = pin(plan, actor, self.parts)
         attempts = [
             attempt_for(self.parts, pinned, pinned.step(step.id), actor, Purpose.JUDGE, token)
@@ -133,7 +134,7 @@ class GuardedExecutor:
         await self.trust.quiet()
 
     async def _pinned(self, plan_id: str, step_id: str, actor: Actor, token: str) -> tuple[PinnedPlan, Step]:
-        self.trust.seen(actor.agent)
+        self.trust.heard(actor)
         pinned = load_plan(self.parts.ledger, plan_id)
         if pinned is not None:
             return pinned, pinned.step(step_id)
@@ -197,7 +198,7 @@ class GuardedExecutor:
             await self._door.carry_out(attempt)
         except Refused as refused:
             receipt = self._refused(attempt, refused)
-            await self.trust.charge(attempt.suspicions, told=told_revoked(attempt))
+            await self.trust.charge(attempt.suspicions)
             return receipt
         except AuthError as error:
             self._record_refusal(attempt, error.message)
@@ -230,6 +231,8 @@ class GuardedExecutor:
         if attempt.dry_run is not None:
             content["dry_run"] = attempt.dry_run.model_dump(mode="json")
         with self.parts.ledger.transaction() as tx:
+            if heard := told_revoked(attempt):
+                tell(tx, heard)
             return tx.append(Draft(kind=kind, actor=attempt.author, change=attempt.actor.change, content=content)).seq
 
 

@@ -18,12 +18,11 @@ async def make_harmless(parts: Parts, agent: str, why: str) -> RevocationReport:
     started = parts.clock.monotonic()
     with parts.ledger.transaction() as tx:
         locks = release_locks(tx, agent)
+        handoff = write_handoff(tx, agent, why)
     stopped = _cut_off(parts, agent)
     if stopped:
         await asyncio.wait([parts.in_flight[key] for key in stopped if key in parts.in_flight], timeout=1.0)
     seconds = parts.clock.monotonic() - started
-    with parts.ledger.transaction() as tx:
-        handoff = write_handoff(tx, agent, why)
     return RevocationReport(agent=agent, seconds=seconds, stopped=stopped, locks=locks, handoff=handoff.entry)
 
 

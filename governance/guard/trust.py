@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from domain.agents import RevocationReport
 from domain.errors import GovernanceError
+from domain.guard import Actor
 from governance.attribution import Cause, Condition, Standing, Suspicion
 from governance.charging import Charge, charge
 from governance.claims import Claim, Purpose, find_claims
@@ -20,7 +21,8 @@ from governance.guard.attempt import Parts
 from governance.guard.harmless import diagnose, make_harmless
 from governance.ledger.port import Transaction
 from governance.outcomes import keep_outcomes
-from governance.revocation import reinstate, revoke, tell
+from governance.pulse import Pulses, silences
+from governance.revocation import reinstate, revoke
 
 CLOSING = "closing"
 """The ledger kind with which an agent closes a run."""
@@ -32,28 +34,37 @@ class Trust:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._seen: dict[str, datetime] = {}
+        self._heard: dict[tuple[str, str], datetime] = {}
+        self._silent: set[tuple[str, str]] = set()
 
-    def seen(self, agent: str) -> None:
-        """The agent asked something: a sign of life."""
-        self._seen[agent] = self._parts.clock.now()
+    def heard(self, actor: Actor) -> None:
+        """The agent asked for something: a sign of life."""
+        self._heard[(actor.agent, actor.change)] = self._parts.clock.now()
 
-    def last_seen(self, agent: str) -> datetime | None:
+    def last_heard(self, agent: str) -> datetime | None:
         """When it last asked something of this process."""
-        return self._seen.get(agent)
+        return max((at for (name, _), at in self._heard.items() if name == agent), default=None)
 
-    async def charge(self, suspicions: Sequence[Suspicion], *, told: str = "") -> list[Charge]:
-        """Attribute and write all of them. `told`: the agent that hears in the same answer that it is revoked."""
-        if not suspicions and not told:
+    async def check_pulses(self, pulses: Pulses) -> list[Charge]:
+        """Look who is silent. A silence is looked at once, and again after it ended."""
+        found = await pulses.read(list(self._heard))
+        now = {(s.agent, s.change): s for s in silences(found, self._heard, self._parts.clock.now())}
+        fresh = [suspicion for key, suspicion in now.items() if key not in self._silent]
+        self._silent = set(now)
+        return await self.charge(fresh)
+
+    async def charge(self, suspicions: Sequence[Suspicion]) -> list[Charge]:
+        """Attribute and write all of them, and make harmless whom they revoke."""
+        if not suspicions:
             return []
-        made = self._write(suspicions, told)
+        made = self._write(suspicions)
         for agent, why in _revoked(made).items():
             await self._make_harmless(agent, why=why)
         return made
 
     def charge_soon(self, suspicion: Suspicion) -> None:
         """Written now; what follows from it does not hold up whoever saw it."""
-        for agent, why in _revoked(self._write([suspicion], "")).items():
+        for agent, why in _revoked(self._write([suspicion])).items():
             self._later(self._make_harmless(agent, why=why))
 
     async def revoke(
@@ -88,6 +99,7 @@ class Trust:
         closing = parse_closing(content)
         claims = self._claims(tx, closing.agent, change)
         close(tx, closing, change, entry)
+        self._heard.pop((closing.agent, change), None)
         keep_outcomes(tx, closing, claims, self._parts.inventory, self._parts.executor, self._parts.policy)
         found = symptoms(closing, [c for c in claims if c.state.dispatched])
         return [Suspicion(violation=v, agent=closing.agent, change=change, what=text) for v, text in found]
@@ -97,12 +109,9 @@ class Trust:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=10)
 
-    def _write(self, suspicions: Sequence[Suspicion], told: str) -> list[Charge]:
+    def _write(self, suspicions: Sequence[Suspicion]) -> list[Charge]:
         with self._parts.ledger.transaction() as tx:
-            made = [charge(tx, suspicion, self._parts.policy) for suspicion in _distinct(suspicions)]
-            if told:
-                tell(tx, told)
-        return made
+            return [charge(tx, suspicion, self._parts.policy) for suspicion in _distinct(suspicions)]
 
     async def _make_harmless(self, agent: str, *, why: str) -> RevocationReport:
         report = await make_harmless(self._parts, agent, why)

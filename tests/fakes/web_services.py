@@ -28,6 +28,7 @@ from domain.retrieval import Passage
 from governance.guard.face import UnwindItem, UnwindReport
 from graph.face import ChatPiece, Page, Receipt
 from tests.fakes import web_story as story
+from tests.fakes.web_agents import SceneAgents
 from web.drills import FaultRow
 from web.ports import Fault, LedgerPage, Ports, SliRow
 
@@ -351,6 +352,7 @@ def ports(home: Path, clock: Clock | None = None, **changes: Any) -> Ports:
     given: dict[str, Any] = {
         "responder": FakeResponder([story.fresh(), story.waiting(), *story.older()], [story.APPROVAL], ticking),
         "door": door,
+        "agents": SceneAgents(OPERATOR).told(),
         "home": home,
         "drills": FakeDrills(story.drill_runs()),
         "telemetry": FakeTelemetry(story.series()),

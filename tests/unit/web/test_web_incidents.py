@@ -168,7 +168,19 @@ async def test_the_page_stands_without_the_action_server(browser: httpx.AsyncCli
 async def test_a_frozen_house_says_so_everywhere(browser: httpx.AsyncClient, ports: Ports) -> None:
     """The banner stands on every page while everything is stopped."""
     await ports.door.freeze("t", "")
-    for path in ("/", PAGE, "/approvals", "/drills", "/ledger", "/slis", "/runbooks", "/settings"):
+    for path in (
+        "/",
+        PAGE,
+        "/approvals",
+        "/drills",
+        "/agents",
+        "/agents/responder",
+        "/operations",
+        "/ledger",
+        "/slis",
+        "/runbooks",
+        "/settings",
+    ):
         text = (await browser.get(path)).text
         assert "Frozen by operator" in text
         assert 'action="/resume"' in text
