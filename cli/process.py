@@ -36,6 +36,7 @@ def action_server(home: Home, settings: Settings, port: int) -> None:
     from governance.ledger.sqlite import SqliteLedger
     from governance.policy import load_policy
     from governance.seats import seat_fresh_sandbox
+    from tools.baselines import FileBaselines
     from tools.registry import ActionRegistry
 
     config, inventory = _inventory(settings)
@@ -50,6 +51,7 @@ def action_server(home: Home, settings: Settings, port: int) -> None:
         policy=policy,
         clock=SystemClock(),
         approval_ttl_s=settings.approval_ttl_s,
+        baselines=FileBaselines(inventory, config.parent),
     )
     _serve(build_action_server(GuardedExecutor(parts)), settings.host, port)
 

@@ -133,6 +133,8 @@ class Service(Value):
     bindings: dict[str, Binding] = {}
     """Aspect → how: process, config, release, traffic, database, cache, disk, upstream, pool, migration, credential."""
     runbooks: list[str] = []
+    golden: list[str] = []
+    """Files or folders that this service is gone back to and that no agent may change, relative to this file."""
 
 
 class Person(Value):
