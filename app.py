@@ -25,15 +25,17 @@ RUNBOOKS = Path(__file__).resolve().parent / "runbooks"
 
 def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
     """The app for one home. `root` is the folder that relative paths of the inventory start from."""
-    house = build_house(settings, inventory, os.environ, root=root)
     http = Http()
     chaos_url, token = os.environ.get("FIREBREAK_CHAOS_URL", ""), settings.home / "secrets" / "chaos.token"
+    drills = HttpDrills(http, chaos_url, token.read_text().strip()) if chaos_url else None
+    house = build_house(settings, inventory, os.environ, root=root, drills=drills)
     ports = Ports(
         responder=house.responder,
         door=GuardDoor(house.guard),
         agents=GuardAgents(house.guard),
         home=settings.home,
-        drills=HttpDrills(http, chaos_url, token.read_text().strip()) if chaos_url else None,
+        drills=drills,
+        pipelines=house.pipelines,
         telemetry=house.telemetry,
         slis=StoredSlis(house.telemetry, inventory, house.services.clock),
         retriever=house.documents,

@@ -15,6 +15,7 @@ from cli.output import print_json, say
 from cli.session import SESSION, JsonFlag
 from domain.errors import ConfigError
 from domain.inventory import Inventory, Service
+from domain.yaml_text import line_of
 
 app = typer.Typer(help="Check and explain firebreak.yaml.")
 
@@ -158,33 +159,10 @@ def _with_known_names(inventory: Inventory, path: Path) -> Inventory:
 
 def _mistake(error: Any, text: str) -> str:
     path = [str(p) for p in error["loc"]]
-    line = _line_of(text, path)
+    line = line_of(text, path)
     where = ".".join(path)
     hint = _suggestion(path[-1], _fields_near(path)) if error["type"] == "extra_forbidden" and path else ""
     return f"line {line}: {where}: {error['msg']}" + (f" ({hint})" if hint else "")
-
-
-def _line_of(text: str, path: list[str]) -> int:
-    """Line (1-based) of the node at `path`, or of its nearest parent."""
-    node = yaml.compose(text)
-    line = 1
-    for part in path:
-        found = _child(node, part)
-        if found is None:
-            break
-        line, node = found
-    return line
-
-
-def _child(node: Any, part: str) -> tuple[int, Any] | None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == part:
-                return key.start_mark.line + 1, value
-    if isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
-        child = node.value[int(part)]
-        return child.start_mark.line + 1, child
-    return None
 
 
 def _fields_near(path: list[str]) -> list[str]:

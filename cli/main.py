@@ -23,6 +23,7 @@ from cli import (
     investigate,
     kill,
     ledger,
+    pipeline,
     policy,
     rag,
     stack,
@@ -70,6 +71,7 @@ for name, group in (
     ("findings", findings.app),
     ("ledger", ledger.app),
     ("policy", policy.app),
+    ("pipeline", pipeline.app),
     ("eval", evaluate.app),
 ):
     app.add_typer(group, name=name, no_args_is_help=True)

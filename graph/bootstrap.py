@@ -14,8 +14,9 @@ import structlog
 from agents.chat import Chat
 from agents.perception import diagnose
 from domain.clock import Clock, SystemClock
+from domain.drills import Drills
 from domain.errors import ConfigError, FirebreakError
-from domain.guard import Approval, ApprovalAnswer
+from domain.guard import Approval, ApprovalAnswer, LedgerEntry
 from domain.incident import Incident
 from domain.inventory import Inventory
 from domain.reasoning import Reasoner
@@ -26,6 +27,8 @@ from graph.checkpoint.redis import RedisSaver
 from graph.checkpoint.sqlite import open_sqlite_saver
 from graph.gather import LiveGather
 from graph.minds import reasoner_of
+from graph.pipelines.runner import PipelineRunner
+from graph.pipelines.stages import Bindings
 from graph.records.sqlite import SqliteRecords
 from graph.runner import IncidentRunner, Outside
 from graph.services import Minds, Services
@@ -79,17 +82,22 @@ class House:
     services: Services
     leases: LateLeases
     responder: IncidentRunner = field(init=False)
+    pipelines: PipelineRunner = field(init=False)
     checkpoints: str = "closed"
     """Where runs are remembered: `redis` or `sqlite`, once open."""
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _saver: RedisSaver | None = None
+    _opened: Any = None
+    """The saver of all runs, once open."""
 
     async def start(self) -> None:
         """Open the checkpointer, then take up whatever was unfinished."""
         await self.responder.start()
+        await self.pipelines.start(self._opened)
 
     async def close(self) -> None:
         """Stop the runs where they are and close every store."""
+        await self.pipelines.close()
         await self.responder.close()
         await self._stack.aclose()
         await self.guard.aclose()
@@ -97,14 +105,11 @@ class House:
 
     async def threads(self, save: Callable[[Incident], Awaitable[None]]) -> Threads:
         """The graph over the opened checkpointer."""
-        saver = await self._stack.enter_async_context(open_saver(self.settings))
+        saver = self._opened = await self._stack.enter_async_context(open_saver(self.settings))
         self.checkpoints = "sqlite"
         if isinstance(saver, RedisSaver):
             self.leases.inner, self.checkpoints, self._saver = saver, "redis", saver
-        knobs = Knobs(max_replans=self.settings.max_replans, verify_s=self.settings.verify_s)
-        return Threads(
-            build(self.services, saver), self.leases, save, knobs, holder=f"app:{self.settings.home.resolve()}"
-        )
+        return Threads(build(self.services, saver), self.leases, save, knobs_of(self.settings), holder(self.settings))
 
     async def health(self) -> dict[str, Any]:
         """See graph.face."""
@@ -168,7 +173,13 @@ def redis_url(settings: Settings) -> str:
 
 
 def build_house(
-    settings: Settings, inventory: Inventory, env: Mapping[str, str], *, root: Path, clock: Clock | None = None
+    settings: Settings,
+    inventory: Inventory,
+    env: Mapping[str, str],
+    *,
+    root: Path,
+    clock: Clock | None = None,
+    drills: Drills | None = None,
 ) -> House:
     """Bind everything; no connection is made yet.
 
@@ -214,6 +225,14 @@ def build_house(
         threads=house.threads,
         outside=Outside(normalise=normalise, pass_answer=pass_answer(guard), chat=Chat(reasoner), health=house.health),
     )
+    house.pipelines = PipelineRunner(
+        bindings=Bindings(services=services, drills=drills),
+        leases=leases,
+        folder=settings.home / "pipelines",
+        say=person_says(guard),
+        knobs=knobs_of(settings),
+        holder=holder(settings),
+    )
     return house
 
 
@@ -228,6 +247,16 @@ async def open_services(
         yield house
     finally:
         await house.close()
+
+
+def knobs_of(settings: Settings) -> Knobs:
+    """The knobs of every run of this process."""
+    return Knobs(max_replans=settings.max_replans, verify_s=settings.verify_s)
+
+
+def holder(settings: Settings) -> str:
+    """Who holds leases: the app of this home, also after a restart."""
+    return f"app:{settings.home.resolve()}"
 
 
 def ledger_note(guard: HttpGuard) -> Callable[[str, str, dict[str, Any]], Awaitable[None]]:
@@ -248,6 +277,16 @@ def pass_answer(guard: HttpGuard) -> Callable[[str, str, ApprovalAnswer], Awaita
             return await person.answer(approval_id, given)
 
     return answer
+
+
+def person_says(guard: HttpGuard) -> Callable[[str, str, dict[str, Any]], Awaitable[LedgerEntry]]:
+    """A person's word about a pipeline goes to the ledger with the person's own token."""
+
+    async def say(person_token: str, run: str, content: dict[str, Any]) -> LedgerEntry:
+        async with guard.with_token(person_token) as person:
+            return await person.record("gate", run, content)
+
+    return say
 
 
 def _action_url(env: Mapping[str, str]) -> str:

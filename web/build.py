@@ -26,6 +26,7 @@ from web import (
     ledger,
     login,
     operations,
+    pipelines,
     runbooks,
     slis,
 )
@@ -91,6 +92,7 @@ def build_app(ports: Ports, settings: Settings, *, lifespan: Lifespan = _nothing
         ledger.build(ports, pages),
         slis.build(ports, pages),
         kill.build(ports),
+        pipelines.build(ports),
         runbooks.build(ports, pages),
         doctor.build(ports, pages, settings),
         health.build(ports),

@@ -19,6 +19,7 @@ from domain.telemetry import Telemetry
 from domain.value import UtcTime, Value
 from governance.guard.face import UnwindItem, UnwindReport
 from graph.face import Responder
+from graph.pipelines.runner import PipelineRunner
 
 
 class LedgerPage(Value):
@@ -176,6 +177,7 @@ class Ports:
     door: Door
     home: Path
     agents: AgentsDoor | None = None
+    pipelines: PipelineRunner | None = None
     drills: DrillRoom | None = None
     """None: this installation looks after someone's own systems and breaks nothing."""
     telemetry: Telemetry | None = None

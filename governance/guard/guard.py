@@ -41,6 +41,7 @@ KINDS: dict[str, Right] = {
     "opening": Right.COMMIT,
     "injection": Right.COMMIT,
     "restoration": Right.COMMIT,
+    "gate": Right.ANSWER,
 }
 """Kinds that holders of a token may write themselves, and the right it takes. All others only the guard writes."""
 

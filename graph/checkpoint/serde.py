@@ -10,6 +10,7 @@ from domain.diagnosis import BlastRadius, Diagnosis, DiagnosisVerdict, Evidence,
 from domain.guard import Approval, ApprovalStatus, Receipt
 from domain.incident import IncidentStatus, TimelineEntry
 from domain.lifecycle import Phase
+from domain.pipeline import StageResult, StageStatus
 from domain.plan import Criterion, Plan, Step, StepResult
 from domain.reasoning import ProbeWish
 from domain.report import Brief, Check, Sentence, Verification
@@ -48,6 +49,8 @@ PERSISTED_TYPES: tuple[type, ...] = (
     Sentence,
     Severity,
     Signature,
+    StageResult,
+    StageStatus,
     Step,
     StepResult,
     TimelineEntry,

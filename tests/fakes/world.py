@@ -308,7 +308,7 @@ class WorldGuard:
             outcome=outcome,
             summary=f"{step.call.action} done",
             ledger=[self._ledger],
-            undo=step.undo,
+            undo=step.undo or recorded_undo(step.call),
             seconds=0.1,
         )
         self.done[(plan_id, step_id)] = receipt
@@ -345,6 +345,12 @@ class WorldGuard:
 
     async def status(self) -> GuardStatus:
         return GuardStatus(frozen=self.frozen, frozen_by="ada" if self.frozen else "")
+
+
+def recorded_undo(call: ActionCall) -> ActionCall | None:
+    """What an executor captures as the undo of a reversible action."""
+    undo = next(spec.undo for spec in SPECS if spec.name == call.action)
+    return call.model_copy(update={"action": undo}) if undo else None
 
 
 class WorldGather:

@@ -1,0 +1,1 @@
+"""Pipelines: YAML documents compiled to LangGraph, run and resumed like incidents."""
