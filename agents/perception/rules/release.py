@@ -35,7 +35,7 @@ def bad_release(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
         worse = [c for c in symptoms.suffering if c.service == reading.service]
         slow = bool(worse) and all(c.role is Role.LATENCY for c in worse)
         after = released[0].time.timestamp() <= facts.windows.onset + 60
-        strength = (0.82 if sign else 0.5) if after else 0.3
+        strength = (0.82 if sign else _by_time_alone(symptoms)) if after else 0.3
         details = {"version": version, "previous": previous, "weights": reading.values.get("weights") or {}}
         yield Claim(
             service=reading.service,
@@ -55,6 +55,11 @@ def bad_release(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
             findings=(finding(Condition.RELEASE_REGRESSED, reading.service, reading.service, **details),),
             details=details,
         )
+
+
+def _by_time_alone(symptoms: Symptoms) -> float:
+    """A release that only came before the trouble is no fault while users are seen to be served: time is the decoy."""
+    return 0.3 if symptoms.users_fail is False else 0.5
 
 
 def version_contrast(facts: Facts, service: str, version: str) -> Sign | None:

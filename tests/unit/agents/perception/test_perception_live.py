@@ -291,6 +291,19 @@ def test_a_deploy_while_users_are_served_is_no_cause() -> None:
     assert "deploy" in diagnosis.summary
 
 
+def test_a_deploy_that_only_came_first_is_no_fault_while_users_are_served() -> None:
+    """A busy machine makes the api slower just after a deploy; outside checks pass and nothing but time ties the two."""
+    world = (
+        World()
+        .change("deploy", "api", 45, "v2")
+        .say("release", "api", True, version="v2", weights={"v2": 100}, previous="v1")
+        .metric("api", "latency_p95", 0.094, 0.155)
+    )
+    served = diagnose(world.bundle())
+    assert served.verdict is not DiagnosisVerdict.FAULT
+    assert all(h.confidence <= 0.3 for h in served.hypotheses if h.change)
+
+
 def test_a_restarted_process_does_not_outrank_a_present_cause() -> None:
     """A cache that came back a moment ago loses against the lock that is held now."""
     world = held_lock(World()).process("cache", restarts=4, last_exit=-9, uptime_s=9)
