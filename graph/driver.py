@@ -17,6 +17,7 @@ from graph.records.delivery import Order
 from graph.records.projection import project
 from graph.records.sqlite import SqliteRecords
 from graph.state import State
+from graph.tasks import end_tasks
 from graph.telling import Telling
 from graph.threads import Position, Threads
 
@@ -26,8 +27,6 @@ POLL_S = 1.0
 """How often an open approval is looked up, for answers that were given elsewhere."""
 ATTEMPTS = 5
 """Failures of one run in a row before a person is told."""
-HEARD_S = 1.0
-"""How long a run may take to leave before it is asked again; time enough to give its lease back."""
 
 
 class Driver:
@@ -49,15 +48,8 @@ class Driver:
             self.drive(incident_id)
 
     async def close(self) -> None:
-        """Stop all runs where they are; the checkpoints have everything.
-
-        A cancellation can get lost in a library below (asyncio.wait_for before Python 3.12, LangGraph while it tidies up
-        after a stream); the run would go on, and this process would never end. So each is asked until it has heard.
-        """
-        while running := list(self._tasks.values()):
-            for task in running:
-                task.cancel()
-            await asyncio.wait(running, timeout=HEARD_S)
+        """Stop all runs where they are; the checkpoints have everything."""
+        await end_tasks(self._tasks)
 
     def nudge(self, incident_id: str) -> None:
         """A person did something: look now instead of at the next poll."""

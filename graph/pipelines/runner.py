@@ -30,6 +30,7 @@ from graph.pipelines.runs import PipelineRun, RunFiles
 from graph.pipelines.stages import Bindings
 from graph.pipelines.state import PipelineState
 from graph.state import Knobs
+from graph.tasks import end_tasks
 
 log = structlog.get_logger(__name__)
 
