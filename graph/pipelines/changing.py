@@ -1,5 +1,7 @@
 """Stages that change something: one step through the guard, and its undo."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (a run always has its ids)
 from __future__ import annotations
 
 from collections.abc import Mapping

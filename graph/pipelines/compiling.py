@@ -1,5 +1,7 @@
 """From a checked pipeline to a LangGraph graph: one node per stage, one beside it that waits for people and does nothing else."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (a run always has its ids)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

@@ -1,5 +1,7 @@
 """Stages that only look: at the system, at probes, at documents, at users for a while."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (a run always has its ids)
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,7 @@
 """What an agent stage can be: registered templates with typed arguments, the least tier they need, and one async function."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (a run always has its ids)
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping

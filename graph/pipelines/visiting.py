@@ -1,5 +1,7 @@
 """One visit of one stage: bounded in time, retried where that helps, its outcome recorded, its failure handled as written."""
 
+# pyright: reportTypedDictNotRequiredAccess=false
+# (a run always has its ids)
 from __future__ import annotations
 
 import asyncio

@@ -148,7 +148,7 @@ class HardOfHearing(ProcessLeases):
 
 async def test_closing_is_heard_by_every_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run in which a cancellation got lost is asked again: the process ends."""
-    monkeypatch.setattr("graph.driver.HEARD_S", 0.01)
+    monkeypatch.setattr("graph.tasks.HEARD_S", 0.01)
     leases = HardOfHearing()
     async with asyncio.timeout(20):
         async with responder(paused(verdicts={"resume_process": Verdict.ASK}), tmp_path, leases=leases) as runner:
