@@ -78,9 +78,9 @@ def _verify() -> LedgerVerification:
         with connect(SESSION.home) as client:
             return LedgerVerification.model_validate(client.get("/api/ledger/verify"))
     except UpstreamError:
-        from cli.offline import verify_file
+        from cli.offline import verify_offline
 
-        return verify_file(SESSION.home)
+        return verify_offline(SESSION.home)
 
 
 def _page(after: int, limit: int, change: str) -> dict[str, Any]:

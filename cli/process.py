@@ -19,6 +19,7 @@ from pathlib import Path
 from cli.config import load_inventory
 from cli.home import Home, write_private
 from cli.logs import configure_logs
+from cli.offline import ledger_place
 from cli.output import say
 from domain.errors import FirebreakError
 from domain.inventory import Inventory
@@ -32,8 +33,7 @@ def action_server(home: Home, settings: Settings, port: int) -> None:
     from governance.guard.guard import GuardedExecutor
     from governance.guard.server import build_action_server
     from governance.identity import home_identities
-    from governance.ledger.anchor import FileAnchor
-    from governance.ledger.sqlite import SqliteLedger
+    from governance.ledger.opening import open_ledger
     from governance.policy import load_policy
     from governance.seats import seat_fresh_sandbox
     from tools.baselines import FileBaselines
@@ -41,7 +41,7 @@ def action_server(home: Home, settings: Settings, port: int) -> None:
 
     config, inventory = _inventory(settings)
     policy = load_policy(settings.policy or inventory.policy or "default")
-    ledger = SqliteLedger(home.path / "ledger.db", FileAnchor(home.path / "ledger.anchor"))
+    ledger = open_ledger(ledger_place(home, settings))
     seat_fresh_sandbox(ledger, inventory, policy)
     parts = Parts(
         executor=ActionRegistry(inventory, os.environ, root=config.parent),

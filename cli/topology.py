@@ -10,7 +10,7 @@ from pathlib import Path
 from cli.home import Home
 from cli.supervisor.ports import assign
 from cli.supervisor.ready import accepts, answers, wrote_facts
-from cli.supervisor.spec import ProcessSpec, python_module, serve_argv
+from cli.supervisor.spec import LEDGER_URL, ProcessSpec, python_module, serve_argv
 from domain.errors import ConfigError
 from graph.settings import Settings
 
@@ -145,7 +145,8 @@ class Topology:
             for key, name in (("FIREBREAK_STACK_TOKEN", "control_token"), ("FIREBREAK_STACK_ADMIN_DSN", "admin_dsn"))
             if name in facts
         }
-        return {**self._read_env(), **mutating}
+        ledger = {LEDGER_URL: url.get_secret_value()} if (url := self.settings.ledger_url) else {}
+        return {**self._read_env(), **mutating, **ledger}
 
 
 def redis_server() -> str:

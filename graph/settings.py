@@ -40,6 +40,15 @@ class Settings(BaseSettings):
         default=None, description="PostgreSQL server for the local stack instead of the embedded one."
     )
 
+    ledger_url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL that keeps the ledger (postgresql://…), for several machines. Unset: a file in the home.",
+    )
+    ledger_git: Path | None = Field(
+        default=None,
+        description="Git repository that gets a commit per anchor of the ledger; relative to the home. Unset: none.",
+    )
+
     model_base_url: str = Field(
         default="", description="OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1. Unset with a key: OpenAI."
     )

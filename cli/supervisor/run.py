@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.home import Home
-from cli.supervisor.spec import ProcessSpec, inherited_env
+from cli.supervisor.spec import ProcessSpec, child_env
 from cli.supervisor.table import ProcessRow, end, read_table, start_time, write_table
 from domain.errors import ProcessError
 
@@ -122,7 +122,7 @@ class Supervisor:
         with self._log(spec.name).open("ab") as log:
             child.process = subprocess.Popen(
                 spec.argv,
-                env={**inherited_env(), **spec.env},
+                env=child_env(spec),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -15,6 +15,7 @@ SECRETS_OF_THE_STACK = (
     "FIREBREAK_STACK_READ_TOKEN",
     "FIREBREAK_STACK_MONITOR_DSN",
 )
+LEDGER_URL = "FIREBREAK_LEDGER_URL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,11 @@ class ProcessSpec:
 def inherited_env() -> dict[str, str]:
     """The environment every child gets: ours, without anything that could change the stack."""
     return {k: v for k, v in os.environ.items() if k not in SECRETS_OF_THE_STACK}
+
+
+def child_env(spec: ProcessSpec) -> dict[str, str]:
+    """The environment of one process: the ledger's credential goes only to whom the specification gives it."""
+    return {**{k: v for k, v in inherited_env().items() if k != LEDGER_URL}, **spec.env}
 
 
 def python_module(module: str, *args: str) -> tuple[str, ...]:

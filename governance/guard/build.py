@@ -12,9 +12,8 @@ from governance.guard.attempt import Parts, Wrapper
 from governance.guard.guard import GuardedExecutor
 from governance.guard.order import WRAPPERS
 from governance.identity import Identities
-from governance.ledger.anchor import FileAnchor
+from governance.ledger.opening import Place, open_ledger
 from governance.ledger.port import Ledger
-from governance.ledger.sqlite import SqliteLedger
 from governance.policy import Policy, load_policy
 from governance.seats import seat_fresh_sandbox
 
@@ -45,6 +44,6 @@ def build_guard(
     return GuardedExecutor(parts, wrappers)
 
 
-def open_home_ledger(home: Path, clock: Clock | None = None) -> SqliteLedger:
+def open_home_ledger(home: Path, clock: Clock | None = None) -> Ledger:
     """The ledger of a home: `ledger.db`, with its anchor and its reserve beside it. Raises LedgerError."""
-    return SqliteLedger(home / "ledger.db", FileAnchor(home / "ledger.anchor"), clock=clock)
+    return open_ledger(Place(home=home), clock)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from governance.ledger.chain import AnchorPoint
 
 _SYNC_EVERY = 64
 """Anchors between two fsyncs; the ledger itself is synced at every commit."""
+_TAIL = 4096
+"""Bytes at the end of an anchor file among which the last anchor is."""
 
 
 class Anchor(Protocol):
@@ -23,7 +26,15 @@ class Anchor(Protocol):
         ...
 
     def points(self) -> Iterator[AnchorPoint]:
-        """All points, oldest first."""
+        """All points known when the first one is asked for, oldest first. Raises LedgerError when unreadable."""
+        ...
+
+    def heads(self) -> list[AnchorPoint]:
+        """The newest point of every place where anchors are kept; empty when there is none."""
+        ...
+
+    def close(self) -> None:
+        """Make what was remembered durable. Idempotent."""
         ...
 
 
@@ -38,6 +49,35 @@ class MemoryAnchor:
 
     def points(self) -> Iterator[AnchorPoint]:
         return iter(list(self.kept))
+
+    def heads(self) -> list[AnchorPoint]:
+        return self.kept[-1:]
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class Anchors:
+    """Several anchors at once: each must agree with the ledger, and none may be empty."""
+
+    def __init__(self, kept: Sequence[Anchor]) -> None:
+        self._kept = kept
+
+    def write(self, point: AnchorPoint) -> None:
+        for anchor in self._kept:
+            anchor.write(point)
+
+    def points(self) -> Iterator[AnchorPoint]:
+        if not all(anchor.heads() for anchor in self._kept):
+            return iter(())
+        return heapq.merge(*(anchor.points() for anchor in self._kept), key=lambda point: point.seq)
+
+    def heads(self) -> list[AnchorPoint]:
+        return [point for anchor in self._kept for point in anchor.heads()]
+
+    def close(self) -> None:
+        for anchor in self._kept:
+            anchor.close()
 
 
 class FileAnchor:
@@ -69,14 +109,35 @@ class FileAnchor:
             os.close(descriptor)
 
     def points(self) -> Iterator[AnchorPoint]:
+        return self._read(0)
+
+    def heads(self) -> list[AnchorPoint]:
+        """Read from the end of the file."""
+        size = self.path.stat().st_size if self.path.exists() else 0
+        return list(self._read(max(size - _TAIL, 0)))[-1:]
+
+    def close(self) -> None:
+        """Sync what was written."""
+        if self._since_sync:
+            with self.path.open("rb") as file:
+                os.fsync(file.fileno())
+            self._since_sync = 0
+
+    def _read(self, start: int) -> Iterator[AnchorPoint]:
+        """Whole lines from a position on, up to what the end of the file is now."""
         if not self.path.exists():
             return
-        with self.path.open(encoding="utf-8", errors="replace") as lines:
-            for number, line in enumerate(lines):
-                if line.strip():
-                    point = _point(line, number, torn=not line.endswith("\n"))
-                    if point is not None:
-                        yield point
+        end = self.path.stat().st_size
+        with self.path.open("rb") as lines:
+            lines.seek(start)
+            at = start + len(lines.readline()) if start else 0
+            for line in lines:
+                at += len(line)
+                if at > end:
+                    return
+                point = _point(line.decode(errors="replace"), at)
+                if point is not None:
+                    yield point
 
     def _mend(self) -> str:
         """A line break first when a crash left half a line behind; such a half line is marked as a comment."""
@@ -87,8 +148,9 @@ class FileAnchor:
             return "" if file.read(1) == b"\n" else "#torn\n"
 
 
-def _point(line: str, number: int, *, torn: bool) -> AnchorPoint | None:
-    if torn or line.rstrip().endswith("#torn"):
+def _point(line: str, end: int) -> AnchorPoint | None:
+    torn = not line.endswith("\n") or line.rstrip().endswith("#torn")
+    if torn or not line.strip():
         return None
     try:
         found = json.loads(line)
@@ -97,7 +159,7 @@ def _point(line: str, number: int, *, torn: bool) -> AnchorPoint | None:
         raise LedgerError(
             "the ledger's anchor cannot be read",
             expected='lines such as {"seq": 12, "hash": "…"}',
-            found=f"line {number + 1}: {line.strip()[:80]}",
+            found=f"before byte {end}: {line.strip()[:80]}",
             hint="restore the anchor file from a copy; without it a rewritten ledger cannot be told from a true one",
             code="ledger.anchor",
         ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,13 +10,10 @@ import pytest
 
 from domain.clock import ManualClock
 from domain.errors import LedgerError
-from governance.ledger.anchor import FileAnchor
 from governance.ledger.chain import ZERO, export_lines
 from governance.ledger.memory import MemoryLedger
 from governance.ledger.port import Draft, Ledger, Record
-from governance.ledger.sqlite import SqliteLedger
-
-Make = Callable[[], Ledger]
+from tests.fakes.ledgers import in_file, in_postgres
 
 
 @pytest.fixture
@@ -24,13 +21,16 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[Ledger]:
     made: Ledger
-    if request.param == "memory":
-        made = MemoryLedger(clock)
-    else:
-        made = SqliteLedger(tmp_path / "ledger.db", FileAnchor(tmp_path / "ledger.anchor"), clock=clock)
+    match request.param:
+        case "memory":
+            made = MemoryLedger(clock)
+        case "sqlite":
+            made = in_file(tmp_path).open(clock)
+        case _:
+            made = in_postgres(tmp_path, request.getfixturevalue("ledger_dsn")).open(clock)
     yield made
     made.close()
 
@@ -137,6 +137,27 @@ def test_entries_are_read_in_pages(ledger: Ledger) -> None:
     assert [e.seq for e in ledger.entries(after=first[-1].seq, limit=3)] == [3, 4, 5]
     assert [e.content["text"] for e in ledger.entries(change="odd")] == ["1", "3"]
     assert list(ledger.stream()) == ledger.entries(limit=100)
+
+
+def test_records_of_the_same_moment_keep_their_order(ledger: Ledger) -> None:
+    """Equal times are told apart by who came first; replacing a record does not move it."""
+    with ledger.transaction() as tx:
+        for name in ("b", "a", "c", "b"):
+            tx.put(Record(kind="x", id=name, at=tx.now, doc={}))
+    assert [r.id for r in ledger.find("x")] == ["b", "a", "c"]
+
+
+def test_text_of_any_kind_is_kept_as_it_is(ledger: Ledger) -> None:
+    """Quotes, percent signs, question marks, line breaks and other scripts are data."""
+    odd = "%s ? ' \" ; DROP TABLE ledger -- \n 日本 \x1f"
+    with ledger.transaction() as tx:
+        tx.append(Draft(kind="observation", actor="agent", change=odd, content={"text": odd + "\x00"}))
+        tx.put(Record(kind="x", id=odd, change=odd, at=tx.now, doc={odd: odd + "\x00"}))
+    [entry] = ledger.entries(change=odd)
+    assert entry.content == {"text": odd + "\x00"}
+    [record] = ledger.find("x", change=odd)
+    assert (record.id, record.doc) == (odd, {odd: odd + "\x00"})
+    assert ledger.verify().verified
 
 
 def test_it_exports_json_lines(ledger: Ledger) -> None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.clock import ManualClock
 from domain.errors import LedgerError
-from governance.ledger.anchor import FileAnchor
 from governance.ledger.chain import AnchorPoint, Row, genesis, link, verify_chain
 from governance.ledger.port import Draft
-from governance.ledger.sqlite import SqliteLedger, verify_file
+from tests.fakes.ledgers import Stored, in_file, in_postgres
 
 LENGTH = 6
 NOW = ManualClock().now()
@@ -106,26 +105,6 @@ def test_without_anchors_nothing_is_proved() -> None:
     assert not verify_chain(ROWS, [ANCHORS[3], ANCHORS[1]]).verified
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    ledger = SqliteLedger(tmp_path / "ledger.db", FileAnchor(tmp_path / "ledger.anchor"), clock=ManualClock())
-    with ledger.transaction() as tx:
-        for n in range(5):
-            tx.append(Draft(kind="effect", actor="agent", content={"n": n}))
-    ledger.close()
-    return tmp_path
-
-
-def vandalise(home: Path, *statements: str) -> None:
-    with contextlib.closing(sqlite3.connect(home / "ledger.db")) as db:
-        db.execute("DROP TRIGGER ledger_keeps_entries")
-        db.execute("DROP TRIGGER ledger_keeps_all")
-        db.execute("DROP TRIGGER ledger_continues")
-        for statement in statements:
-            db.execute(statement)
-        db.commit()
-
-
 @pytest.mark.parametrize(
     ("statement", "broken_at"),
     [
@@ -138,11 +117,11 @@ def vandalise(home: Path, *statements: str) -> None:
         ("DELETE FROM ledger", 0),
     ],
 )
-def test_a_vandalised_file_is_found(home: Path, statement: str, broken_at: int) -> None:
-    """Somebody with the file in their hands removes the triggers and changes rows."""
-    assert verify_file(home / "ledger.db", home / "ledger.anchor").verified
-    vandalise(home, statement)
-    found = verify_file(home / "ledger.db", home / "ledger.anchor")
+def test_a_vandalised_ledger_is_found(stored: Stored, statement: str, broken_at: int) -> None:
+    """Somebody with the database in their hands removes the triggers and changes rows."""
+    assert stored.filled().verify().verified
+    stored.vandalise(statement)
+    found = stored.verify()
     assert (found.verified, found.broken_at) == (False, broken_at), found
 
 
@@ -154,10 +133,21 @@ def test_a_vandalised_file_is_found(home: Path, statement: str, broken_at: int) 
         "INSERT INTO ledger (seq, at, kind, actor, change, content, prev, hash) VALUES (99, '', '', '', '', '{}', '', 'h')",
     ],
 )
-def test_the_file_itself_refuses(home: Path, statement: str) -> None:
-    """Triggers refuse updates, deletions and gaps to whoever merely opens the file."""
-    with contextlib.closing(sqlite3.connect(home / "ledger.db")) as db, pytest.raises(sqlite3.IntegrityError):
-        db.execute(statement)
+def test_the_database_itself_refuses(stored: Stored, statement: str) -> None:
+    """Triggers refuse updates, deletions and gaps to whoever merely has access."""
+    stored.filled()
+    with pytest.raises((sqlite3.IntegrityError, psycopg.errors.RaiseException), match="append-only"):
+        stored.execute([statement])
+    assert stored.verify().verified
+
+
+def test_postgres_refuses_truncation_and_replicas(tmp_path: Path, ledger_dsn: str) -> None:
+    """TRUNCATE is refused, and so is a session that says it is a replica to switch triggers off."""
+    stored = in_postgres(tmp_path, ledger_dsn).filled()
+    for statements in (["TRUNCATE ledger"], ["SET session_replication_role = replica", "DELETE FROM ledger"]):
+        with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
+            stored.execute(statements)
+    assert stored.verify().verified
 
 
 @settings(max_examples=25, deadline=None)
@@ -165,46 +155,71 @@ def test_the_file_itself_refuses(home: Path, statement: str) -> None:
 def test_a_spoiled_file_is_never_called_intact(tmp_path_factory: pytest.TempPathFactory, at: int, junk: bytes) -> None:
     """Overwrite bytes of the file's header: either it still says the same, or it is a finding; never an exception."""
     home = tmp_path_factory.mktemp("spoiled")
-    ledger = SqliteLedger(home / "ledger.db", FileAnchor(home / "ledger.anchor"), clock=ManualClock())
-    head = ledger.head()
-    ledger.close()
+    stored = in_file(home).filled(0)
+    head = stored.verify().head
     with (home / "ledger.db").open("r+b") as file:
         file.seek(at)
         file.write(junk)
-    found = verify_file(home / "ledger.db", home / "ledger.anchor")
-    assert not found.verified or found.head == head.hash
+    found = stored.verify()
+    assert not found.verified or found.head == head
 
 
 def test_a_missing_ledger_is_a_finding(tmp_path: Path) -> None:
     """Nothing to verify is not verified."""
-    found = verify_file(tmp_path / "ledger.db", tmp_path / "ledger.anchor")
+    found = in_file(tmp_path).verify()
     assert not found.verified
     assert "no ledger" in found.problem
 
 
-def test_a_spoiled_anchor_is_a_finding(home: Path) -> None:
+def test_a_spoiled_anchor_is_a_finding(stored: Stored) -> None:
     """An anchor file that cannot be read proves nothing."""
-    (home / "ledger.anchor").write_text("what?\n")
-    found = verify_file(home / "ledger.db", home / "ledger.anchor")
+    (stored.filled().place.home / "ledger.anchor").write_text("what?\n")
+    found = stored.verify()
     assert not found.verified
     assert "anchor cannot be read" in found.problem
 
 
-def reopen(home: Path) -> SqliteLedger:
-    return SqliteLedger(home / "ledger.db", FileAnchor(home / "ledger.anchor"), clock=ManualClock())
-
-
-def test_nothing_is_written_onto_a_tampered_ledger(home: Path) -> None:
-    """A ledger whose end is not what its anchor knows does not open for writing."""
-    vandalise(home, "DELETE FROM ledger WHERE seq = 5")
+def test_nothing_is_written_onto_a_tampered_ledger(stored: Stored) -> None:
+    """A ledger whose end is not what its anchor knows does not open for writing, and its writer is not put out."""
+    stored.filled().vandalise("DELETE FROM ledger WHERE seq = 5")
     with pytest.raises(LedgerError) as refused:
-        reopen(home)
+        stored.open()
     assert refused.value.code == "ledger.tampered"
 
 
-def test_a_lost_ledger_is_not_replaced_silently(home: Path) -> None:
+def test_a_lost_ledger_is_not_replaced_silently(stored: Stored) -> None:
     """When only the anchor is left, a new ledger is not begun by itself."""
-    (home / "ledger.db").unlink()
+    stored.filled().vandalise("DELETE FROM ledger")
     with pytest.raises(LedgerError) as refused:
-        reopen(home)
+        stored.open()
     assert refused.value.code == "ledger.missing"
+
+
+def test_a_newer_writer_takes_over(stored: Stored) -> None:
+    """Whoever opened the ledger before is refused from then on, and loses nothing that was written."""
+    old = stored.open()
+    with old.transaction() as tx:
+        entry = tx.append(Draft(kind="effect", actor="agent"))
+    new = stored.open()
+    with pytest.raises(LedgerError) as refused, old.transaction() as tx:
+        tx.append(Draft(kind="effect", actor="agent"))
+    assert refused.value.code == "ledger.taken_over"
+    assert new.head() == entry
+    with new.transaction() as tx:
+        assert tx.append(Draft(kind="effect", actor="agent")).prev == entry.hash
+    assert new.verify().verified
+    old.close()
+    new.close()
+
+
+def test_verifying_beside_a_writer_sees_one_moment(stored: Stored) -> None:
+    """What is appended while somebody verifies is not taken for a cut-off end."""
+    ledger = stored.open()
+    anchor = stored.place.anchor()
+    points = anchor.points()
+    first = next(points)
+    with ledger.transaction() as tx:
+        tx.append(Draft(kind="effect", actor="agent"))
+    assert (first.seq, list(points)) == (0, [])
+    assert stored.verify().entries == 2
+    ledger.close()

@@ -17,6 +17,7 @@ from domain.guard import ApprovalAnswer, ApprovalStatus, Decision
 from governance.guard.build import open_home_ledger
 from governance.guard.client import HttpGuard
 from governance.guard.server import build_action_server
+from governance.ledger.anchor import FileAnchor
 from governance.ledger.sqlite import verify_file
 from governance.policy import load_policy
 from tests.fakes.guard import RESTART, SCALE, TOKENS, Scene, actor, plan
@@ -174,7 +175,7 @@ async def test_a_successor_on_a_real_socket_resolves_what_was_left(tmp_path: Pat
                 await lost
         assert len(scene.executor.executed) == 1
     scene.store.close()
-    assert verify_file(tmp_path / "ledger.db", tmp_path / "ledger.anchor").verified
+    assert verify_file(tmp_path / "ledger.db", FileAnchor(tmp_path / "ledger.anchor")).verified
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from cli.home import Home
 from cli.supervisor.ports import assign
 from cli.supervisor.ready import accepts, answers, wrote_facts
 from cli.supervisor.run import Supervisor
-from cli.supervisor.spec import ProcessSpec, inherited_env
+from cli.supervisor.spec import ProcessSpec, child_env, inherited_env
 from cli.supervisor.table import ProcessRow, alive, end, read_table, start_time, write_table
 from domain.errors import ProcessError
 
@@ -163,6 +164,15 @@ def test_children_never_inherit_the_keys_to_the_stack(monkeypatch: pytest.Monkey
     monkeypatch.setenv("FIREBREAK_STACK_ADMIN_DSN", "postgresql://admin")
     monkeypatch.setenv("FIREBREAK_STACK_TOKEN", "t")
     assert not [k for k in inherited_env() if k.startswith("FIREBREAK_STACK")]
+
+
+def test_only_who_is_meant_to_gets_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger's credential reaches a child through its specification alone."""
+    monkeypatch.setenv("FIREBREAK_LEDGER_URL", "postgresql://x")
+    spec = ProcessSpec(name="app", kind="firebreak", argv=(), ready=lambda _: True)
+    assert "FIREBREAK_LEDGER_URL" not in child_env(spec)
+    given = replace(spec, env={"FIREBREAK_LEDGER_URL": "postgresql://y"})
+    assert child_env(given)["FIREBREAK_LEDGER_URL"] == "postgresql://y"
 
 
 def test_ports_stay_the_same_while_they_are_free(tmp_path: Path) -> None:

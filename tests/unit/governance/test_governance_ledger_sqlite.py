@@ -105,7 +105,7 @@ def test_a_full_disk_is_met_with_the_reserve(tmp_path: Path) -> None:
     """The entry that the freeing step needs can still be written; later the reserve is taken again."""
     reserve = FullDisk(tmp_path / "ledger.reserve", pages=10_000)
     ledger = make(tmp_path, reserve)
-    reserve.fill(ledger._db)
+    reserve.fill(ledger.database.connection)
     with ledger.transaction() as tx:
         for n in range(200):
             tx.append(note(n, "x" * 200))
@@ -122,7 +122,7 @@ def test_a_disk_that_stays_full_is_an_error_and_nothing_is_half_written(tmp_path
     """With the reserve gone the transaction fails as a whole."""
     reserve = FullDisk(tmp_path / "ledger.reserve", pages=1)
     ledger = make(tmp_path, reserve)
-    reserve.fill(ledger._db)
+    reserve.fill(ledger.database.connection)
     reserve.release()
 
     def fill() -> None:
@@ -141,7 +141,7 @@ def test_the_reserve_is_retaken_only_when_there_is_room(tmp_path: Path, monkeypa
     """While the disk stays full, taking it is tried now and then and changes nothing."""
     reserve = FullDisk(tmp_path / "ledger.reserve", pages=10_000)
     ledger = make(tmp_path, reserve)
-    reserve.fill(ledger._db)
+    reserve.fill(ledger.database.connection)
     with ledger.transaction() as tx:
         for n in range(100):
             tx.append(note(n, "x" * 200))
@@ -182,7 +182,7 @@ class FailingOnce:
 def test_a_commit_that_meets_a_full_disk_is_tried_again(tmp_path: Path, code: int, written: bool) -> None:
     """Only a full disk is met with the reserve; anything else is an error."""
     ledger = make(tmp_path)
-    ledger._db = FailingOnce(ledger._db, code)  # type: ignore[assignment]
+    ledger.database.connection = FailingOnce(ledger.database.connection, code)  # type: ignore[assignment]
     if written:
         with ledger.transaction() as tx:
             tx.append(note(1))
@@ -253,7 +253,7 @@ def test_verifying_needs_no_writer(tmp_path: Path) -> None:
     ledger = make(tmp_path)
     with ledger.transaction() as tx:
         tx.append(note(1))
-    assert verify_file(tmp_path / "ledger.db", tmp_path / "ledger.anchor").entries == 2
+    assert verify_file(tmp_path / "ledger.db", FileAnchor(tmp_path / "ledger.anchor")).entries == 2
     ledger.close()
 
 
