@@ -1,0 +1,1 @@
+"""Killing real processes at every boundary of a three-step plan."""
