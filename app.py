@@ -40,6 +40,7 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
         slis=StoredSlis(house.telemetry, inventory, house.services.clock),
         retriever=house.documents,
         inventory=inventory,
+        outgoing=house.courier,
         runbooks=RUNBOOKS,
         clock=house.services.clock,
     )

@@ -17,6 +17,7 @@ from cli import (
     doctor,
     drill,
     evaluate,
+    events,
     findings,
     incident,
     intake,
@@ -29,6 +30,7 @@ from cli import (
     stack,
     tiers,
     up,
+    webhook,
 )
 from cli.output import Exit, fail, note
 from cli.session import SESSION
@@ -70,6 +72,8 @@ for name, group in (
     ("tiers", tiers.app),
     ("findings", findings.app),
     ("ledger", ledger.app),
+    ("events", events.app),
+    ("webhook", webhook.app),
     ("policy", policy.app),
     ("pipeline", pipeline.app),
     ("eval", evaluate.app),

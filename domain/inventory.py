@@ -152,6 +152,19 @@ class Connector(Value):
     token_env: str = ""
 
 
+class Webhook(Value):
+    """Someone who is told what happens, over HTTP with Standard Webhooks signatures."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+    url: Annotated[str, Field(max_length=2000)]
+    secret_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+    """Environment variable with the signing secret (`whsec_…`); the secret itself never stands here."""
+    events: Annotated[list[str], Field(min_length=1)] = ["*"]
+    """Types that are wanted; `*` matches anything: `dev.firebreak.approval_required`, `dev.cdevents.incident.*`."""
+    private: bool = False
+    """Allows http and addresses inside your own network; otherwise only https to public addresses."""
+
+
 class ModelConfig(Value):
     """Which model endpoint to use, if any; overrides the settings."""
 
@@ -170,6 +183,7 @@ class Inventory(Value):
     policy: str = ""
     """Name of a shipped policy or path of a policy file; empty means the default policy."""
     model: ModelConfig = ModelConfig()
+    webhooks: list[Webhook] = []
 
     def service(self, name: str) -> Service | None:
         """The service of that name, or None."""

@@ -27,6 +27,9 @@ from graph.checkpoint.redis import RedisSaver
 from graph.checkpoint.sqlite import open_sqlite_saver
 from graph.gather import LiveGather
 from graph.minds import reasoner_of
+from graph.outgoing.courier import Courier
+from graph.outgoing.sqlite import Outbox
+from graph.outgoing.tail import LedgerTail, stop
 from graph.pipelines.runner import PipelineRunner
 from graph.pipelines.stages import Bindings
 from graph.records.sqlite import SqliteRecords
@@ -79,26 +82,36 @@ class House:
     documents: RagStore
     reasoner: Reasoner
     records: SqliteRecords
+    outbox: Outbox
     services: Services
     leases: LateLeases
     responder: IncidentRunner = field(init=False)
     pipelines: PipelineRunner = field(init=False)
+    courier: Courier = field(init=False)
+    tail: LedgerTail = field(init=False)
     checkpoints: str = "closed"
     """Where runs are remembered: `redis` or `sqlite`, once open."""
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _saver: RedisSaver | None = None
     _opened: Any = None
     """The saver of all runs, once open."""
+    _outgoing: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
         """Open the checkpointer, then take up whatever was unfinished."""
         await self.responder.start()
         await self.pipelines.start(self._opened)
+        self._outgoing = [
+            asyncio.create_task(self.tail.follow_forever(), name="ledger tail"),
+            asyncio.create_task(self.courier.carry_forever(), name="webhooks"),
+        ]
 
     async def close(self) -> None:
         """Stop the runs where they are and close every store."""
+        await stop(*self._outgoing)
         await self.pipelines.close()
         await self.responder.close()
+        self.outbox.close()
         await self._stack.aclose()
         await self.guard.aclose()
         self.documents.close()
@@ -216,6 +229,7 @@ def build_house(
         documents=documents,
         reasoner=reasoner,
         records=SqliteRecords(settings.home / "incidents.db"),
+        outbox=Outbox(settings.home / "webhooks.db"),
         services=services,
         leases=leases,
     )
@@ -233,6 +247,9 @@ def build_house(
         knobs=knobs_of(settings),
         holder=holder(settings),
     )
+    house.courier = Courier(inventory, house.records, house.outbox, env, clock)
+    telling = house.responder.telling
+    house.tail = LedgerTail(guard, telling.observed, telling.followed, clock)
     return house
 
 

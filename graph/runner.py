@@ -74,6 +74,11 @@ class IncidentRunner:
         await self._driver.close()
         self._records.close()
 
+    @property
+    def telling(self) -> Telling:
+        """Where facts from elsewhere are kept and told."""
+        return self._telling
+
     async def submit_delivery(self, source: str, headers: Mapping[str, str], body: bytes) -> str:
         """See the face."""
         return await self._deliveries.submit(source, headers, body)

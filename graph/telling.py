@@ -14,6 +14,8 @@ from graph.bus import EventBus
 from graph.face import Receipt
 from graph.records.sqlite import SqliteRecords
 
+LEDGER = "ledger"
+
 
 class Telling:
     """The records and the bus behind one door, so that nothing is told that is not kept."""
@@ -37,6 +39,14 @@ class Telling:
         """One fact on the timeline from outside the run."""
         entry = TimelineEntry(at=self._clock.now(), event=event, text=text, data=data)
         self._bus.publish(await self._records.remark(incident_id, entry))
+
+    async def observed(self, events: Sequence[Event], seq: int | None) -> None:
+        """What the ledger's newest entries, up to `seq`, say to other systems."""
+        self._bus.publish(await self._records.observed(events, LEDGER, seq))
+
+    async def followed(self) -> int:
+        """The last ledger entry that was told."""
+        return await self._records.followed(LEDGER)
 
     def subscribe(self, incident_id: str | None) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         """All events from now on, or one incident's."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from domain.events import Event
+from domain.events import INTEGRATIONS, Event
 from graph.face import Responder
 from web.metrics import Metrics
 
@@ -30,7 +30,10 @@ def page_frame(event: Event) -> ServerSentEvent:
 
 
 def stream(responder: Responder, incident: str | None, frame: Frame, metrics: Metrics) -> EventSourceResponse:
-    """All events from now on, or one incident's. The first frame says that the stream is open."""
+    """All events from now on, or one incident's. The first frame says that the stream is open.
+
+    Pages are not woken for what the ledger says to other systems: the incident itself tells it.
+    """
 
     async def frames() -> AsyncIterator[ServerSentEvent]:
         with metrics.streaming():
@@ -38,6 +41,7 @@ def stream(responder: Responder, incident: str | None, frame: Frame, metrics: Me
                 yield ServerSentEvent(comment="open")
                 with contextlib.suppress(asyncio.CancelledError):
                     async for event in events:
-                        yield frame(event)
+                        if frame is api_frame or event.type not in INTEGRATIONS:
+                            yield frame(event)
 
     return EventSourceResponse(frames(), ping=HEARTBEAT_S)

@@ -19,6 +19,7 @@ from domain.telemetry import Telemetry
 from domain.value import UtcTime, Value
 from governance.guard.face import UnwindItem, UnwindReport
 from graph.face import Responder
+from graph.outgoing.subscription import Delivery, DeliveryState, SubscriptionRow
 from graph.pipelines.runner import PipelineRunner
 
 
@@ -169,6 +170,34 @@ class SliBoard(Protocol):
         ...
 
 
+class Outgoing(Protocol):
+    """What leaves the house: events as CloudEvents, and the webhooks that carry them."""
+
+    async def tail(self, *, after: int, limit: int) -> Sequence[dict[str, Any]]:
+        """Stored events, ascending; an event's `id` is what to pass as `after`."""
+        ...
+
+    async def newest(self) -> int:
+        """Number of the newest event; 0 when there is none."""
+        ...
+
+    async def subscriptions(self) -> Sequence[SubscriptionRow]:
+        """Every webhook of the inventory."""
+        ...
+
+    async def deliveries(self, *, state: DeliveryState | None = None, limit: int = 100) -> Sequence[Delivery]:
+        """Newest first."""
+        ...
+
+    async def test(self, name: str) -> Delivery:
+        """Send one test event. Raises NotFoundError."""
+        ...
+
+    async def redeliver(self, delivery_id: int) -> Delivery:
+        """Try one again. Raises NotFoundError, ConflictError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """Everything the pages and endpoints ask; bound once in the composition root."""
@@ -184,5 +213,6 @@ class Ports:
     slis: SliBoard | None = None
     retriever: Retriever | None = None
     inventory: Inventory | None = None
+    outgoing: Outgoing | None = None
     runbooks: Path = field(default=Path("runbooks"))
     clock: Clock = field(default_factory=SystemClock)

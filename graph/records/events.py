@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain.alert import Alert
-from domain.events import Event
+from domain.events import PREFIX, Event
 from domain.incident import Incident, TimelineEntry
 from domain.value import new_id
-
-PREFIX = "dev.firebreak."
 
 
 def merged(incident: Incident, remarks: Sequence[TimelineEntry], alerts: Sequence[Alert]) -> Incident:

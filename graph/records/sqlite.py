@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS remarks (n INTEGER PRIMARY KEY, incident TEXT NOT NUL
 CREATE TABLE IF NOT EXISTS orders (incident TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_by_subject ON events (subject, seq);
+CREATE TABLE IF NOT EXISTS followed (name TEXT PRIMARY KEY, seq INTEGER NOT NULL);
 """
 
 
@@ -212,6 +213,28 @@ class SqliteRecords:
         sql = "SELECT seq, body FROM events WHERE seq > ? AND (? IS NULL OR subject = ?) ORDER BY seq LIMIT ?"
         rows = await self._do(lambda db: db.execute(sql, (after, subject, subject, limit)).fetchall())
         return [_event(seq, body) for seq, body in rows]
+
+    async def newest_event(self) -> int:
+        """The highest sequence number; 0 when there is none."""
+        sql = "SELECT coalesce(max(seq), 0) FROM events"
+        newest: int = (await self._do(lambda db: db.execute(sql).fetchone()))[0]
+        return newest
+
+    async def followed(self, name: str) -> int:
+        """Up to where another record was followed; -1 when not at all."""
+        sql = "SELECT seq FROM followed WHERE name = ?"
+        row = await self._do(lambda db: db.execute(sql, (name,)).fetchone())
+        return -1 if row is None else int(row[0])
+
+    async def observed(self, events: Sequence[Event], name: str, seq: int | None) -> list[Event]:
+        """Facts from another record, and up to where it was followed, in one transaction; they come back numbered."""
+
+        def work(db: sqlite3.Connection) -> list[Event]:
+            if seq is not None:
+                db.execute("INSERT OR REPLACE INTO followed (name, seq) VALUES (?, ?)", (name, seq))
+            return [_append(db, event) for event in events]
+
+        return await self._do(work)
 
 
 def _delivery(row: tuple[Any, ...]) -> Delivery:
