@@ -155,13 +155,19 @@ def _framework(error: HTTPException) -> tree.FirebreakError:
     return tree.FirebreakError(str(error.detail), hint="See /openapi.json for what this address takes.", code=code)
 
 
+def allowed_methods(error: Exception) -> dict[str, str]:
+    """`Allow`, which the router gives to its 405 (RFC 9110)."""
+    given = error.headers if isinstance(error, HTTPException) else None
+    return {"Allow": given["Allow"]} if given and "Allow" in given else {}
+
+
 def install(app: FastAPI, page: Page) -> None:
     """Answer every error with a problem document, or with a page where a person is looking."""
 
     async def answer(request: Request, error: Exception) -> Response:
         ours = translate(error)
         problem = problem_of(ours, request_id(request))
-        headers = headers_of(ours)
+        headers = {**allowed_methods(error), **headers_of(ours)}
         if wants_page(request):
             response = await page(request, problem)
             response.headers.update(headers)
@@ -174,4 +180,5 @@ def install(app: FastAPI, page: Page) -> None:
 
 def problem_schema() -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says about errors."""
-    return {"default": {"model": Problem, "description": "Problem document (RFC 9457)"}}
+    content = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+    return {"default": {"content": content, "description": "Problem document (RFC 9457)"}}

@@ -102,7 +102,10 @@ class Health(Value):
 
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    code: {"model": Problem, "description": text}
+    code: {
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+        "description": text,
+    }
     for code, text in {
         401: "no valid credential",
         403: "the credential may not do this",
@@ -267,11 +270,13 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> Response:
         problem = problem_of(NotFoundError(str(error.detail), found=f"{request.method} {request.url.path}"[:200]))
-        return _answer(problem.model_copy(update={"status": error.status_code, "code": f"http.{error.status_code}"}))
+        found = problem.model_copy(update={"status": error.status_code, "code": f"http.{error.status_code}"})
+        return _answer(found, {**(error.headers or {})})
 
 
-def _answer(problem: Problem) -> Response:
-    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else None
+def _answer(problem: Problem, more: dict[str, str] | None = None) -> Response:
+    """`more` are headers that the router gave, such as the `Allow` of a 405."""
+    headers = {**(more or {}), **({"WWW-Authenticate": "Bearer"} if problem.status == 401 else {})}
     return JSONResponse(
         problem.model_dump(), status_code=problem.status, media_type="application/problem+json", headers=headers
     )

@@ -149,6 +149,9 @@ async def test_refusals_are_problem_documents() -> None:
             assert answer.headers["content-type"] == "application/problem+json"
             assert {"type", "title", "status", "detail", "code", "expected", "found", "hint"} == set(answer.json())
         assert answers[0][0].headers["www-authenticate"] == "Bearer"
+        assert answers[-1][0].headers["allow"]
+        described = (await raw.get("/openapi.json")).json()["paths"]["/v1/status"]["get"]["responses"]
+        assert set(described["404"]["content"]) == {"application/problem+json"}
         assert (await raw.get("/healthz")).json() == {"status": "ok", "frozen": False}
         page = (await raw.get("/v1/ledger?limit=1", headers=token)).json()
         assert page["next"] == 0

@@ -83,6 +83,9 @@ async def test_unknown_paths_and_methods_are_problems_too(person: httpx.AsyncCli
     wrong = await person.put("/api/incidents")
     assert (missing.status_code, missing.json()["code"]) == (404, "request.not_found")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "request.method_not_allowed")
+    assert wrong.headers["allow"]
+    described = (await person.get("/openapi.json")).json()["paths"]["/api/ledger"]["get"]["responses"]
+    assert set(described["default"]["content"]) == {"application/problem+json"}
 
 
 async def test_a_wrong_body_says_which_field(person: httpx.AsyncClient) -> None:
