@@ -41,8 +41,9 @@ def diagnose(
 ) -> Diagnosis:
     """Ranked hypotheses with evidence for and against, and a verdict.
 
-    `history`: labelled past incidents to learn from. `passages`: retrieved runbooks,
-    cited where they tell a hypothesis apart. `previous`: the last diagnosis of the same incident; its evidence keeps its ids.
+    `history`: labelled past incidents to learn from. `passages`: retrieved runbooks, cited as evidence of how to tell a
+    hypothesis apart; they speak neither for nor against it. `previous`: the last diagnosis of the same incident; its
+    evidence keeps its ids.
     Pure but for reading a monotonic clock.
     """
     started = time.perf_counter()
@@ -55,8 +56,9 @@ def diagnose(
     book = EvidenceBook(previous)
     for sign in [*_alert(bundle), *as_signs(suffering)]:
         book.cite(sign)
-    hypotheses = [_hypothesis(i, entry, book, passages) for i, entry in enumerate(ranked, 1)]
-    cited = {e for h in hypotheses for e in (*h.evidence, *h.against)}
+    hypotheses = [_hypothesis(i, entry, book) for i, entry in enumerate(ranked, 1)]
+    apart = {book.cite(sign) for entry in ranked for sign in tell_apart(entry.claim, passages)}
+    cited = apart | {e for h in hypotheses for e in (*h.evidence, *h.against)}
     return Diagnosis(
         incident=bundle.id,
         verdict=verdict,
@@ -82,11 +84,10 @@ def _all_claims(facts: Facts, suffering: Symptoms, history: History | None) -> l
     return take_up(attribute(facts), [*read, *signals, *learnt])
 
 
-def _hypothesis(number: int, entry: Ranked, book: EvidenceBook, passages: Sequence[Passage]) -> Hypothesis:
+def _hypothesis(number: int, entry: Ranked, book: EvidenceBook) -> Hypothesis:
     claim = entry.claim
     evidence = list(dict.fromkeys(book.cite(s) for s in claim.signs))
     against = list(dict.fromkeys(book.cite(s) for s in claim.doubts))
-    against += [book.cite(s) for s in tell_apart(claim, passages)]
     details = plain(claim.details)
     conditions = [
         f.model_copy(update={"facts": plain(f.facts), "evidence": evidence}).model_dump(mode="json")
