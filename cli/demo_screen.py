@@ -22,7 +22,7 @@ from domain.drills import DrillPhase, DrillProgress, DrillResult, DrillRun
 from domain.errors import FirebreakError
 from domain.incident import Incident, IncidentStatus
 from domain.plan import Plan
-from domain.report import Brief
+from domain.report import Brief, Sentence
 
 _MARK = {
     DrillPhase.BROKEN: "red",
@@ -59,8 +59,7 @@ class Screen:
     def serving(self, client: AppClient) -> None:
         """What the responder watches, and where a person can watch it."""
         for row in client.get("/api/slis").get("slis", [])[:5]:
-            value = row.get("current")
-            self._line("sli", f"{row['service']} {row['name']}: {f'{value:.3g}' if value is not None else 'gathering'}")
+            self._line("sli", f"{row['service']} {row['name']}: {_level(row.get('current'), row['unit'])}")
         self._line("watch", f"{client.login_link()}  (works once)")
 
     def _shop(self) -> None:
@@ -145,6 +144,10 @@ class Screen:
             self._out.print(f"       for {evidence}  {escape(excerpts.get(evidence, ''))[:120]}")
         for evidence in h.against[:2]:
             self._out.print(f"       but {evidence}  {escape(excerpts.get(evidence, ''))[:120]}")
+        if h.rank == 1 and not h.against:
+            self._out.print("       but nothing that was read speaks against it")
+        if h.rank == 1 and h.falsify:
+            self._out.print(f"       wrong if  {escape(h.falsify)}", style="dim")
 
     def _plan(self, plan: Plan, incident: Incident) -> None:
         self._head(f"Plan {plan.revision}: {plan.summary}")
@@ -184,10 +187,11 @@ class Screen:
 
     def _brief(self, brief: Brief, url: str) -> None:
         self._head("Brief: every sentence names its evidence")
-        for sentence in brief.sentences():
-            self._out.print(
-                f"  {escape(sentence.text)} [dim]{escape(' '.join(f'[{e}]' for e in sentence.evidence))}[/dim]"
-            )
+        for heading, sentences in _sections(brief):
+            self._out.print(f"  [bold]{heading}[/bold]")
+            for sentence in sentences:
+                cited = escape(" ".join(f"[{e}]" for e in sentence.evidence))
+                self._out.print(f"    {escape(sentence.text)} [dim]{cited}[/dim]")
         for text in brief.unsupported:
             self._line("dropped", f"unsupported: {text}")
         self._line("page", url)
@@ -205,6 +209,25 @@ class Screen:
         seconds = time.monotonic() - self._started
         body = f"[{style}]{escape(text)}[/{style}]" if style else escape(text)
         self._out.print(f"  [dim]{seconds:5.1f} s  {word:<9}[/dim] {body}")
+
+
+def _sections(brief: Brief) -> list[tuple[str, list[Sentence]]]:
+    """The brief's parts that say something, in reading order."""
+    parts = [
+        ("What broke", brief.what_broke),
+        ("Why", brief.why),
+        ("What was done", brief.actions),
+        ("Recovery", brief.recovery),
+        ("Prevention", brief.prevention),
+    ]
+    return [(heading, sentences) for heading, sentences in parts if sentences]
+
+
+def _level(value: float | None, unit: str) -> str:
+    """A service level as people say it."""
+    if value is None:
+        return "gathering"
+    return f"{1000 * value:.0f} ms" if unit == "s" else f"{100 * value:.1f} %"
 
 
 def _tick(ok: bool | None) -> str:
