@@ -37,7 +37,8 @@ class Settings(BaseSettings):
         default="", validation_alias="PROMETHEUS_URL", description="Read metrics from this Prometheus too."
     )
     database_url: SecretStr | None = Field(
-        default=None, description="PostgreSQL server for the local stack instead of the embedded one."
+        default=None,
+        description="Superuser's URL of a PostgreSQL server, not used otherwise, for the local stack instead of the embedded one.",
     )
 
     ledger_url: SecretStr | None = Field(

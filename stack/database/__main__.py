@@ -22,7 +22,7 @@ def main() -> None:
     """Exit code 0 with {"ok": true, …}, 1 with {"ok": false, "error": …}."""
     parser = argparse.ArgumentParser(prog="stack.database")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("provision")
+    commands.add_parser("provision").add_argument("--first", action="store_true")
     commands.add_parser("current")
     commands.add_parser("migrate").add_argument("revision")
     commands.add_parser("snapshot").add_argument("file", type=Path)
@@ -43,7 +43,7 @@ def run(found: argparse.Namespace, dsn: str, server: str) -> dict[str, Any]:
             from stack.database.provision import provision, wait_for
 
             wait_for(server, 20)
-            made = provision(server, dsn, json.loads(os.environ["STACK_PASSWORDS"]))
+            made = provision(server, dsn, json.loads(os.environ["STACK_PASSWORDS"]), first=found.first)
             return {"made": made, "revision": current(dsn)}
         case "migrate":
             before, after = upgrade_or_downgrade(dsn, found.revision)

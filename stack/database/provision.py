@@ -44,16 +44,20 @@ def wait_for(server: str, seconds: float) -> None:
             time.sleep(0.05)
 
 
-def provision(server: str, dsn: str, passwords: Mapping[str, str]) -> bool:
+def provision(server: str, dsn: str, passwords: Mapping[str, str], *, first: bool) -> bool:
     """Make the shop's database unless it is there and complete. True when something was made.
 
-    `server` is a DSN of any database of that server, `dsn` that of the shop's.
+    `server` is a DSN of any database of that server, `dsn` that of the shop's. `first`: this stack has not used the
+    database yet, so one that an earlier stack left there is taken over: its roles get our passwords, its schema is
+    brought up to date. Raises RuntimeError while another stack uses it.
     """
     with psycopg.connect(server, autocommit=True) as conn:
         _create_database(conn, conninfo_to_dict(dsn)["dbname"])
-    if current(dsn) is not None:
+    empty = current(dsn) is None
+    if not (empty or first):
         return False
     with psycopg.connect(server, autocommit=True) as conn:
+        _refuse_when_used(conn, conninfo_to_dict(dsn)["dbname"])
         _create_roles(conn, passwords)
     upgrade_or_downgrade(dsn, HEAD)
     with psycopg.connect(dsn) as conn:
@@ -61,8 +65,17 @@ def provision(server: str, dsn: str, passwords: Mapping[str, str]) -> bool:
         for statement in PRIVILEGES.strip().split(";"):
             if statement.strip():
                 conn.execute(sql.SQL(statement).format(database=name))
-        sow(conn)
+        if empty:
+            sow(conn)
     return True
+
+
+def _refuse_when_used(conn: psycopg.Connection, name: object) -> None:
+    """Its roles are the server's: a second stack with other passwords would lock the first one out."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND usename = ANY(%s)"
+    row = conn.execute(query, (name, [*APP_ROLES, MONITOR])).fetchone()
+    if row and row[0]:
+        raise RuntimeError(f"another stack uses the database {name} of this server: stop it, or name another server")
 
 
 def _create_database(conn: psycopg.Connection, name: object) -> None:

@@ -76,9 +76,9 @@ class Administration:
         self.where = where
         self._passwords = {role: identity.passwords[role] for role in ROLES}
 
-    async def provision(self) -> dict[str, Any]:
-        """Roles, database, schema, seed. Raises ProblemError."""
-        return await self._run("provision", timeout_s=60)
+    async def provision(self, *, first: bool) -> dict[str, Any]:
+        """Roles, database, schema, seed; `first` when this stack has not used that server yet. Raises ProblemError."""
+        return await self._run("provision", *["--first"] * first, timeout_s=60)
 
     async def current(self) -> str | None:
         """The recorded revision. Raises ProblemError."""

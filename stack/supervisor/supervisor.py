@@ -137,10 +137,7 @@ class Supervisor:
         self._start_wanted((*PROXIES, "cache", "payments", "frontend"))
         if "postgres" in self.processes:
             await self._database()
-        marker = self.home.run / "provisioned"
-        if not marker.exists() or self.where.external:
-            await self.administration.provision()
-            marker.touch()
+        await self._provision()
         self._start_wanted(("api", "worker", "api-v2"))
         watching = asyncio.create_task(self.watch())
         self._tasks.add(watching)
@@ -165,6 +162,15 @@ class Supervisor:
             (self.home.run / "provisioned").unlink(missing_ok=True)
         postgres.spawn()
         await self.wait_ready(["postgres"], 15)
+
+    async def _provision(self) -> None:
+        """Once per server; one that is not ours may have been emptied since, so it is looked at each time."""
+        marker = self.home.run / "provisioned"
+        server = f"{self.where.host}:{self.where.port}" if self.where.external else "own"
+        first = not marker.exists() or marker.read_text() != server
+        if first or self.where.external:
+            await self.administration.provision(first=first)
+            marker.write_text(server)
 
     def _start_wanted(self, names: Sequence[str]) -> None:
         for name in names:
