@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from domain.errors import ConflictError, FirebreakError
 from domain.guard import Approval, ApprovalAnswer, ApprovalStatus, Decision
 from domain.value import Value
-from web.login import local_path
+from web.login import landing
 from web.pages import Pages
 from web.persons import Caller
 from web.ports import Ports
@@ -98,7 +98,7 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
             await responder.answer_approval(approval_id, given, caller.token)
         except ConflictError as error:
             raise _too_late(error) from error
-        return RedirectResponse(local_path(back), 303)
+        return RedirectResponse(landing(back), 303)
 
     return router
 

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from domain.drills import DrillResult, DrillRun
 from domain.errors import FirebreakError, NotFoundError
 from domain.value import Value
+from web.login import landing
 from web.pages import Pages
 from web.persons import Caller
 from web.ports import DrillRoom, Fault, Ports
@@ -141,7 +142,7 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
     @router.post("/drills", include_in_schema=False)
     async def submit(caller: Caller, fault: Annotated[str, Form(max_length=60)] = "") -> RedirectResponse:
         await room().start(fault or None)
-        return RedirectResponse("/drills", 303)
+        return RedirectResponse(landing("/drills"), 303)
 
     @router.get("/drills/{drill_id}", include_in_schema=False)
     async def one(request: Request, drill_id: str) -> HTMLResponse:

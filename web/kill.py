@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from domain.guard import GuardStatus
 from domain.value import Value
 from governance.guard.face import UnwindItem, UnwindReport
-from web.login import local_path
+from web.login import landing
 from web.persons import Caller
 from web.ports import Ports
 
@@ -71,13 +71,13 @@ def build(ports: Ports) -> APIRouter:
         caller: Caller, reason: Annotated[str, Form(max_length=300)] = "", back: Annotated[str, Form()] = "/"
     ) -> RedirectResponse:
         await door.freeze(caller.token, reason)
-        return RedirectResponse(local_path(back), 303)
+        return RedirectResponse(landing(back), 303)
 
     @router.post("/resume", include_in_schema=False)
     async def resume_form(
         caller: Caller, reason: Annotated[str, Form(max_length=300)] = "", back: Annotated[str, Form()] = "/"
     ) -> RedirectResponse:
         await door.resume(caller.token, reason)
-        return RedirectResponse(local_path(back), 303)
+        return RedirectResponse(landing(back), 303)
 
     return router

@@ -40,6 +40,11 @@ def local_path(target: str) -> str:
     return target if plain and "\\" not in target and target.isprintable() else "/"
 
 
+def landing(target: str) -> str:
+    """Where a form that was sent leads: the same local path, with the content in focus for who works by keyboard."""
+    return local_path(target).partition("#")[0] + "#main"
+
+
 def build(pages: Pages, keyring: Keyring, sessions: Sessions) -> APIRouter:
     """Routes of signing in and out."""
     router = APIRouter(tags=["sign-in"])

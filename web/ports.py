@@ -147,6 +147,8 @@ class SliRow(Value):
     """availability, latency_p95, error_ratio, saturation, freshness, process"""
     unit: Literal["ratio", "s"] = "ratio"
     target: float
+    implicit: bool = False
+    """Nobody wrote this objective: every process should run and every probe be answered."""
     current: float | None = None
     burn_short: float | None = None
     """How fast the error budget burns over the short window; 1 uses it up exactly at the end of the objective's window."""

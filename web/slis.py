@@ -55,6 +55,7 @@ def row_of(row: Mapping[str, Any]) -> SliRow:
         sli=sli,
         unit=unit,
         target=target,
+        implicit=bool(row.get("implicit")),
         current=value,
         burn_short=row.get("burn_short"),
         burn_long=row.get("burn_long"),
@@ -69,6 +70,13 @@ def row_of(row: Mapping[str, Any]) -> SliRow:
 def worst_first(rows: Sequence[SliRow]) -> list[SliRow]:
     """Firing, missed, unknown, kept; within each in the inventory's order."""
     return sorted(rows, key=lambda r: 0 if r.firing else {False: 1, None: 2, True: 3}[r.ok])
+
+
+def apart(rows: Sequence[SliRow]) -> tuple[list[SliRow], list[SliRow]]:
+    """What a person should read, and the kept levels that nobody wrote: those stay folded while others are there."""
+    silent = [r for r in rows if r.implicit and r.ok and not r.firing]
+    told = [r for r in rows if r not in silent]
+    return (told, silent) if told else (silent, [])
 
 
 def beside(rows: Sequence[SliRow], service: str, most: int = 3) -> list[SliRow]:
@@ -103,6 +111,7 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
 
     @router.get("/slis", include_in_schema=False)
     async def page(request: Request) -> HTMLResponse:
-        return await pages.render(request, "slis.html", rows=worst_first(await rows()))
+        told, silent = apart(worst_first(await rows()))
+        return await pages.render(request, "slis.html", rows=told, silent=silent)
 
     return router

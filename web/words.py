@@ -101,6 +101,11 @@ def ticked(text: str) -> Markup:
     return out
 
 
+def sentence(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
 def headline(title: str, service: str) -> str:
     """An alert's name with the service, unless it names it already."""
     return title if not service or service.lower() in title.lower() else f"{title} on {service}"
@@ -268,6 +273,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "level": level,
     "line": line,
     "ticked": ticked,
+    "sentence": sentence,
     "short": short,
     "sparkline": sparkline,
     "pretty": pretty,

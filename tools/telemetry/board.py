@@ -14,7 +14,7 @@ OLD_S = 15.0
 
 
 async def sli_snapshot(store: SqliteTelemetry, inventory: Inventory, now: float) -> list[dict[str, Any]]:
-    """One row per objective: service, slo, sli, target, value, burn_short, burn_long, budget_left, firing, series, at.
+    """One row per objective: service, slo, sli, target, implicit, value, burn_short, burn_long, budget_left, firing, series, at.
 
     Without a living collector every value is None: nobody knows.
     """
@@ -31,6 +31,14 @@ async def sli_snapshot(store: SqliteTelemetry, inventory: Inventory, now: float)
         "series": [],
     }
     return [
-        {"service": o.service, "slo": o.name, "sli": o.sli, "target": o.target, **empty, "at": at or None}
+        {
+            "service": o.service,
+            "slo": o.name,
+            "sli": o.sli,
+            "target": o.target,
+            "implicit": o.implicit,
+            **empty,
+            "at": at or None,
+        }
         for o in objectives(inventory)
     ]

@@ -94,6 +94,7 @@ class Reading:
     slo: str
     sli: str
     target: float
+    implicit: bool
     value: float | None
     burn_short: float | None
     burn_long: float | None
@@ -275,6 +276,7 @@ class AlertBook:
             slo=objective.name,
             sli=objective.sli,
             target=objective.target,
+            implicit=objective.implicit,
             value=value(objective, recent, ticks, now),
             burn_short=None if short is None else round(short / objective.budget, 3),
             burn_long=None if long is None else round(long / objective.budget, 3),

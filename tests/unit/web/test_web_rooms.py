@@ -84,7 +84,7 @@ async def test_the_form_approves_and_leads_back(
     """A click on Approve answers and returns to the page it came from."""
     form = {"csrf_token": csrf(), "decision": "approve", "back": f"/incidents/{story.ID}", "args": "{}"}
     answer = await browser.post(APPROVAL, data=form)
-    assert answer.headers["location"] == f"/incidents/{story.ID}"
+    assert answer.headers["location"] == f"/incidents/{story.ID}#main"
     assert _responder(ports).asked[story.APPROVAL.id].status is ApprovalStatus.APPROVED
 
 
@@ -502,6 +502,27 @@ def test_levels_beside_a_change_and_their_order() -> None:
     ]
     assert slis.beside(rows, "nobody") == [rows[3], rows[4]]
     assert [r.ok for r in slis.worst_first(rows)] == [False, False, None, True, True]
+
+
+def test_levels_that_nobody_wrote_stay_folded_while_kept() -> None:
+    """A process that should run is told once it does not; on its own it is all there is to tell."""
+
+    def row(name: str, *, ok: bool | None = True, firing: bool = False, implicit: bool = True) -> SliRow:
+        return SliRow(service="api", name=name, sli="process", target=1, ok=ok, firing=firing, implicit=implicit)
+
+    written, runs = row("written", implicit=False), row("runs")
+    for loud in (row("down", ok=False), row("silent", ok=None), row("burns", firing=True)):
+        assert slis.apart([written, runs, loud]) == ([written, loud], [runs])
+    assert slis.apart([runs]) == ([runs], [])
+
+
+async def test_the_page_keeps_the_kept_levels_behind_a_summary(browser: httpx.AsyncClient, ports: Ports) -> None:
+    """They are on the page, folded."""
+    assert "Levels that nobody wrote" not in (await browser.get("/slis")).text
+    assert isinstance(ports.slis, FakeSlis)
+    ports.slis.rows.append(SliRow(service="cache", name="answers", sli="process", target=1, ok=True, implicit=True))
+    folded = (await browser.get("/slis")).text.partition("<details")[2]
+    assert ("Levels that nobody wrote" in folded, "answers" in folded, "availability" in folded) == (True, True, False)
 
 
 async def test_the_card_reads_its_levels_or_says_that_there_are_none(browser: httpx.AsyncClient, ports: Ports) -> None:
