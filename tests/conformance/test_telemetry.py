@@ -22,6 +22,7 @@ from domain.bundle import Series, Window
 from domain.errors import AuthError, EvidenceError
 from domain.inventory import Inventory
 from domain.telemetry import Telemetry
+from tools.telemetry.combined import CombinedTelemetry
 from tools.telemetry.embedded import SqliteTelemetry
 from tools.telemetry.exposition import samples, series_key
 from tools.telemetry.meter import Meter
@@ -236,6 +237,28 @@ async def test_a_prometheus_that_is_not_there_is_an_error() -> None:
     with pytest.raises(EvidenceError) as error:
         await PrometheusTelemetry("http://127.0.0.1:1", inventory()).series((0, 60))
     assert "PROMETHEUS_URL" in error.value.hint
+
+
+async def test_a_silent_service_is_a_gap_and_keeps_nobody_waiting() -> None:
+    """All are asked side by side within one time; what answered is there, what did not is told with its name."""
+    everybody = asyncio.Barrier(2)
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        await everybody.wait()
+        if 'job="other"' in request.url.params["query"]:
+            await asyncio.Event().wait()
+        rows = [{"metric": {"__name__": "up", "job": "api"}, "values": [[30, "1"]]}]
+        return httpx.Response(200, json={"status": "success", "data": {"result": rows}})
+
+    source = PrometheusTelemetry("http://p", inventory(), transport=httpx.MockTransport(answer), timeout_s=0.5)
+    both = CombinedTelemetry(source, source)
+    assert {s.service for s in await both.series((0, 60), services=["api", "other"])} == {"api"}
+    (gap,) = both.gaps
+    assert gap.startswith("no series of other: Prometheus does not answer")
+    assert "nothing within 0.5 s" in gap
+    everybody = asyncio.Barrier(1)
+    with pytest.raises(EvidenceError):
+        await source.series((0, 60), services=["other"])
 
 
 async def test_doctor_sees_version_and_blind_spots() -> None:

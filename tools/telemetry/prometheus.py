@@ -6,6 +6,7 @@ the same story under the same names. The API: https://prometheus.io/docs/prometh
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from math import ceil, floor, isfinite
 from typing import Any
@@ -14,7 +15,7 @@ import httpx
 
 from domain.alert import Change
 from domain.bundle import LogLine, Series, Span, Window
-from domain.errors import AuthError, EvidenceError
+from domain.errors import AuthError, EvidenceError, FirebreakError
 from domain.inventory import Inventory, Service
 from tools.telemetry import roles
 from tools.telemetry.exposition import label_text
@@ -23,6 +24,9 @@ from tools.telemetry.roles import plain
 
 MAX_POINTS = 900
 TIMEOUT_S = 10.0
+"""Seconds that all services together may take; who has not answered by then is a gap."""
+AT_ONCE = 8
+"""Connections to one server."""
 _TARGET_LABELS = ("job", "instance", "__name__")
 
 
@@ -30,7 +34,8 @@ class PrometheusTelemetry:
     """Series of the inventory's services. It has no logs, spans or changes to tell.
 
     A service's series are those that `telemetry.selector` picks, by default `{job="<name>"}`. `headers` may carry a
-    tenant (`X-Scope-OrgID`). Raises EvidenceError when the server cannot be asked, AuthError when it refuses us.
+    tenant (`X-Scope-OrgID`). Raises EvidenceError when the server cannot be asked, AuthError when it refuses us; while
+    it answers for some services, what it cannot say about the others is in `gaps`.
     """
 
     def __init__(
@@ -41,11 +46,15 @@ class PrometheusTelemetry:
         token: str = "",
         headers: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._url = url.rstrip("/")
         self._inventory = inventory
         self._headers = dict(headers or {}) | ({"authorization": f"Bearer {token}"} if token else {})
         self._transport = transport
+        self._timeout_s = timeout_s
+        self.gaps: tuple[str, ...] = ()
+        """Which services were silent at the last reading, and why."""
 
     async def series(
         self, window: Window, *, services: Sequence[str] = (), metrics: Sequence[str] = ()
@@ -54,7 +63,7 @@ class PrometheusTelemetry:
         wanted = [s for s in self._inventory.services if not services or s.name in services]
         names = frozenset(metrics)
         async with self._client() as client:
-            found = [one for service in wanted for one in await self._service(client, service, window)]
+            found = await self._of_all(client, wanted, window)
         return [s for s in found if not names or s.metric in names or plain(s.metric) in names]
 
     async def logs(self, window: Window, *, services: Sequence[str] = (), limit: int = 2000) -> list[LogLine]:
@@ -73,17 +82,45 @@ class PrometheusTelemetry:
         """For `doctor`: version, and which services have series now; raises like `series`."""
         async with self._client() as client:
             facts = await self._ask(client, "/api/v1/status/buildinfo", {})
-            unseen = []
-            for service in self._inventory.services:
-                found = await self._ask(client, "/api/v1/query", {"query": f"count({selector(service)})"})
-                if not found.get("result"):
-                    unseen.append(service.name)
+            counts = await asyncio.gather(*(self._count(client, s) for s in self._inventory.services))
+        unseen = [s.name for s, count in zip(self._inventory.services, counts, strict=True) if not count]
         return {"version": facts.get("version", ""), "without_series": unseen}
 
     def _client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            headers=self._headers, timeout=TIMEOUT_S, transport=self._transport, trust_env=False, follow_redirects=False
+            headers=self._headers,
+            timeout=self._timeout_s,
+            limits=httpx.Limits(max_connections=AT_ONCE),
+            transport=self._transport,
+            trust_env=False,
+            follow_redirects=False,
         )
+
+    async def _of_all(self, client: httpx.AsyncClient, services: Sequence[Service], window: Window) -> list[Series]:
+        """Side by side, within one time for all; raises what was wrong when nobody could be read."""
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        answers = await asyncio.gather(*(self._in_time(client, s, window, deadline) for s in services))
+        failed = [(s.name, a) for s, a in zip(services, answers, strict=True) if isinstance(a, FirebreakError)]
+        if failed and len(failed) == len(services):
+            raise failed[0][1]
+        self.gaps = tuple(f"no series of {name}: {'; '.join(error.lines())}" for name, error in failed)
+        return [one for answer in answers if not isinstance(answer, FirebreakError) for one in answer]
+
+    async def _in_time(
+        self, client: httpx.AsyncClient, service: Service, window: Window, deadline: float
+    ) -> list[Series] | FirebreakError:
+        """A service's series, or why they could not be read."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._service(client, service, window)
+        except FirebreakError as error:
+            return error
+        except TimeoutError:
+            return self._silent(f"nothing within {self._timeout_s:g} s")
+
+    async def _count(self, client: httpx.AsyncClient, service: Service) -> list[Any]:
+        found = await self._ask(client, "/api/v1/query", {"query": f"count({selector(service)})"})
+        return found.get("result") or []
 
     async def _service(self, client: httpx.AsyncClient, service: Service, window: Window) -> list[Series]:
         step = max(1, ceil((window[1] - window[0]) / MAX_POINTS))
@@ -100,12 +137,7 @@ class PrometheusTelemetry:
         try:
             response = await client.get(self._url + path, params=dict(query))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise EvidenceError(
-                "Prometheus does not answer",
-                expected=f"its HTTP API at {httpx.URL(self._url).host}",
-                found=str(error) or type(error).__name__,
-                hint="check PROMETHEUS_URL (or the connector in firebreak.yaml)",
-            ) from error
+            raise self._silent(str(error) or type(error).__name__) from error
         if response.status_code in {401, 403}:
             raise AuthError(
                 "Prometheus refuses our token", expected="a token that may read", found=str(response.status_code)
@@ -123,6 +155,14 @@ class PrometheusTelemetry:
         if response.status_code != 200 or body.get("status") != "success":
             raise EvidenceError("Prometheus cannot answer", expected="success", found=str(body.get("error"))[:200])
         return data if isinstance(data, dict) else {"result": data}
+
+    def _silent(self, found: str) -> EvidenceError:
+        return EvidenceError(
+            "Prometheus does not answer",
+            expected=f"its HTTP API at {self._url.partition('://')[2] or self._url}",
+            found=found,
+            hint="check PROMETHEUS_URL (or the connector in firebreak.yaml)",
+        )
 
 
 def selector(service: Service) -> str:
