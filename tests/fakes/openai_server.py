@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Answer = dict[str, Any] | str | int | float
-"""A dict: arguments of the tool call; a str: plain content; an int: that HTTP status; a float: seconds to stay silent."""
+Answer = dict[str, Any] | str | int | float | bytes
+"""A dict: arguments of the tool call; a str: plain content; an int: that HTTP status; a float: seconds to stay silent;
+bytes: exactly this body, with status 200."""
 
 
 @dataclass
@@ -57,13 +58,14 @@ def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
             if isinstance(answer, float):
                 script.closing.wait(answer)
                 answer = 503
-            if isinstance(answer, int):
-                self._send(answer, {"error": {"message": "scripted", "type": "scripted"}})
+            if isinstance(answer, bytes):
+                self._send(200, answer)
+            elif isinstance(answer, int):
+                self._send(answer, json.dumps({"error": {"message": "scripted", "type": "scripted"}}).encode())
             else:
-                self._send(200, completion(body, answer))
+                self._send(200, json.dumps(completion(body, answer)).encode())
 
-        def _send(self, status: int, payload: dict[str, Any]) -> None:
-            raw = json.dumps(payload).encode()
+        def _send(self, status: int, raw: bytes) -> None:
             try:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -95,3 +97,18 @@ def completion(request: dict[str, Any], answer: dict[str, Any] | str) -> dict[st
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
     }
+
+
+def refusal(words: str) -> bytes:
+    """A completion in which the model declines, as the API says it."""
+    refused = completion({"model": "m1"}, "")
+    refused["choices"][0]["message"] |= {"content": None, "refusal": words}
+    return json.dumps(refused).encode()
+
+
+def cut_short(name: str) -> bytes:
+    """A tool call that ends in the middle of its arguments because the tokens ran out."""
+    cut = completion({"model": "m1", "tools": [{"function": {"name": name}}]}, {"steps": []})
+    cut["choices"][0] |= {"finish_reason": "length"}
+    cut["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] = '{"steps": [{"call": {"action": "resu'
+    return json.dumps(cut).encode()

@@ -12,7 +12,7 @@ from domain.conditions import Condition
 from domain.errors import ModelError
 from domain.reasoning import ChatQuestion
 from tests.fakes.house import House
-from tests.fakes.openai_server import Answer, openai_server
+from tests.fakes.openai_server import Answer, cut_short, openai_server, refusal
 from tests.fakes.world import World
 
 pytestmark = pytest.mark.integration
@@ -80,6 +80,9 @@ async def test_good_answers_are_used_and_cited() -> None:
     [
         ("this is not what you asked for", "plain words"),
         ({"steps": "none"}, "the wrong shape"),
+        (cut_short("PlanAnswer"), "cut short"),
+        (b"<html>a captive portal</html>", "not the API at all"),
+        (refusal("I cannot help with that"), "declined"),
         (429, "refused"),
         (500, "broken"),
         (30.0, "silent"),
@@ -91,6 +94,14 @@ async def test_unusable_answers_fall_back_visibly(answer: Answer, name: str) -> 
     house, state, _ = await run({k: [answer] for k in kinds}, timeout_s=0.5)
     assert (state["outcome"], house.world.effects) == ("mitigated", ["resume_process api"])
     assert {"perception", "planner"} <= set(fallbacks(state)), name
+
+
+async def test_a_model_that_declines_is_told_as_such() -> None:
+    """The timeline says that it refused; its words, which nobody vouches for, stay out."""
+    _, state, _ = await run({"PlanAnswer": [refusal("I cannot help with that")]})
+    (told,) = [e.text for e in state["timeline"] if e.event == "model.fell_back" and e.data["role"] == "planner"]
+    assert "the model refused" in told
+    assert "I cannot help" not in told
 
 
 @pytest.mark.parametrize(
