@@ -10,7 +10,7 @@ from domain.action import Outcome
 from domain.diagnosis import Diagnosis, DiagnosisVerdict, Evidence
 from domain.incident import Incident
 from domain.plan import StepResult
-from domain.report import Brief, Sentence
+from domain.report import Brief, Check, Sentence
 
 _SYMPTOM_SOURCES = ("probe:http_health", "probe:tcp_health")
 _OUTCOME_WORDS = {
@@ -73,7 +73,15 @@ def recovery(incident: Incident) -> list[Sentence]:
     if not incident.verifications:
         return []
     checks = incident.verifications[-1].checks
-    return [Sentence(text=f"{c.name}: {c.text}", evidence=c.evidence) for c in checks if c.evidence]
+    return [Sentence(text=tell_check(c), evidence=c.evidence) for c in checks if c.evidence]
+
+
+def tell_check(check: Check) -> str:
+    """One look after a step: what users get, or what became of the condition at its place."""
+    if check.kind == "symptom":
+        return f"{'users are served' if check.ok else 'users are not served'}: {check.text}"
+    _, _, place = check.name.partition(" ")
+    return f"{place.replace('.', ' ').replace('_', ' ')} {check.text}"
 
 
 def prevention(incident: Incident) -> list[Sentence]:
