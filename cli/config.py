@@ -70,7 +70,10 @@ def check(
 
 @app.command("schema")
 def schema() -> None:
-    """Print the JSON Schema of firebreak.yaml."""
+    """Print the JSON Schema of firebreak.yaml.
+
+    Example: firebreak config schema > firebreak.schema.json
+    """
     say(json.dumps(Inventory.model_json_schema(), indent=2))
 
 

@@ -39,7 +39,10 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(as_json: JsonFlag = False) -> None:
-    """Check what Firebreak needs here. Exit code 3 when something is missing."""
+    """Check what Firebreak needs here. Exit code 3 when something is missing.
+
+    Example: firebreak doctor
+    """
     settings = load_settings()
     findings = [look(settings) for look in LOOKS]
     if as_json:

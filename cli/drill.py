@@ -52,7 +52,10 @@ def run_drill(
 
 @app.command("list")
 def list_drills(as_json: JsonFlag = False) -> None:
-    """List the drills of the live home, newest first."""
+    """List the drills of the live home, newest first.
+
+    Example: firebreak drill list --json
+    """
     with connect(SESSION.home) as client:
         document = client.get("/api/drills")
     if as_json:
@@ -81,7 +84,10 @@ def list_drills(as_json: JsonFlag = False) -> None:
 
 @app.command("faults")
 def list_faults(as_json: JsonFlag = False) -> None:
-    """List the faults that can be injected here."""
+    """List the faults that can be injected here.
+
+    Example: firebreak drill faults
+    """
     with connect(SESSION.home) as client:
         document = client.get("/api/faults")
     if as_json:

@@ -28,7 +28,10 @@ def diagnosis(
     history: Annotated[Path | None, typer.Option(help="Labelled past incidents to learn from.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Diagnose every bundle and print the measures with the baselines of the same run."""
+    """Diagnose every bundle and print the measures with the baselines of the same run.
+
+    Example: firebreak eval diagnosis bundles/ --history past-incidents/
+    """
     from cli.scoring import score_folder
 
     if not folder.is_dir():

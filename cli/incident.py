@@ -67,31 +67,46 @@ def show_incident(incident_id: Id, as_json: JsonFlag = False) -> None:
 
 @app.command()
 def approve(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
-    """Approve what the incident waits for. Your own token of this home says who you are."""
+    """Approve what the incident waits for. Your own token of this home says who you are.
+
+    Example: firebreak incident approve inc-1a2b3c4d5e6f
+    """
     _answer(incident_id, "approve", reason, as_json)
 
 
 @app.command()
 def reject(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
-    """Reject what the incident waits for; the planner looks for another way."""
+    """Reject what the incident waits for; the planner looks for another way.
+
+    Example: firebreak incident reject inc-1a2b3c4d5e6f --reason "not during the sale"
+    """
     _answer(incident_id, "reject", reason, as_json)
 
 
 @app.command()
 def stop(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
-    """Stop the agents on this incident; it ends escalated, with what is known."""
+    """Stop the agents on this incident; it ends escalated, with what is known.
+
+    Example: firebreak incident stop inc-1a2b3c4d5e6f --reason "a false alarm"
+    """
     _post(incident_id, "stop", reason, as_json)
 
 
 @app.command()
 def take(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
-    """Take the incident over yourself; the agents stand back."""
+    """Take the incident over yourself; the agents stand back.
+
+    Example: firebreak incident take inc-1a2b3c4d5e6f
+    """
     _post(incident_id, "take", reason, as_json)
 
 
 @app.command()
 def reopen(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
-    """Open a new run that refers to this closed incident."""
+    """Open a new run that refers to this closed incident.
+
+    Example: firebreak incident reopen inc-1a2b3c4d5e6f
+    """
     _post(incident_id, "reopen", reason, as_json)
 
 

@@ -26,7 +26,10 @@ def kill(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before unwinding.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Freeze: within five seconds no further effect of any kind. Only a person can resume."""
+    """Freeze: within five seconds no further effect of any kind. Only a person can resume.
+
+    Example: firebreak kill --unwind --reason "it made things worse"
+    """
     started = time.monotonic()
     with connect(SESSION.home) as client:
         document = client.post("/api/kill", {"reason": reason})
@@ -43,7 +46,10 @@ def kill(
 
 
 def resume(as_json: JsonFlag = False) -> None:
-    """Lift the freeze."""
+    """Lift the freeze.
+
+    Example: firebreak resume
+    """
     with connect(SESSION.home) as client:
         document = client.post("/api/resume")
     if as_json:

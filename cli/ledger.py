@@ -22,6 +22,8 @@ def verify(as_json: JsonFlag = False) -> None:
     """Walk the whole chain and compare it with its anchor. Exit code 3 when anything is broken.
 
     Works on a running home through its action server, and on a stopped one by reading the file.
+
+    Example: firebreak ledger verify
     """
     try:
         found = _verify()
@@ -44,7 +46,10 @@ def show(
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show ledger entries in order."""
+    """Show ledger entries in order.
+
+    Example: firebreak ledger show --incident inc-1a2b3c4d5e6f
+    """
     page = _page(after, limit, incident)
     if as_json:
         print_json(page)

@@ -21,7 +21,10 @@ app = typer.Typer(help="Start, stop and look at the local stack alone.")
 def stack_up(
     rps: Annotated[float, typer.Option(min=0, help="Requests per second of the load generator; 0 is off.")] = 8.0,
 ) -> None:
-    """Run the stack in the foreground until Ctrl-C."""
+    """Run the stack in the foreground until Ctrl-C.
+
+    Example: firebreak stack up --rps 20
+    """
     SESSION.home.prepare()
     argv = python_module("stack", "up", "--home", str(SESSION.home.stack), "--rps", str(rps))
     raise typer.Exit(_run_until_interrupted(argv))
@@ -29,7 +32,10 @@ def stack_up(
 
 @app.command("down")
 def stack_down(as_json: JsonFlag = False) -> None:
-    """Stop the stack and clear what a crash left."""
+    """Stop the stack and clear what a crash left.
+
+    Example: firebreak stack down
+    """
     stop_stack()
     if as_json:
         print_json({"stopped": True})
@@ -39,7 +45,10 @@ def stack_down(as_json: JsonFlag = False) -> None:
 
 @app.command("status")
 def stack_status(as_json: JsonFlag = False) -> None:
-    """Show the stack's processes."""
+    """Show the stack's processes.
+
+    Example: firebreak stack status --json
+    """
     document = read_status()
     if as_json:
         print_json(document)

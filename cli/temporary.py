@@ -13,6 +13,7 @@ from pathlib import Path
 from cli import installation
 from cli.client import AppClient, connect
 from cli.home import Home
+from cli.output import note
 from cli.session import SESSION
 from cli.supervisor.run import Supervisor
 from graph.settings import load_settings
@@ -32,7 +33,14 @@ def temporary_home(policy: str, say: Callable[[str], None], home: Home | None = 
             _watched(supervisor),
             connect(here) as client,
         ):
-            yield client
+            try:
+                yield client
+            except KeyboardInterrupt:
+                note("\nStopping everything; a moment.")
+                raise
+    except KeyboardInterrupt:
+        note("Stopped; nothing is left running.")
+        raise
     finally:
         if home is None:
             shutil.rmtree(folder, ignore_errors=True)

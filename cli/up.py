@@ -62,7 +62,10 @@ def serve(
 
 
 def down(as_json: JsonFlag = False) -> None:
-    """Stop everything of this home, also after a crash."""
+    """Stop everything of this home, also after a crash.
+
+    Example: firebreak down
+    """
     stopped = installation.stop(SESSION.home)
     if as_json:
         print_json({"stopped": stopped})
@@ -71,7 +74,10 @@ def down(as_json: JsonFlag = False) -> None:
 
 
 def status(as_json: JsonFlag = False) -> None:
-    """List every process, and for the stack how a person can break it by hand."""
+    """List every process, and for the stack how a person can break it by hand.
+
+    Example: firebreak status --json
+    """
     from cli.stack import read_status
 
     rows = installation.status(SESSION.home)

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from cli import main as cli_main
@@ -249,3 +250,18 @@ def test_down_and_status_of_an_empty_home_are_calm() -> None:
     result = RUN.invoke(cli_main.app, ["status", "--json"])
     assert json.loads(result.stdout)["processes"] == []
     assert result.exit_code == Exit.FINDING
+
+
+def test_every_command_shows_an_example() -> None:
+    """`--help` of whatever a person can call ends with a line to copy."""
+
+    def leaves(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from leaves(inner, (*words, name))
+        if not hasattr(command, "commands") and not command.hidden:
+            yield " ".join(words), command.help or ""
+
+    missing = [
+        name for name, text in leaves(typer.main.get_command(cli_main.app), ()) if f"firebreak {name}" not in text
+    ]
+    assert missing == []
