@@ -54,7 +54,10 @@ def validate(source: Source, as_json: JsonFlag = False) -> None:
 
 @app.command("list")
 def list_pipelines(as_json: JsonFlag = False) -> None:
-    """List the pipelines that come with Firebreak."""
+    """List the pipelines that come with Firebreak.
+
+    Example: firebreak pipeline list
+    """
     from graph.pipelines.reading import load_pipeline, shipped
 
     found = [load_pipeline(name) for name in shipped()]
@@ -68,7 +71,10 @@ def list_pipelines(as_json: JsonFlag = False) -> None:
 
 @app.command("templates")
 def templates(as_json: JsonFlag = False) -> None:
-    """List what an agent stage can be."""
+    """List what an agent stage can be.
+
+    Example: firebreak pipeline templates
+    """
     from graph.pipelines.catalogue import STAGE_TEMPLATES
 
     rows = [
@@ -84,7 +90,10 @@ def templates(as_json: JsonFlag = False) -> None:
 
 @app.command("schema")
 def schema() -> None:
-    """Print the JSON Schema (draft 2020-12) of a pipeline file."""
+    """Print the JSON Schema (draft 2020-12) of a pipeline file.
+
+    Example: firebreak pipeline schema > pipeline.schema.json
+    """
     say(json.dumps(Pipeline.model_json_schema(), indent=2))
 
 
@@ -127,7 +136,10 @@ def run(
 
 @app.command("runs")
 def runs(as_json: JsonFlag = False) -> None:
-    """List the runs of the live home, newest first."""
+    """List the runs of the live home, newest first.
+
+    Example: firebreak pipeline runs --json
+    """
     with connect(SESSION.home) as client:
         document = client.get("/api/pipeline-runs")
     if as_json:
@@ -147,7 +159,10 @@ def runs(as_json: JsonFlag = False) -> None:
 
 @app.command("show")
 def show_run(run_id: RunId, as_json: JsonFlag = False) -> None:
-    """Show one run with its stages and open questions."""
+    """Show one run with its stages and open questions.
+
+    Example: firebreak pipeline show RUN
+    """
     with connect(SESSION.home) as client:
         show(client.get(f"/api/pipeline-runs/{run_id}"), as_json)
 
@@ -171,7 +186,10 @@ def answer(
 
 @app.command("stop")
 def stop(run_id: RunId, reason: Reason = "", as_json: JsonFlag = False) -> None:
-    """Begin no further stage of a run."""
+    """Begin no further stage of a run.
+
+    Example: firebreak pipeline stop RUN
+    """
     with connect(SESSION.home) as client:
         show(client.post(f"/api/pipeline-runs/{run_id}/stop", {"reason": reason}), as_json)
 
