@@ -117,6 +117,25 @@ def overturn(
 
 
 @app.command()
+def review(
+    agent: Agent,
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="Id of the plan, as the incident shows it.")],
+    right: Annotated[bool, typer.Option("--right/--wrong", help="Whether it was what should have been done.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Say whether a plan that nobody carried out was right: the record of an observer.
+
+    Example: firebreak tiers review responder plan-4f2a9c1be07d --right
+    """
+    with connect(SESSION.home) as client:
+        document = client.post(f"/api/agents/{agent}/reviews", {"plan": plan, "right": right})
+    if as_json:
+        print_json(document)
+    else:
+        say(f"L{document['entry']}: {document['text']}")
+
+
+@app.command()
 def history(agent: Agent, as_json: JsonFlag = False) -> None:
     """Show everything that happened to an agent's trust, newest first.
 

@@ -20,3 +20,8 @@ def career(reader: Reader, agent: str) -> list[Turn]:
     """Everything, newest first."""
     found = [Turn.model_validate(record.doc) for record in reader.find(KIND, status=agent)]
     return sorted(found, key=lambda turn: turn.entry, reverse=True)
+
+
+def known(reader: Reader) -> set[str]:
+    """Every agent that has a history."""
+    return {record.status for record in reader.find(KIND)}

@@ -40,6 +40,13 @@ class MoveBody(Value):
     waive: bool = False
 
 
+class PlanReview(Value):
+    """Which plan, and whether it was right."""
+
+    plan: str
+    right: bool
+
+
 class Why(Value):
     """A reason, for the ledger."""
 
@@ -84,6 +91,11 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
     @router.post("/api/agents/{agent}/reinstate", summary="Give a revoked agent back its right to act")
     async def reinstate(agent: str, caller: Caller, body: Why | None = None) -> Move:
         return await door.reinstate(caller.token, agent, (body or Why()).reason)
+
+    @router.post("/api/agents/{agent}/reviews", summary="A person's word on a plan that nobody carried out")
+    async def review(agent: str, caller: Caller, body: PlanReview) -> Turn:
+        """An observer's record: what it planned was right, or it was not."""
+        return await door.review(caller.token, agent, body.plan, body.right)
 
     @router.post("/api/violations/{charge_id}/overturn", summary="The agent did not cause it: give back what it cost")
     async def overturn(charge_id: str, caller: Caller, body: Why | None = None) -> ChargeRow:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain.action import Tier
-from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport
+from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport, Turn
 from domain.findings import Finding
 from domain.guard import GuardStatus, LedgerVerification
 from governance.guard.agents_client import HttpAgents
@@ -93,6 +93,11 @@ class GuardAgents:
         """See the port."""
         async with self._guard.with_token(person_token) as person:
             return await HttpAgents(person).overturn(charge_id, reason)
+
+    async def review(self, person_token: str, agent: str, plan: str, right: bool) -> Turn:
+        """See the port."""
+        async with self._guard.with_token(person_token) as person:
+            return await HttpAgents(person).review(agent, plan, right)
 
     async def findings(self) -> list[Finding]:
         """See the port."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from domain.action import Tier
-from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport
+from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport, Turn
 from domain.clock import Clock, SystemClock
 from domain.drills import Drills
 from domain.findings import Finding
@@ -92,6 +92,10 @@ class AgentsDoor(Protocol):
 
     async def overturn(self, person_token: str, charge_id: str, reason: str) -> ChargeRow:
         """Raises NotFoundError, ConflictError, AuthError."""
+        ...
+
+    async def review(self, person_token: str, agent: str, plan: str, right: bool) -> Turn:
+        """A person's word on one of its plans. Raises AuthError."""
         ...
 
     async def findings(self) -> Sequence[Finding]:

@@ -11,7 +11,7 @@ from domain.findings import Finding
 from domain.inventory import Environment
 from governance.attribution import Condition, Standing
 from governance.budget import error_rows, spent
-from governance.career import career
+from governance.career import career, known
 from governance.charging import Charge, charges, overturn, recent_charges
 from governance.claims import find_claims
 from governance.findings import accept, close, findings, watch
@@ -144,8 +144,7 @@ class Agents:
 
     def _known(self) -> set[str]:
         ledger = self._parts.ledger
-        revoked = {record.id for record in ledger.find("revocation")}
-        return {*seated(ledger, self._parts.policy), *revoked, *(c.agent for c in charges(ledger))}
+        return {*seated(ledger, self._parts.policy), *known(ledger)}
 
     def _require(self, agent: str) -> None:
         known = self._known()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport
+from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport, Turn
 from domain.findings import Finding
 from governance.guard.client import HttpGuard, one, segment
 
@@ -39,6 +39,11 @@ class HttpAgents:
     async def reinstate(self, agent: str, reason: str) -> Move:
         """Raises ConflictError, AuthError."""
         return one(Move, await self._guard.call(f"/v1/agents/{segment(agent)}/reinstate", {"reason": reason}))
+
+    async def review(self, agent: str, plan: str, right: bool) -> Turn:
+        """A person's word on a plan. Raises AuthError."""
+        body = await self._guard.call(f"/v1/agents/{segment(agent)}/reviews", {"plan": plan, "right": right})
+        return one(Turn, body["turns"][0])
 
     async def overturn(self, charge_id: str, reason: str) -> ChargeRow:
         """Raises NotFoundError, ConflictError, AuthError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain.action import Tier
-from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport
+from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport, Turn
 from domain.findings import Finding
 from governance.attribution import Cause, Excuse, Suspicion
 from governance.charging import charge
@@ -56,6 +56,10 @@ class SceneAgents:
 
     async def overturn(self, person_token: str, charge_id: str, reason: str) -> ChargeRow:
         return self._as(person_token).overturn(charge_id, reason)
+
+    async def review(self, person_token: str, agent: str, plan: str, right: bool) -> Turn:
+        self._as(person_token).review(agent, plan, right)
+        return self._as(person_token).history(agent)[0]
 
     async def findings(self) -> Sequence[Finding]:
         return self._as(self._operator).findings()

@@ -52,8 +52,9 @@ async def test_every_endpoint_of_agents() -> None:
         assert (await agents.overturn(made.id, "it was there")).consequence == "overturned"
         assert (await agents.revoke("responder", "look")).agent == "responder"
         assert (await agents.reinstate("responder", "fine")).moved
-        reviewed = await person.call("/v1/agents/responder/reviews", {"plan": "plan-1", "right": True})
-        assert reviewed["turns"][0]["kind"] == "review"
+        assert (await agents.review("watcher", "plan-1", right=True)).kind == "review"
+        assert (await agents.detail("watcher")).record[0].action == "plan"
+        assert (await agents.review("responder", "plan-2", right=True)).kind == "review"
         history = await person.call("/v1/agents/responder/history")
         assert {"review", "reinstatement", "revocation", "demotion", "overturned"} <= {
             t["kind"] for t in history["turns"]

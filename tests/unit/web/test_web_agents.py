@@ -95,6 +95,8 @@ async def test_the_api_for_machines(person: httpx.AsyncClient, ports: Ports) -> 
     assert (await person.post("/api/agents/responder/reinstate")).json()["moved"]
     turns = (await person.get("/api/agents/responder/history")).json()["turns"]
     assert [t["kind"] for t in turns][:4] == ["reinstatement", "handoff", "revocation", "demotion"]
+    reviewed = await person.post("/api/agents/watcher/reviews", json={"plan": "plan-2", "right": False})
+    assert reviewed.json()["text"] == "plan plan-2 was wrong"
     charge = next(v for v in (await person.get("/api/agents/responder")).json()["violations"] if v["charged"])
     overturned = await person.post(f"/api/violations/{charge['id']}/overturn", json={"reason": "not its doing"})
     assert overturned.json()["consequence"] == "overturned"
