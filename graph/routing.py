@@ -6,7 +6,8 @@ from typing import Literal
 
 from domain.action import Judgement, Outcome, Verdict
 from domain.alert import AlertStatus
-from domain.diagnosis import DiagnosisVerdict
+from domain.conditions import findings
+from domain.diagnosis import Diagnosis, DiagnosisVerdict
 from domain.guard import ApprovalStatus
 from domain.plan import Plan, Step
 from graph.state import Knobs, State
@@ -24,13 +25,18 @@ MAX_REVISIONS = 8
 
 
 def after_perceive(state: State, knobs: Knobs) -> AfterPerceive:
-    """A verdict other than a fault must stand for some looks before it counts; a healthy one for two while an alert fires."""
+    """A verdict other than a fault must stand for some looks before it counts; a healthy one for two while an alert fires.
+
+    So must a fault that rests on signals alone while probes gave no answer: on a busy machine they do at the next look.
+    """
     diagnosis = state.get("diagnosis")
     if state.get("halt") or diagnosis is None:
         return "escalate"
     if wished_for(state):
         return "probe"
     if diagnosis.verdict is DiagnosisVerdict.FAULT:
+        if unread(diagnosis) and state.get("looks", 0) < knobs.max_looks:
+            return "perceive"
         return "escalate" if knobs.autonomy == "observe" else "plan"
     if diagnosis.verdict is DiagnosisVerdict.EXTERNAL:
         return "explain"
@@ -108,6 +114,11 @@ def after_roll_back(state: State, knobs: Knobs) -> AfterRollBack:
     if state.get("decision") == "revoke":
         return "escalate"
     return "plan" if state.get("replans", 0) < knobs.max_replans else "escalate"
+
+
+def unread(diagnosis: Diagnosis) -> bool:
+    """Nothing was read that an action could remove, and not everything could be read."""
+    return bool(diagnosis.blind_spots) and not any(findings(h.details, h.service) for h in diagnosis.hypotheses)
 
 
 def healthy_once(state: State) -> bool:

@@ -10,7 +10,8 @@ from langchain_core.messages import AIMessage, ToolMessage
 from domain.action import ActionCall, Effect, Judgement, Outcome, Verdict
 from domain.alert import Alert, AlertStatus
 from domain.clock import ManualClock
-from domain.diagnosis import Diagnosis, DiagnosisVerdict
+from domain.conditions import Condition
+from domain.diagnosis import Diagnosis, DiagnosisVerdict, Hypothesis
 from domain.guard import ApprovalStatus
 from domain.plan import Plan, Step, StepResult
 from domain.report import Verification
@@ -59,6 +60,10 @@ def alert(status: AlertStatus) -> Alert:
 FIRING, OVER = alert(AlertStatus.FIRING), alert(AlertStatus.RESOLVED)
 FAULT, HEALTHY = found(DiagnosisVerdict.FAULT), found(DiagnosisVerdict.HEALTHY)
 UNCLEAR, EXTERNAL = found(DiagnosisVerdict.INCONCLUSIVE), found(DiagnosisVerdict.EXTERNAL)
+BLIND = FAULT.model_copy(update={"blind_spots": ["process_state of api: no answer within 2 s"]})
+READ = Hypothesis(
+    rank=1, service="api", confidence=0.7, statement="paused", details={"conditions": [Condition.PROCESS_PAUSED]}
+)
 ALLOW, ASK, DENY = (judged(v) for v in Verdict)
 REJECTED = {"status": ApprovalStatus.REJECTED}
 
@@ -72,6 +77,9 @@ REJECTED = {"status": ApprovalStatus.REJECTED}
         (State(diagnosis=FAULT, messages=[WISH, ToolMessage(content="", tool_call_id="1")]), KNOBS, "plan"),
         (State(diagnosis=FAULT), KNOBS, "plan"),
         (State(diagnosis=FAULT), Knobs(autonomy="observe"), "escalate"),
+        (State(diagnosis=BLIND, looks=1), KNOBS, "perceive"),
+        (State(diagnosis=BLIND, looks=3), KNOBS, "plan"),
+        (State(diagnosis=BLIND.model_copy(update={"hypotheses": [READ]}), looks=1), KNOBS, "plan"),
         (State(diagnosis=EXTERNAL), KNOBS, "explain"),
         (State(diagnosis=HEALTHY, looks=1), KNOBS, "perceive"),
         (State(diagnosis=HEALTHY, looks=3), KNOBS, "explain"),
