@@ -58,7 +58,7 @@ imports: $(STAMP)
 docs-check: $(STAMP)
 	@$(BIN)/python -m cli.documents --check
 
-docs: $(STAMP) ## Write the generated documents (.env.example, settings table, picture of the graph, JSON Schema)
+docs: $(STAMP) ## Write the generated documents (.env.example, settings table, picture of the graph, JSON Schema, Vault policies)
 	@$(BIN)/python -m cli.documents
 
 bench: $(STAMP) ## Print the benchmark tables (drills, retrieval, graph overhead, footprint); takes a while

@@ -30,6 +30,7 @@ from cli import (
     stack,
     tiers,
     up,
+    vault,
     webhook,
 )
 from cli.output import Exit, fail, note
@@ -77,6 +78,7 @@ for name, group in (
     ("policy", policy.app),
     ("pipeline", pipeline.app),
     ("eval", evaluate.app),
+    ("vault", vault.app),
 ):
     app.add_typer(group, name=name, no_args_is_help=True)
 

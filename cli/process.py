@@ -28,32 +28,29 @@ from graph.settings import Settings, load_settings
 
 def action_server(home: Home, settings: Settings, port: int) -> None:
     """Guard, claims, ledger and executors: the only process that can change anything."""
-    from domain.clock import SystemClock
-    from governance.guard.attempt import Parts
-    from governance.guard.guard import GuardedExecutor
+    from cli.vault import issuer_of
+    from governance.guard.build import build_guard
     from governance.guard.server import build_action_server
     from governance.identity import home_identities
     from governance.ledger.opening import open_ledger
     from governance.policy import load_policy
-    from governance.seats import seat_fresh_sandbox
     from tools.baselines import FileBaselines
     from tools.registry import ActionRegistry
 
     config, inventory = _inventory(settings)
-    policy = load_policy(settings.policy or inventory.policy or "default")
     ledger = open_ledger(ledger_place(home, settings))
-    seat_fresh_sandbox(ledger, inventory, policy)
-    parts = Parts(
-        executor=ActionRegistry(inventory, os.environ, root=config.parent),
+    credentials, environment = issuer_of(home, ledger)
+    guard = build_guard(
+        executor=ActionRegistry(inventory, environment, root=config.parent),
         inventory=inventory,
         ledger=ledger,
         identities=home_identities(home.secrets),
-        policy=policy,
-        clock=SystemClock(),
+        policy=load_policy(settings.policy or inventory.policy or "default"),
+        credentials=credentials,
         approval_ttl_s=settings.approval_ttl_s,
         baselines=FileBaselines(inventory, config.parent),
     )
-    _serve(build_action_server(GuardedExecutor(parts)), settings.host, port)
+    _serve(build_action_server(guard), settings.host, port)
 
 
 def app(home: Home, settings: Settings, port: int) -> None:

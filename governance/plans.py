@@ -30,6 +30,8 @@ class PinnedPlan(Value):
     """Step id → the call as a person changed it."""
     verdicts: dict[str, Verdict] = {}
     """Step id → what the agent was told when the plan was judged."""
+    deadline: UtcTime | None = None
+    """Until when it may be carried out, and every credential for it ends. None: a plan of an earlier release."""
     superseded_by: str = ""
     terminated_by: str = ""
 

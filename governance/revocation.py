@@ -6,6 +6,7 @@ from datetime import datetime
 
 from governance.attribution import Cause
 from governance.career import remember
+from governance.credentials.grants import Standing, end_grants, live_grants
 from governance.ledger.port import Draft, Reader, Record, Transaction
 
 KIND = "revocation"
@@ -45,6 +46,8 @@ def revoke(
     standing = revocation(tx, agent)
     if standing is not None and (cause is Cause.INJECTED or standing.doc["cause"] != Cause.INJECTED):
         return False
+    held = [grant.accessor for grant in live_grants(tx, agent)]
+    end_grants(tx, held, Standing.REVOKED, by=by, why=f"{agent} was revoked")
     content = {"agent": agent, "why": why, "cause": cause.value, "because": entry, "until": until}
     written = tx.append(Draft(kind="revocation", actor=by, change=change, content=content))
     remember(tx, agent, written, why)

@@ -63,12 +63,12 @@ def rule(tier: Tier, environment: Environment, effect: Effect, *, earned: bool =
     entitlement = TABLE[effect][environment]
     who = f"{tier.value} ({NAMES[tier]})"
     what = f"{effect.value} change on {environment.value}" if effect.mutating else f"reading {environment.value}"
-    if _reaches(tier, entitlement.allow):
+    if reaches(tier, entitlement.allow):
         if entitlement.earned and not earned:
             text = f"{who}: a {what} needs a person until this action has an earned record there"
             return Ruling(verdict=Verdict.ASK, text=text, quorum=entitlement.quorum)
         return Ruling(verdict=Verdict.ALLOW, text=f"{who} may do it unattended: {what}")
-    if _reaches(tier, entitlement.ask):
+    if reaches(tier, entitlement.ask):
         people = "one person" if entitlement.quorum == 1 else f"{entitlement.quorum} distinct people"
         return Ruling(
             verdict=Verdict.ASK, text=f"{who}: a {what} needs the approval of {people}", quorum=entitlement.quorum
@@ -84,7 +84,8 @@ MIN_CONFIDENCE: dict[Environment, float] = {
 """How sure of its hypothesis an agent must be to act on it by itself."""
 
 
-def _reaches(tier: Tier, least: Tier | None) -> bool:
+def reaches(tier: Tier, least: Tier | None) -> bool:
+    """Whether the tier is at least that one; nobody reaches `None`."""
     return least is not None and tier.level >= least.level
 
 
@@ -119,4 +120,24 @@ LIMITS: dict[Tier, Limits] = {
     Tier.T2: Limits(errors_total=12, errors_same=3, per_change=10, per_target=20, target_window_s=600, per_minute=10),
     Tier.T3: Limits(errors_total=12, errors_same=3, per_change=15, per_target=20, target_window_s=600, per_minute=10),
     Tier.T4: Limits(errors_total=12, errors_same=3, per_change=15, per_target=20, target_window_s=600, per_minute=10),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialLife:
+    """How long a credential of one tier lives, in seconds."""
+
+    ttl_s: int
+    max_s: int
+    """The longest that a judged plan of this tier, and with it any credential, is good for."""
+    uses: int = 0
+    """0: as often as its one step needs it."""
+
+
+CREDENTIALS: dict[Tier, CredentialLife] = {
+    Tier.T0: CredentialLife(ttl_s=1800, max_s=7200),
+    Tier.T1: CredentialLife(ttl_s=1800, max_s=7200),
+    Tier.T2: CredentialLife(ttl_s=900, max_s=3600),
+    Tier.T3: CredentialLife(ttl_s=900, max_s=1800),
+    Tier.T4: CredentialLife(ttl_s=300, max_s=300, uses=1),
 }

@@ -15,6 +15,7 @@ from domain.plan import Step
 from governance.attribution import Excuse, Suspicion
 from governance.baselines import Baselines, NoBaselines
 from governance.claims import Claim, Purpose
+from governance.credentials.port import Credential, Credentials
 from governance.identity import Identities, Identity
 from governance.ledger.port import Ledger, Transaction
 from governance.plans import PinnedPlan
@@ -35,6 +36,7 @@ class Parts:
     identities: Identities
     policy: Policy
     clock: Clock
+    credentials: Credentials
     approval_ttl_s: float = 900.0
     """Seconds an approval stays open."""
     read_back_tries: int = 3
@@ -83,6 +85,7 @@ class Attempt:
     approval: Approval | None = None
     fence: int = 0
     claim: Claim | None = None
+    credential: Credential | None = None
     result: ActionResult | None = None
     receipt: Receipt | None = None
     entries: list[int] = field(default_factory=list[int])
@@ -145,6 +148,7 @@ class Attempt:
             "environment": self.environment.value,
             "policy": self.pinned.policy,
             "claim": self.key,
+            **({"accessor": self.credential.accessor} if self.credential else {}),
             "causation": self.pinned.entry,
             "thread": self.actor.thread,
             "run": self.actor.run,

@@ -8,6 +8,9 @@ from pathlib import Path
 from domain.action import Executor
 from domain.clock import Clock, SystemClock
 from domain.inventory import Inventory
+from governance.baselines import Baselines, NoBaselines
+from governance.credentials.embedded import EmbeddedCredentials
+from governance.credentials.port import Credentials
 from governance.guard.attempt import Parts, Wrapper
 from governance.guard.guard import GuardedExecutor
 from governance.guard.order import WRAPPERS
@@ -26,10 +29,15 @@ def build_guard(
     identities: Identities,
     policy: Policy | None = None,
     clock: Clock | None = None,
+    credentials: Credentials | None = None,
     approval_ttl_s: float = 900.0,
+    baselines: Baselines | None = None,
     wrappers: Sequence[type[Wrapper]] = WRAPPERS,
 ) -> GuardedExecutor:
-    """A guard over an executor. Without a policy the inventory's is loaded. Seats the agents of a fresh sandbox."""
+    """A guard over an executor. Without a policy the inventory's is loaded. Seats the agents of a fresh sandbox.
+
+    Without an issuer of credentials the embedded one is used.
+    """
     chosen = policy or load_policy(inventory.policy)
     seat_fresh_sandbox(ledger, inventory, chosen)
     parts = Parts(
@@ -39,7 +47,9 @@ def build_guard(
         identities=identities,
         policy=chosen,
         clock=clock or SystemClock(),
+        credentials=credentials or EmbeddedCredentials(ledger),
         approval_ttl_s=approval_ttl_s,
+        baselines=baselines or NoBaselines(),
     )
     return GuardedExecutor(parts, wrappers)
 

@@ -14,6 +14,7 @@ from domain.inventory import Inventory, Service
 from domain.plan import Plan, Step
 from domain.value import Value, digest
 from governance.claims import Claim, ClaimState, Purpose, save_claim
+from governance.credentials.embedded import EmbeddedCredentials
 from governance.guard.attempt import Parts, Wrapper
 from governance.guard.inventory import SchemaAndInventory
 from governance.guard.judging import attempt_for, pin
@@ -79,7 +80,13 @@ async def judge_example(
     time = clock or SystemClock()
     ledger = MemoryLedger(time)
     parts = Parts(
-        executor=executor, inventory=inventory, ledger=ledger, identities=Identities(), policy=policy, clock=time
+        executor=executor,
+        inventory=inventory,
+        ledger=ledger,
+        identities=Identities(),
+        policy=policy,
+        clock=time,
+        credentials=EmbeddedCredentials(ledger),
     )
     _remember(example, inventory, ledger, policy)
     purpose = Purpose.COMPENSATE if example.compensation else Purpose.APPLY

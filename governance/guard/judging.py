@@ -9,6 +9,7 @@ from domain.inventory import Environment
 from domain.plan import Plan, Step
 from governance.approval import close_open, list_approvals
 from governance.claims import Purpose, claim_key
+from governance.credentials.terms import plan_deadline
 from governance.guard.approval import ask_people
 from governance.guard.attempt import Attempt, Parts
 from governance.ledger.port import Draft, Transaction
@@ -50,6 +51,7 @@ def pin(plan: Plan, actor: Actor, parts: Parts) -> PinnedPlan:
         judged_at=parts.ledger.now,
         entry=0,
         digests={step.id: step.binding_digest() for step in plan.steps},
+        deadline=plan_deadline(tier_of(parts.ledger, actor.agent, parts.policy), parts.ledger.now),
     )
     if known is None:
         return fresh

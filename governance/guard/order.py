@@ -10,6 +10,7 @@ from governance.guard.authenticate import Authenticate
 from governance.guard.baseline import Baseline
 from governance.guard.budget import Budget
 from governance.guard.claim import ClaimOnce
+from governance.guard.credential import CredentialOfAction
 from governance.guard.dry_run import DryRunFirst
 from governance.guard.execute import Execute
 from governance.guard.freeze import Freeze
@@ -44,6 +45,7 @@ WRAPPERS: tuple[type[Wrapper], ...] = (
     Budget,
     Lock,
     ClaimOnce,
+    CredentialOfAction,
     IntentBeforeEffect,
     OutcomeAfterEffect,
     ReadBack,

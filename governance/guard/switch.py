@@ -21,6 +21,7 @@ async def freeze(parts: Parts, person: Identity, reason: str, grace_s: float = G
     """No new effect from this moment; wait for running ones, then stop them."""
     started = parts.clock.monotonic()
     _set(parts, person, FROZEN, "freeze", reason)
+    await parts.credentials.revoke_all(by=person.name, why=f"frozen: {reason or 'no reason given'}")
     running = dict(parts.in_flight)
     if running:
         await asyncio.wait(running.values(), timeout=grace_s)

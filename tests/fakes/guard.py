@@ -11,6 +11,7 @@ from domain.clock import Clock, ManualClock
 from domain.guard import Actor
 from domain.inventory import Inventory
 from domain.plan import Plan, Step
+from governance.credentials.port import Credentials
 from governance.guard.attempt import Attempt, Wrapper
 from governance.guard.build import build_guard
 from governance.guard.guard import GuardedExecutor, Session
@@ -77,6 +78,8 @@ class Scene:
     clock: ManualClock = field(default_factory=ManualClock)
     ledger: Ledger | None = None
     wrappers: Sequence[type[Wrapper]] = WRAPPERS
+    credentials: Credentials | None = None
+    """None: the embedded issuer."""
 
     def __post_init__(self) -> None:
         self.store: Ledger = self.ledger or MemoryLedger(self.clock)
@@ -87,6 +90,7 @@ class Scene:
             identities=identities(),
             policy=self.policy,
             clock=self.clock,
+            credentials=self.credentials,
             wrappers=self.wrappers,
         )
         self.agent = self.session("agent")
@@ -117,13 +121,15 @@ class StopsHere(Wrapper):
         await self.inner.carry_out(attempt)
 
 
-def with_code(before: type[Wrapper], action: Callable[[], None]) -> list[type[Wrapper]]:
-    """The full list with a piece of code before one wrapper."""
+def with_code(
+    before: type[Wrapper], action: Callable[[], None], among: Sequence[type[Wrapper]] = WRAPPERS
+) -> list[type[Wrapper]]:
+    """The list with a piece of code before one wrapper."""
 
     class Here(StopsHere):
         pass
 
     Here.action = staticmethod(action)
-    wrappers = list(WRAPPERS)
+    wrappers = list(among)
     wrappers.insert(wrappers.index(before), Here)
     return wrappers

@@ -12,18 +12,20 @@ from typing import TypeVar
 import httpx
 import pytest
 
-from domain.action import Outcome, Tier
+from domain.action import Outcome, Tier, Verdict
 from domain.errors import FirebreakError
 from domain.guard import Receipt
 from domain.value import digest
+from governance.credentials.grants import Standing, end_grants, live_grants
 from governance.guard.attempt import Wrapper
 from governance.guard.client import HttpGuard
+from governance.guard.intent import IntentBeforeEffect
 from governance.guard.order import WRAPPERS
 from governance.guard.server import build_action_server
 from governance.policy import load_policy
 from governance.seats import grant
 from tests.fakes.executor import mixed_inventory
-from tests.fakes.guard import RESTART, SCALE, TOKENS, Scene, actor, call, plan, step
+from tests.fakes.guard import RESTART, SCALE, TOKENS, Scene, actor, call, plan, step, with_code
 
 pytestmark = pytest.mark.integration
 
@@ -98,22 +100,22 @@ async def an_undeclared_argument_is_carried_out(wrappers: Wrappers) -> bool:
 
 
 async def an_observed_service_is_changed(wrappers: Wrappers) -> bool:
-    """A service in observe mode is restarted."""
+    """A restart of a service in observe mode is allowed. (Its credential would still be refused: a second lock.)"""
     scene = Scene(wrappers=wrappers, inventory=mixed_inventory())
     seat(scene)
     async with knock(scene) as agent:
-        await agent.judge(plan(call("restart_service", "legacy")), actor())
+        judged = await agent.judge(plan(call("restart_service", "legacy")), actor())
         await applied(agent)
-    return bool(scene.executor.executed)
+    return judged[0].verdict is Verdict.ALLOW or bool(scene.executor.executed)
 
 
 async def an_operator_tier_destroys_data(wrappers: Wrappers) -> bool:
-    """An agent at T1 does something irreversible."""
+    """An agent at T1 is allowed something irreversible. (Its credential would still be refused: a second lock.)"""
     scene = Scene(wrappers=wrappers)
     async with knock(scene) as agent:
-        await agent.judge(plan(call("drop_table", "postgres", table="orders")), actor())
+        judged = await agent.judge(plan(call("drop_table", "postgres", table="orders")), actor())
         await applied(agent)
-    return "orders" not in scene.executor.world["postgres"]["tables"]
+    return judged[0].verdict is Verdict.ALLOW or "orders" not in scene.executor.world["postgres"]["tables"]
 
 
 async def a_log_line_chooses_an_argument(wrappers: Wrappers) -> bool:
@@ -160,7 +162,7 @@ async def a_no_is_ignored(wrappers: Wrappers) -> bool:
     """Every wrapper gives its reasons, one of them says no, and the step is carried out all the same."""
     scene = Scene(wrappers=wrappers)
     async with knock(scene) as agent:
-        await agent.judge(plan(call("drop_table", "postgres", table="orders")), actor())
+        await agent.judge(plan(call("scale_pool", size=10, force="; rm -rf /")), actor())
         await applied(agent)
     return bool(scene.executor.executed)
 
@@ -192,8 +194,8 @@ async def two_changes_of_one_target_at_once(wrappers: Wrappers) -> bool:
         await agent.judge(plan(RESTART, SCALE), actor())
         scene.executor.hold = asyncio.Event()
         both = asyncio.gather(applied(agent, "s1"), applied(agent, "s2"))
-        for _ in range(500):
-            await asyncio.sleep(0)
+        for _ in range(50):
+            await asyncio.sleep(0.01)
         scene.executor.hold.set()
         await both
     return scene.executor.most_running["api"] > 1
@@ -207,6 +209,23 @@ async def an_effect_happens_twice(wrappers: Wrappers) -> bool:
         await applied(agent)
         await applied(agent)
     return len(scene.executor.executed) > 1
+
+
+async def a_revoked_credential_still_acts(wrappers: Wrappers) -> bool:
+    """The credential of a claimed step is revoked before the step is dispatched."""
+    scenes: list[Scene] = []
+
+    def revoke() -> None:
+        with scenes[0].store.transaction() as tx:
+            live = [grant.accessor for grant in live_grants(tx)]
+            end_grants(tx, live, Standing.REVOKED, by="operator", why="stolen")
+
+    scene = Scene(wrappers=with_code(IntentBeforeEffect, revoke, wrappers))
+    scenes.append(scene)
+    async with knock(scene) as agent:
+        await agent.judge(plan(RESTART), actor())
+        await applied(agent)
+    return bool(scene.executor.executed)
 
 
 async def a_crash_after_dispatch_repeats_the_effect(wrappers: Wrappers) -> bool:
@@ -287,6 +306,7 @@ MISUSES: dict[str, Misuse] = {
     "budget": a_change_never_ends,
     "lock": two_changes_of_one_target_at_once,
     "claim": an_effect_happens_twice,
+    "credential": a_revoked_credential_still_acts,
     "intent": a_crash_after_dispatch_repeats_the_effect,
     "outcome": an_effect_without_an_outcome,
     "read_back": a_claimed_success_is_believed,
