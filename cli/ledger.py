@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,21 +14,29 @@ from cli.client import connect
 from cli.output import Exit, print_json, say
 from cli.session import SESSION, JsonFlag
 from domain.errors import LedgerError, UpstreamError
-from domain.guard import LedgerVerification
+from domain.guard import LedgerEntry, LedgerVerification
 
 app = typer.Typer(help="Verify, read and export the ledger.")
 
 
 @app.command()
-def verify(as_json: JsonFlag = False) -> None:
+def verify(
+    export_file: Annotated[
+        Path | None, typer.Option("--export", help="Check this export offline instead, with FILE.sig beside it.")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option("--public-key", help="The exporter's key as you got it; else FILE.pub.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Walk the whole chain and compare it with its anchor. Exit code 3 when anything is broken.
 
     Works on a running home through its action server, and on a stopped one by reading the file.
 
-    Example: firebreak ledger verify
+    Example: firebreak ledger verify --export ledger.jsonl --public-key auditor/ledger.pub
     """
     try:
-        found = _verify()
+        found = _verify() if export_file is None else _verify_export(export_file, public_key)
     except LedgerError as error:
         found = LedgerVerification(entries=0, verified=False, problem=error.message)
     if as_json:
@@ -42,7 +52,7 @@ def verify(as_json: JsonFlag = False) -> None:
 @app.command()
 def show(
     incident: Annotated[str, typer.Option(help="Only entries of this incident, drill or change.")] = "",
-    after: Annotated[int, typer.Option(min=0, help="Only entries after this sequence number.")] = 0,
+    after: Annotated[int, typer.Option(min=-1, help="Only entries after this sequence number.")] = -1,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     as_json: JsonFlag = False,
 ) -> None:
@@ -63,19 +73,46 @@ def show(
 
 
 @app.command()
-def export() -> None:
-    """Write every entry as one JSON line to stdout.
+def export(
+    out: Annotated[Path | None, typer.Option("--out", help="Write a signed file, with FILE.sig and FILE.pub.")] = None,
+    format_: Annotated[Literal["jsonl", "cloudevents"], typer.Option("--format", help="One entry per line.")] = "jsonl",
+    as_json: JsonFlag = False,
+) -> None:
+    """Write every entry as one line: to stdout, or signed (Ed25519) into a file.
 
-    Example: firebreak ledger export > ledger.jsonl
+    Example: firebreak ledger export --out ledger.jsonl
     """
-    after = 0
+    from governance.ledger.export import Format, line_of, sign, signing_key, write_export
+
+    source = f"/firebreak/{SESSION.home.path.name}"
+    if out is None:
+        for entry in _all():
+            sys.stdout.buffer.write(line_of(entry, Format(format_), source))
+        return
+    manifest = write_export(out, _all(), Format(format_), source)
+    sign(out, manifest, signing_key(SESSION.home.secrets / "ledger-export.key"))
+    if as_json:
+        print_json({"file": str(out), **manifest.model_dump(mode="json")})
+    else:
+        say(
+            f"{out}: {manifest.entries} entries, head {manifest.head[:16]}; signed in {out.name}.sig, key {out.name}.pub"
+        )
+
+
+def _all() -> Iterator[LedgerEntry]:
+    after = -1
     while True:
         page = _page(after, 500, "")
-        for entry in page["entries"]:
-            sys.stdout.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        yield from (LedgerEntry.model_validate(entry) for entry in page["entries"])
         if not page.get("next"):
             return
-        after = page["entries"][-1]["seq"]
+        after = page["next"]
+
+
+def _verify_export(file: Path, public_key: Path | None) -> LedgerVerification:
+    from governance.ledger.export import verify_export
+
+    return verify_export(file, public_key)
 
 
 def _verify() -> LedgerVerification:
