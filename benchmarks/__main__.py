@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-BENCHMARKS = ("retrieval", "graph_overhead", "footprint", "revocation", "drills", "crash_points")
+BENCHMARKS = ("retrieval", "graph_overhead", "footprint", "revocation", "drills", "ledger", "crash_points")
 
 
 def main() -> int:

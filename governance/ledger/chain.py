@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from domain.errors import LedgerError
 from domain.guard import LedgerEntry, LedgerVerification
@@ -64,16 +63,22 @@ def link(draft: Draft, *, seq: int, prev: str, at: datetime) -> Row:
     unhashed = Row(
         seq=seq, at=stamp, kind=draft.kind, actor=draft.actor, change=draft.change, content=content, prev=prev, hash=""
     )
-    return replace(unhashed, hash=row_hash(unhashed))
+    return replace(unhashed, hash=_hash(unhashed))
 
 
 def row_hash(row: Row) -> str:
     """The hash this row must have. Raises ValueError when its content is not canonical JSON."""
-    content = json.loads(row.content)
-    if canonical(content).decode() != row.content:
+    if canonical(json.loads(row.content)).decode() != row.content:
         raise ValueError("the content is not in canonical form")
-    body: dict[str, Any] = {"seq": row.seq, "at": row.at, "kind": row.kind, "actor": row.actor, "change": row.change}
-    return hashlib.sha256(row.prev.encode() + canonical({**body, "content": content})).hexdigest()
+    return _hash(row)
+
+
+def _hash(row: Row) -> str:
+    """Content that is canonical already is put into its place (keys are sorted), not written a second time."""
+    before = canonical({"actor": row.actor, "at": row.at, "change": row.change})
+    after = canonical({"kind": row.kind, "seq": row.seq})
+    body = before[:-1] + b',"content":' + row.content.encode() + b"," + after[1:]
+    return hashlib.sha256(row.prev.encode() + body).hexdigest()
 
 
 def shown(row: Row) -> LedgerEntry:

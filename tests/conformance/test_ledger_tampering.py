@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from domain.clock import ManualClock
 from domain.errors import LedgerError
+from domain.value import canonical
 from governance.ledger.chain import AnchorPoint, Row, genesis, link, verify_chain
 from governance.ledger.port import Draft
 from tests.fakes.ledgers import Stored, in_file, in_postgres
@@ -42,6 +45,15 @@ def rewritten(rows: list[Row], start: int, **changes: Any) -> list[Row]:
         prev = result[-1].hash if result else "0" * 64
         result.append(link(draft, seq=row.seq, prev=prev, at=NOW))
     return result
+
+
+@given(st.text(), st.dictionaries(st.text(), st.text() | st.integers(0, 2**40) | st.none(), max_size=4))
+def test_a_hash_is_over_the_canonical_form(text: str, content: dict[str, Any]) -> None:
+    """SHA-256(prev ‖ canonical(actor, at, change, content, kind, seq)), as anyone can compute it from an entry."""
+    row = link(Draft(kind="effect", actor=text, change=text, content=content), seq=3, prev="ab" * 32, at=NOW)
+    whole: dict[str, Any] = {"seq": 3, "at": row.at, "kind": "effect", "actor": text, "change": text}
+    expected = canonical({**whole, "content": json.loads(row.content)})
+    assert row.hash == hashlib.sha256(row.prev.encode() + expected).hexdigest()
 
 
 def test_the_chain_holds_as_it_is() -> None:
