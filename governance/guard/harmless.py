@@ -1,4 +1,4 @@
-"""Making a revoked agent harmless: its locks, its running steps, its handoff, and a diagnosis of what it left unknown."""
+"""Making a revoked agent harmless: its credentials, its locks, its running steps; a handoff, and a look at what is unknown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 
 from domain.agents import RevocationReport
 from governance.claims import Claim, load_claim, unresolved
+from governance.credentials.port import CredentialError
 from governance.guard.attempt import Parts
 from governance.guard.lock import release_locks
 from governance.guard.resolve import resolve
@@ -16,6 +17,7 @@ from governance.ledger.port import Draft, Record
 async def make_harmless(parts: Parts, agent: str, why: str) -> RevocationReport:
     """The revocation is on record; now the work ends. Never waits for an execution to end by itself."""
     started = parts.clock.monotonic()
+    await _end_credentials(parts, agent, why)
     with parts.ledger.transaction() as tx:
         locks = release_locks(tx, agent)
         handoff = write_handoff(tx, agent, why)
@@ -24,6 +26,16 @@ async def make_harmless(parts: Parts, agent: str, why: str) -> RevocationReport:
         await asyncio.wait([parts.in_flight[key] for key in stopped if key in parts.in_flight], timeout=1.0)
     seconds = parts.clock.monotonic() - started
     return RevocationReport(agent=agent, seconds=seconds, stopped=stopped, locks=locks, handoff=handoff.entry)
+
+
+async def _end_credentials(parts: Parts, agent: str, why: str) -> None:
+    """Ask the issuer. One that is away ends them by their time; the revocation on record already lets none of them act."""
+    try:
+        await parts.credentials.revoke_all(by="guard", why=f"revoked: {why}", holder=agent)
+    except CredentialError as error:
+        content = {"event": "not revoked", "agent": agent, "why": error.message}
+        with parts.ledger.transaction() as tx:
+            tx.append(Draft(kind="credential", actor="guard", content=content))
 
 
 async def diagnose(parts: Parts, agent: str) -> list[Claim]:

@@ -16,6 +16,7 @@ from domain.guard import ApprovalAnswer, Decision
 from domain.inventory import Environment
 from governance.attribution import Suspicion
 from governance.charging import charge
+from governance.credentials.port import CredentialsUnavailableError
 from governance.guard.agents import Agents
 from governance.handoff import handoff_of
 from governance.identity import Role
@@ -310,3 +311,17 @@ async def test_modes_that_ask_are_unchanged_by_trust() -> None:
     assert judged.approval_id is not None
     await office.scene.maria.answer(judged.approval_id, ApprovalAnswer(decision=Decision.APPROVE))
     assert (await office.scene.agent.apply("plan-1", "s1", actor())).outcome is Outcome.SUCCEEDED
+
+
+async def test_an_issuer_that_is_away_does_not_hold_a_revocation_up() -> None:
+    """The revocation stands on record, and so does what could not be ended."""
+    office = Office()
+
+    async def away(**_: Any) -> list[str]:
+        raise CredentialsUnavailableError("sealed")
+
+    office.scene.guard.parts.credentials.revoke_all = away  # type: ignore[method-assign]
+    await office.desk().revoke("responder", "looks odd")
+    assert office.desk().all()[0].status == "revoked"
+    assert "credential" in office.scene.kinds()
+    await office.scene.guard.quiet()
