@@ -31,7 +31,9 @@ def investigate(
 
     read = read_bundle(bundle)
     for problem in read.problems[:20]:
-        note(f"skipped: {problem}")
+        note(problem)
+    for remark in read.notes:
+        note(f"note: {remark}")
     past = None
     if history is not None:
         from cli.evaluate import read_history

@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from cli import (
+    bundle,
     change,
     chat,
     config,
@@ -64,6 +65,7 @@ for module in (demo, up, doctor, investigate, chat, kill):
     module.register(app)
 for name, group in (
     ("incident", incident.app),
+    ("bundle", bundle.app),
     ("drill", drill.app),
     ("stack", stack.app),
     ("config", config.app),

@@ -145,6 +145,8 @@ class Bundle:
     """Extra runbooks: (name, Markdown)."""
     problems: tuple[str, ...] = ()
     """What could not be read, line by line; never silently dropped."""
+    notes: tuple[str, ...] = ()
+    """What was understood although the format says otherwise (time units, repeated points, thinned lines)."""
     extra: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     """Fields nobody knows, kept as they came: file name → row (its position among the rows read; `""` for the whole
     document) → fields. Unknown fields of log lines and spans are kept in their `attributes`."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from io import BytesIO
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,10 +15,10 @@ from domain.bundle import AlertHint, AlertSignal, Bundle, Edge, Node, Reading, S
 from domain.errors import EvidenceError
 from tools.bundle import metrics, rows
 from tools.bundle.files import TRUTH, BundleFiles, broken, open_files
+from tools.bundle.told import Told
+from tools.moment import unit_of
 
 _T = TypeVar("_T")
-_REPORTED = 20
-"""Problems told one by one for each file; the rest is a count."""
 _INCIDENT = frozenset(
     {
         "schema_version",
@@ -39,20 +40,20 @@ def read_bundle(path: str | Path) -> Bundle:
     Raises EvidenceError, naming the file, when a file as a whole cannot be read.
     """
     files = open_files(Path(path))
-    problems = _Problems(list(files.problems))
+    told = Told(rows=list(files.problems))
     extra: dict[str, dict[str, Any]] = {}
-    incident = _incident(files, extra)
-    signals = _lines(files, "alerts.jsonl", rows.signal, problems, extra, rows.SIGNAL_FIELDS)
-    changes = _lines(files, "changes.jsonl", rows.change, problems, extra, rows.CHANGE_FIELDS, order=attrgetter("time"))
-    logs = _lines(files, "logs.jsonl", rows.log_line, problems, order=attrgetter("time"))
-    spans = _lines(files, "spans.jsonl", rows.span, problems, order=attrgetter("start"))
-    edges, nodes = _topology(files, problems)
-    readings, platform = _state(files, problems)
+    incident = _incident(files, extra, told)
+    signals = _lines(files, "alerts.jsonl", rows.signal, told, extra, rows.SIGNAL_FIELDS)
+    changes = _lines(files, "changes.jsonl", rows.change, told, extra, rows.CHANGE_FIELDS, order="time")
+    logs = _lines(files, "logs.jsonl", rows.log_line, told, order="time")
+    spans = _lines(files, "spans.jsonl", rows.span, told, order="start")
+    edges, nodes = _topology(files, told)
+    readings, platform = _state(files, told)
     return Bundle(
         **incident,
         edges=edges,
         nodes=nodes,
-        series=_metrics(files, problems),
+        series=_metrics(files, told),
         logs=tuple(logs),
         spans=tuple(spans),
         signals=tuple(_only(signals, AlertSignal)),
@@ -60,7 +61,8 @@ def read_bundle(path: str | Path) -> Bundle:
         readings=readings,
         platform=platform,
         documents=_documents(files),
-        problems=tuple(problems.told()),
+        problems=told.problems,
+        notes=told.notes,
         extra=extra,
     )
 
@@ -68,23 +70,6 @@ def read_bundle(path: str | Path) -> Bundle:
 def read_truth(path: str | Path) -> dict[str, Any] | None:
     """The label of an evaluation case, for scorers and for learning from past incidents only; None when there is none."""
     return _object(open_files(Path(path)), TRUTH)
-
-
-@dataclass(slots=True)
-class _Problems:
-    """Collects problems; each file tells the first ones and counts the rest."""
-
-    rows: list[str] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, name: str, where: str, what: object) -> None:
-        self.counts[name] = self.counts.get(name, 0) + 1
-        if self.counts[name] <= _REPORTED:
-            self.rows.append(f"{name} {where}: {str(what)[:200]}; skipped")
-
-    def told(self) -> list[str]:
-        more = [f"{n}: {c - _REPORTED} more problems of this kind" for n, c in self.counts.items() if c > _REPORTED]
-        return self.rows + more
 
 
 def _only(values: Iterable[object], kind: type[_T]) -> list[_T]:
@@ -108,7 +93,7 @@ def _object(files: BundleFiles, name: str) -> dict[str, Any] | None:
     return value
 
 
-def _incident(files: BundleFiles, extra: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _incident(files: BundleFiles, extra: dict[str, dict[str, Any]], told: Told) -> dict[str, Any]:
     found = _object(files, "incident.json")
     if found is None:
         raise EvidenceError(
@@ -125,6 +110,8 @@ def _incident(files: BundleFiles, extra: dict[str, dict[str, Any]]) -> dict[str,
     try:
         if not isinstance(windows, dict):
             raise ValueError(f"expected an object in windows, found {type(windows).__name__}")
+        if found.get("onset") is not None:
+            told.unit("incident.json", unit_of(found["onset"]))
         return {
             "id": rows.text(found, "id") or files.origin.name.split(".")[0],
             "title": rows.text(found, "title"),
@@ -177,39 +164,42 @@ def _lines(
     files: BundleFiles,
     name: str,
     parse: Callable[[Mapping[str, Any]], Any],
-    problems: _Problems,
+    told: Told,
     extra: dict[str, dict[str, Any]] | None = None,
     known: frozenset[str] = frozenset(),
-    order: Callable[[Any], Any] | None = None,
+    order: str = "",
 ) -> list[Any]:
     """Rows of a JSON-lines file, ascending by `order`; unknown fields go to `extra` by the row's final position."""
     content = files.read(name)
     if content is None:
         return []
     found: list[tuple[Any, dict[str, Any]]] = []
-    for line_number, line in enumerate(content.decode("utf-8-sig", errors="replace").split("\n"), start=1):
-        if not line or line.isspace():
+    for line_number, line in enumerate(BytesIO(content.removeprefix(BOM_UTF8)), start=1):
+        if line.isspace():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line.decode(errors="replace"))
             if not isinstance(row, dict):
                 raise ValueError(f"expected an object, found {type(row).__name__}")
             found.append((parse(row), rows.unknown(row, known) if known else {}))
+            if order:
+                told.unit(name, unit_of(row[order]))
         except (ValueError, OverflowError, OSError, RecursionError) as error:
-            problems.add(name, f"line {line_number}", error)
-    if order is not None:
-        found.sort(key=lambda pair: order(pair[0]))
+            told.skipped(name, f"line {line_number}", error)
+    if order:
+        moment = attrgetter(order)
+        found.sort(key=lambda pair: moment(pair[0]))
     if extra is not None and (kept := {str(i): rest for i, (_, rest) in enumerate(found) if rest}):
         extra[name] = kept
     return [value for value, _ in found]
 
 
-def _metrics(files: BundleFiles, problems: _Problems) -> tuple[Series, ...]:
+def _metrics(files: BundleFiles, told: Told) -> tuple[Series, ...]:
     content = files.read("metrics.csv")
-    return () if content is None else metrics.read_series(content, problems.add)
+    return () if content is None else metrics.read_series(content, told)
 
 
-def _topology(files: BundleFiles, problems: _Problems) -> tuple[tuple[Edge, ...], tuple[Node, ...]]:
+def _topology(files: BundleFiles, told: Told) -> tuple[tuple[Edge, ...], tuple[Node, ...]]:
     found = _object(files, "topology.json") or {}
     edges: list[Edge] = []
     nodes: list[Node] = []
@@ -221,7 +211,7 @@ def _topology(files: BundleFiles, problems: _Problems) -> tuple[tuple[Edge, ...]
             try:
                 keep.append(_edge(row) if part == "edges" else _node(row))  # type: ignore[arg-type]
             except ValueError as error:
-                problems.add("topology.json", f"{part}[{position}]", error)
+                told.skipped("topology.json", f"{part}[{position}]", error)
     return tuple(edges), tuple(nodes)
 
 
@@ -239,7 +229,7 @@ def _node(row: object) -> Node:
     return Node(name=rows.text(row, "name", required=True), **rest)
 
 
-def _state(files: BundleFiles, problems: _Problems) -> tuple[tuple[Reading, ...], tuple[dict[str, Any], ...]]:
+def _state(files: BundleFiles, told: Told) -> tuple[tuple[Reading, ...], tuple[dict[str, Any], ...]]:
     found = _json(files, "state.json")
     if found is None:
         return (), ()
@@ -257,7 +247,7 @@ def _state(files: BundleFiles, problems: _Problems) -> tuple[tuple[Reading, ...]
                 raise ValueError(f"expected an object, found {type(row).__name__}")
             readings.append(rows.reading(row))
         except ValueError as error:
-            problems.add("state.json", f"readings[{position}]", error)
+            told.skipped("state.json", f"readings[{position}]", error)
     rest = {k: v for k, v in found.items() if k not in {"readings", "objects"}}
     platform = _only(objects, dict) + (platform_objects(rest) if rest else [])
     return tuple(readings), tuple(platform)

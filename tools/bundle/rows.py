@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from math import isfinite
+from sys import intern
 from typing import Any, cast, get_args
 
 from domain.alert import Change, ChangeKind
 from domain.bundle import AlertSignal, LogLine, Reading, Span
+from tools.moment import moment
 
 _LOG = frozenset({"time", "service", "message", "level", "trace_id", "span_id", "attributes"})
 _SPAN = frozenset(
@@ -40,11 +42,11 @@ def number(value: object, name: str) -> float:
 
 
 def epoch(value: object, name: str) -> float:
-    """Epoch seconds; an ISO 8601 time is accepted too (UTC when it has no zone)."""
-    if isinstance(value, str) and "-" in value[1:] and ":" in value:
-        moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return number(value, name)
+    """Epoch seconds; milli-, micro- and nanoseconds and ISO 8601 are understood too."""
+    try:
+        return moment(value)[0]
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def text(row: Mapping[str, Any], name: str, *, required: bool = False) -> str:
@@ -72,9 +74,9 @@ def log_line(row: Mapping[str, Any]) -> LogLine:
     """A row of `logs.jsonl`."""
     return LogLine(
         time=epoch(row.get("time"), "time"),
-        service=text(row, "service", required=True),
+        service=intern(text(row, "service", required=True)),
         message=text(row, "message", required=True),
-        level=text(row, "level"),
+        level=intern(text(row, "level")),
         trace_id=text(row, "trace_id"),
         span_id=text(row, "span_id"),
         attributes=_attributes(row, _LOG),
@@ -86,8 +88,8 @@ def span(row: Mapping[str, Any]) -> Span:
     return Span(
         trace_id=text(row, "trace_id", required=True),
         span_id=text(row, "span_id", required=True),
-        service=text(row, "service", required=True),
-        operation=text(row, "operation"),
+        service=intern(text(row, "service", required=True)),
+        operation=intern(text(row, "operation")),
         start=epoch(row.get("start"), "start"),
         duration_ms=number(row.get("duration_ms"), "duration_ms"),
         parent_id=text(row, "parent_id"),

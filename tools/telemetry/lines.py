@@ -10,6 +10,7 @@ from typing import Any, get_args
 from domain.alert import Change, ChangeKind
 from domain.bundle import LogLine, Span
 from domain.redaction import redact, redact_json
+from tools.moment import in_seconds
 
 _TIME = ("time", "timestamp", "ts", "@timestamp", "asctime", "t")
 _LEVEL = ("level", "severity", "lvl", "levelname", "log.level")
@@ -36,7 +37,7 @@ def log_line(line: bytes, service: str, now: float) -> LogLine:
         except (ValueError, RecursionError):
             row = None
         if isinstance(row, dict):
-            return _structured(row, service, now)
+            return structured(row, service, now)
     stamp = _PLAIN_TIME.match(text)
     level = _PLAIN_LEVEL.search(text[:160])
     return LogLine(
@@ -55,7 +56,8 @@ def level_of(word: object) -> str:
     return _LEVELS.get(text.lower(), text.upper())
 
 
-def _structured(row: dict[str, Any], service: str, now: float) -> LogLine:
+def structured(row: dict[str, Any], service: str, now: float) -> LogLine:
+    """A log record out of an object's usual fields; the others become attributes."""
     used = {name: _first(row, names) for name, names in _FIELDS.items()}
     keys = {key for key, _ in used.values() if key}
     value = {name: found for name, (_, found) in used.items()}
@@ -88,10 +90,10 @@ def _epoch(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        for limit, unit in ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9)):
-            if 0 <= value < limit:
-                return value / unit
-        return None
+        try:
+            return in_seconds(value)[0] if value >= 0 else None
+        except ValueError:
+            return None
     if not isinstance(value, str):
         return None
     found = _PLAIN_TIME.match(value.strip())

@@ -34,7 +34,7 @@ def bundles(draw: st.DrawFn) -> Bundle:
     names = draw(st.lists(st.tuples(WORD, WORD), max_size=3, unique=True))
     series = []
     for service, metric in sorted(names):
-        times = sorted(draw(st.lists(TIME, min_size=1, max_size=4)))
+        times = sorted(draw(st.lists(TIME, min_size=1, max_size=4, unique=True)))
         values = [draw(NUMBER) for _ in times]
         series.append(Series(service=service, metric=metric, times=tuple(times), values=tuple(values)))
     window = draw(st.none() | st.tuples(TIME, TIME).map(lambda w: (min(w), max(w))))

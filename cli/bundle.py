@@ -1,0 +1,223 @@
+"""`firebreak bundle build`: what other systems export, as one redacted incident bundle."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.output import print_json, say
+from cli.session import JsonFlag
+from domain.bundle import AlertHint, Series, Window
+from domain.errors import ConfigError
+from tools.bundle.assemble import Pieces, assemble
+from tools.bundle.imports.document import content_of
+from tools.bundle.told import Told
+from tools.moment import moment
+
+app = typer.Typer(help="Incident bundles: put one together from what your systems export.")
+
+Files = list[str]
+STEP_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One imported file or address and how much came out of it."""
+
+    source: str
+    kind: str
+    rows: int
+
+
+@app.callback()
+def bundles() -> None:
+    """Incident bundles: put one together from what your systems export."""
+
+
+@app.command("build")
+def build(
+    out: Annotated[Path, typer.Argument(help="A folder, or a name that ends in .tar.gz.")],
+    prometheus: Annotated[
+        Files | None,
+        typer.Option(help="Range query answer, [METRIC=]FILE, or a server's URL (then --query, --from, --to)."),
+    ] = None,
+    log: Annotated[
+        Files | None,
+        typer.Option(help="Log file, [SERVICE=]FILE: JSON lines, logfmt, text, CRI, Docker, journalctl -o json."),
+    ] = None,
+    otlp: Annotated[Files | None, typer.Option(help="Trace file: OTLP JSON, or Tempo's or Jaeger's answer.")] = None,
+    kubernetes: Annotated[Files | None, typer.Option(help="kubectl get … -o json or yaml.")] = None,
+    changes: Annotated[Files | None, typer.Option(help="Changes: JSON lines or a JSON list.")] = None,
+    query: Annotated[Files | None, typer.Option(help="PromQL for a URL, [METRIC=]QUERY.")] = None,
+    start: Annotated[str, typer.Option("--from", help="Start for a URL: ISO 8601 or epoch.")] = "",
+    end: Annotated[str, typer.Option("--to", help="End for a URL; now when left out.")] = "",
+    step: Annotated[float, typer.Option(min=0.1, help="Seconds between points for a URL.")] = STEP_S,
+    token: Annotated[
+        str, typer.Option(envvar="PROMETHEUS_TOKEN", help="Bearer token for a URL.", show_envvar=True)
+    ] = "",
+    service_label: Annotated[
+        str, typer.Option(help="Label that names the service, when it is none of the usual.")
+    ] = "",
+    normal: Annotated[str, typer.Option(help="Window of normal life, FROM/TO.")] = "",
+    abnormal: Annotated[str, typer.Option(help="Window of the trouble, FROM/TO.")] = "",
+    onset: Annotated[str, typer.Option(help="When the trouble began, if known.")] = "",
+    alert: Annotated[str, typer.Option(help="Service that was alerted.")] = "",
+    summary: Annotated[str, typer.Option(help="What the alert said.")] = "",
+    title: Annotated[str, typer.Option(help="A title for people.")] = "",
+    system: Annotated[str, typer.Option(help="Which system it is.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Put an incident bundle together: redacted, with what could not be read told by line.
+
+    Example: firebreak bundle build case.tar.gz --prometheus answer.json --log api=api.log --otlp traces.json
+    --onset 2026-03-01T10:00:00Z && firebreak investigate case.tar.gz
+    """
+    from tools.bundle import write_bundle
+
+    told, pieces, sources = Told(), Pieces(), list[Source]()
+    window = (_time(start, "--from"), _time(end, "--to") if end else time.time()) if start else None
+    for given in prometheus or []:
+        series = _series(given, query or [], window, step, service_label, token, told)
+        pieces.series += series
+        sources.append(Source(source=given, kind="prometheus", rows=len(series)))
+    sources += _files(pieces, told, log or [], otlp or [], kubernetes or [], changes or [])
+    if not sources:
+        raise ConfigError(
+            "Nothing to build a bundle from.", expected="at least one file", hint="firebreak bundle build --help"
+        )
+    bundle = assemble(
+        pieces,
+        identity=out.name.removesuffix(".tgz").removesuffix(".tar.gz"),
+        title=title,
+        system=system,
+        alert=AlertHint(service=alert, summary=summary, started_at=_time(onset, "--onset") if onset else None)
+        if alert or summary
+        else None,
+        onset=_time(onset, "--onset") if onset else None,
+        normal=_window(normal, "--normal"),
+        abnormal=_window(abnormal, "--abnormal"),
+    )
+    path = write_bundle(bundle, out)
+    empty = [s.source for s in sources if not s.rows]
+    if as_json:
+        rows = [asdict(s) for s in sources]
+        print_json(
+            {"bundle": str(path), "sources": rows, "empty": empty, "problems": told.problems, "notes": told.notes}
+        )
+        return
+    for source in sources:
+        say(f"{source.kind:<11} {source.rows:>8}  {source.source}" + ("  (nothing in it)" if not source.rows else ""))
+    for line in told.problems:
+        say(f"skipped: {line}")
+    for line in told.notes:
+        say(f"note: {line}")
+    say(f"wrote {path}; next: firebreak investigate {path}")
+
+
+def _files(
+    pieces: Pieces,
+    told: Told,
+    log: Sequence[str],
+    otlp: Sequence[str],
+    kubernetes: Sequence[str],
+    changes: Sequence[str],
+) -> list[Source]:
+    from tools.bundle.imports.changes import read_changes
+    from tools.bundle.imports.log_file import read_log
+    from tools.bundle.imports.platform_dump import read_platform
+    from tools.bundle.imports.traces import read_traces
+
+    now = time.time()
+
+    def lines(given: str) -> int:
+        service, path = _named(given)
+        found = read_log(
+            content_of(path), path.name, told, service=service or _stem(path), fixed=bool(service), now=now
+        )
+        pieces.logs += found
+        return len(found)
+
+    def spans(given: str) -> int:
+        found = read_traces(content_of(Path(given)), Path(given).name, told)
+        pieces.spans += found
+        return len(found)
+
+    def objects(given: str) -> int:
+        found = read_platform(content_of(Path(given)), Path(given).name)
+        pieces.platform += found
+        return len(found)
+
+    def edits(given: str) -> int:
+        found = read_changes(content_of(Path(given)), Path(given).name, told)
+        pieces.changes += found
+        return len(found)
+
+    plan: tuple[tuple[str, Sequence[str], Callable[[str], int]], ...] = (
+        ("log", log, lines),
+        ("otlp", otlp, spans),
+        ("kubernetes", kubernetes, objects),
+        ("changes", changes, edits),
+    )
+    return [Source(source=g, kind=kind, rows=read(g)) for kind, given, read in plan for g in given]
+
+
+def _series(
+    given: str, queries: Sequence[str], window: Window | None, step: float, label: str, token: str, told: Told
+) -> list[Series]:
+    from tools.bundle.imports.range_answer import range_series, read_range
+
+    if not given.startswith(("http://", "https://")):
+        metric, path = _named(given)
+        return read_range(content_of(path), path.name, told, metric=metric or _stem(path), label=label)
+    if not queries or window is None:
+        raise ConfigError("A URL needs to be asked something.", expected="--query and --from", found=given)
+    found: list[Series] = []
+    for asked in queries:
+        metric, promql = _query(asked)
+        answer = asyncio.run(_ask(given, promql, window, step, token))
+        found += range_series(answer, given, told, metric=metric or "value", label=label)
+    return found
+
+
+async def _ask(url: str, promql: str, window: Window, step: float, token: str) -> object:
+    from tools.telemetry.prometheus import PrometheusApi
+
+    return await PrometheusApi(url, token=token).query_range(promql, window, step)
+
+
+def _named(given: str) -> tuple[str, Path]:
+    """`NAME=FILE`, unless a file of that whole name exists."""
+    name, equals, path = given.partition("=")
+    return (name, Path(path)) if equals and not Path(given).exists() else ("", Path(given))
+
+
+def _query(given: str) -> tuple[str, str]:
+    name, equals, promql = given.partition("=")
+    return (name, promql) if equals and name.isidentifier() else ("", given)
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0] or path.name
+
+
+def _time(text: str, option: str) -> float:
+    try:
+        return moment(text)[0]
+    except ValueError as error:
+        raise ConfigError(f"{option} is no time.", expected="epoch seconds or ISO 8601", found=text) from error
+
+
+def _window(text: str, option: str) -> Window | None:
+    if not text:
+        return None
+    first, slash, last = text.partition("/")
+    if not slash:
+        raise ConfigError(f"{option} is no window.", expected="FROM/TO", found=text)
+    ends = sorted((_time(first, option), _time(last, option)))
+    return (ends[0], ends[1])
