@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.perception.roles import Role, is_ratio, role_of
+from agents.perception.counters import levels
+from agents.perception.points import arrays, inside, least_scale, spread
+from agents.perception.roles import Role, is_rate, is_ratio, role_of
 from agents.perception.windows import Windows
 from domain.bundle import Bundle, Series
 
@@ -33,8 +35,15 @@ class Contrast:
     tail: float
     z: float
     points: tuple[int, int]
+    most: float
+    """Largest value on either side."""
     chance: float
     """Share of equally long stretches of the normal window that went as far the bad way (add-one), 0–1."""
+
+    @property
+    def share(self) -> bool:
+        """True for a share of requests, by its name, or by the word "rate" with values that never exceed one."""
+        return is_ratio(self.metric) or (is_rate(self.metric) and self.most <= 1.0)
 
     @property
     def worse(self) -> bool:
@@ -60,21 +69,21 @@ class Contrast:
 
 def contrasts(bundle: Bundle, windows: Windows) -> list[Contrast]:
     """Contrast of every series that has points on both sides; silent ones are the business of `silent`."""
-    found = (contrast(series, windows) for series in bundle.series)
+    found = (contrast(series, windows) for series in levels(bundle.series))
     return [c for c in found if c is not None]
 
 
 def contrast(series: Series, windows: Windows) -> Contrast | None:
     """One series, or None with too few finite points."""
     times, values = arrays(series)
-    before = values[_inside(times, windows.normal) & ~_inside(times, windows.abnormal)]
-    during = _inside(times, windows.abnormal)
+    before = values[inside(times, windows.normal) & ~inside(times, windows.abnormal)]
+    during = inside(times, windows.abnormal)
     after = values[during]
     if len(before) < MIN_POINTS or len(after) == 0:
         return None
     level = float(np.median(before))
     role = role_of(series.metric)
-    scale = spread(before, level, _floor(role, series.metric, level))
+    scale = spread(before, level, least_scale(role, series.metric, level))
     tail = values[during & (times >= windows.abnormal[1] - TAIL_S)]
     mean = float(np.mean(after))
     return Contrast(
@@ -88,6 +97,7 @@ def contrast(series: Series, windows: Windows) -> Contrast | None:
         tail=float(np.mean(tail)) if len(tail) else mean,
         z=float((mean - level) / scale),
         points=(len(before), len(after)),
+        most=float(max(before.max(), after.max())),
         chance=_chance(before, mean, len(after), down=role is Role.AVAILABILITY),
     )
 
@@ -99,46 +109,3 @@ def _chance(before: np.ndarray, mean: float, length: int, *, down: bool) -> floa
     means = (sums[length:] - sums[:-length]) / length
     as_bad = means <= mean if down else means >= mean
     return float((1 + as_bad.sum()) / (1 + len(means)))
-
-
-def _floor(role: Role | None, metric: str, level: float) -> float:
-    """The least scale: two requests in a thousand for shares of requests, a fiftieth of the level for the rest."""
-    if role is Role.AVAILABILITY or (role is Role.ERRORS and is_ratio(metric)):
-        return 0.2 if abs(level) > 1.5 else 0.002
-    return 0.02 * abs(level)
-
-
-def spread(values: np.ndarray, level: float, floor: float = 0.0) -> float:
-    """A robust standard deviation that is never zero."""
-    mad = 1.4826 * float(np.median(np.abs(values - level)))
-    low, high = np.quantile(values, (0.05, 0.95))
-    return max(mad, float(high - low) / 3.3, floor, 1e-6)
-
-
-def arrays(series: Series) -> tuple[np.ndarray, np.ndarray]:
-    """Finite points of a series, ascending by time; of duplicates in time the last one counts."""
-    n = min(len(series.times), len(series.values))
-    times = np.asarray(series.times[:n], dtype=float)
-    values = np.asarray(series.values[:n], dtype=float)
-    good = np.isfinite(times) & np.isfinite(values)
-    times, values = times[good], values[good]
-    order = np.argsort(times, kind="stable")
-    times, values = times[order], values[order]
-    if len(times) > 1:
-        keep = np.append(np.diff(times) > 0, True)
-        times, values = times[keep], values[keep]
-    return times, values
-
-
-def silent(bundle: Bundle, windows: Windows) -> list[Series]:
-    """Series that had points before and have none during the trouble."""
-    gone = []
-    for series in bundle.series:
-        times, _ = arrays(series)
-        if _inside(times, windows.normal).sum() >= MIN_POINTS and not _inside(times, windows.abnormal).any():
-            gone.append(series)
-    return gone
-
-
-def _inside(times: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    return (times >= window[0]) & (times <= window[1])

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, replace
 
 from agents.perception.contrast import Contrast
 from agents.perception.facts import Facts
-from agents.perception.roles import Role, is_ratio
+from agents.perception.roles import Role, is_requests, seen_by_caller
 
 NOTICEABLE_Z = 3.0
-_CLIENT = re.compile(r"client|outbound|outgoing|upstream", re.I)
-"""Seen from the caller: what the service waits for, not what it takes itself."""
+KEPT = 0.6
+"""What a service keeps of its unexplained excess where it calls something of which nothing was seen; those share the rest."""
+BEHIND_SILENCE = 0.9
+"""How much of a caller's excess a callee that fell silent accounts for: nobody can say how much it added."""
 _PREFERENCE = (re.compile(r"av(era)?g|mean", re.I), re.compile(r"p?50|median", re.I), re.compile(r"p?9[059]", re.I))
 
 
@@ -32,16 +35,21 @@ class Excess:
     share: float
     """Unexplained part of all unexplained excess, 0–1."""
     contrast: Contrast
+    unseen: str = ""
+    """The caller whose excess this is, where nothing of `service` itself was seen."""
 
 
-def excess(facts: Facts, contrasts: list[Contrast], role: Role) -> list[Excess]:
-    """Excess of every service for one role (LATENCY or ERRORS), largest unexplained first."""
+def excess(facts: Facts, contrasts: list[Contrast], role: Role, silent: Set[str] = frozenset()) -> list[Excess]:
+    """Excess of every service for one role (LATENCY or ERRORS), largest unexplained first.
+
+    `silent`: services that stopped reporting.
+    """
     traffic = _traffic(contrasts)
     chosen = _latency(contrasts) if role is Role.LATENCY else _errors(contrasts)
     added: dict[str, float] = {}
     for service, c in chosen.items():
         if c.reach >= NOTICEABLE_Z:
-            added[service] = _amount(c, role) * traffic.get(service, 1.0)
+            added[service] = _amount(c, role) * (traffic.get(service, 1.0) if _per_request(c) else 1.0)
     added = {s: a for s, a in added.items() if a > 0}
     explained: dict[str, float] = defaultdict(float)
     for callee, amount in added.items():
@@ -49,6 +57,9 @@ def excess(facts: Facts, contrasts: list[Contrast], role: Role) -> list[Excess]:
         total = sum(added[c] for c in callers)
         for caller in callers:
             explained[caller] += amount * added[caller] / total if total else 0.0
+    for service in added:
+        if silent & set(facts.callees(service)):
+            explained[service] = max(explained[service], BEHIND_SILENCE * added[service])
     left = {s: max(0.0, a - explained[s]) for s, a in added.items()}
     everything = sum(left.values())
     found = [
@@ -56,7 +67,23 @@ def excess(facts: Facts, contrasts: list[Contrast], role: Role) -> list[Excess]:
                share=left[s] / everything if everything > 0 else 0.0)
         for s in added
     ]  # fmt: skip
-    return sorted(found, key=lambda e: (-e.unexplained, e.service))
+    return sorted([f for e in found for f in _with_unseen(facts, e)], key=lambda e: (-e.unexplained, e.service))
+
+
+def _with_unseen(facts: Facts, e: Excess) -> list[Excess]:
+    """The excess itself, or split between the service and callees that it may come from but that nothing was seen of."""
+    unseen = [c for c in dict.fromkeys(facts.callees(e.service)) if c not in facts.seen]
+    if not unseen:
+        return [e]
+    part = (1 - KEPT) / len(unseen)
+    kept = replace(e, share=KEPT * e.share, unexplained=KEPT * e.unexplained)
+    return [
+        kept,
+        *(
+            replace(e, service=c, share=part * e.share, unexplained=part * e.unexplained, unseen=e.service)
+            for c in unseen
+        ),
+    ]
 
 
 def _amount(c: Contrast, role: Role) -> float:
@@ -67,29 +94,32 @@ def _amount(c: Contrast, role: Role) -> float:
     return c.after - c.before
 
 
+def _per_request(c: Contrast) -> bool:
+    """Is it told per request (seconds, shares), or already for all of them (failed requests)?"""
+    return c.role is not Role.ERRORS or c.share
+
+
 def _latency(contrasts: list[Contrast]) -> dict[str, Contrast]:
-    return _best(c for c in contrasts if c.role is Role.LATENCY and not _CLIENT.search(c.metric))
+    return _best(c for c in contrasts if c.role is Role.LATENCY and not seen_by_caller(c.metric))
 
 
 def _errors(contrasts: list[Contrast]) -> dict[str, Contrast]:
-    return _best(
-        c
-        for c in contrasts
-        if c.role in (Role.AVAILABILITY, Role.ERRORS) and (c.role is Role.AVAILABILITY or is_ratio(c.metric))
-    )
+    shares = _best(c for c in contrasts if c.role is Role.AVAILABILITY or (c.role is Role.ERRORS and c.share))
+    counts = _best(c for c in contrasts if c.role is Role.ERRORS and not c.share)
+    return counts | shares
 
 
 def _traffic(contrasts: list[Contrast]) -> dict[str, float]:
     found: dict[str, float] = {}
     for c in contrasts:
-        if c.role is Role.TRAFFIC and re.search(r"request|rps|qps|calls|hits|invocation", c.metric, re.I):
+        if c.role is Role.TRAFFIC and is_requests(c.metric):
             found.setdefault(c.service, max(c.after, 1e-9))
     return found
 
 
-def _best(contrasts: object) -> dict[str, Contrast]:
+def _best(contrasts: Iterable[Contrast]) -> dict[str, Contrast]:
     chosen: dict[str, Contrast] = {}
-    for c in contrasts:  # type: ignore[attr-defined]
+    for c in contrasts:
         known = chosen.get(c.service)
         if known is None or _rank(c.metric) < _rank(known.metric):
             chosen[c.service] = c

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from agents.perception.topology import call_edges
 from agents.perception.windows import Windows, find_windows
 from domain.alert import Change
 from domain.bundle import Bundle, LogLine, Reading
@@ -47,10 +48,9 @@ class Facts:
             self._readings[reading.probe].append(reading)
         self._callees: dict[str, list[str]] = defaultdict(list)
         self._callers: dict[str, list[str]] = defaultdict(list)
-        for edge in bundle.edges:
-            if edge.caller != edge.callee:
-                self._callees[edge.caller].append(edge.callee)
-                self._callers[edge.callee].append(edge.caller)
+        for caller, callee in call_edges(bundle):
+            self._callees[caller].append(callee)
+            self._callers[callee].append(caller)
         self._kinds = {node.name: node.kind.lower() for node in bundle.nodes}
 
     @cached_property
@@ -100,6 +100,13 @@ class Facts:
         for node in self.bundle.nodes:
             named.setdefault(node.name, None)
         return tuple(n for n in named if n)
+
+    @cached_property
+    def seen(self) -> frozenset[str]:
+        """Services of which anything was observed: a series, a line, a span, an alert or a reading."""
+        bundle = self.bundle
+        parts = (bundle.series, bundle.logs, bundle.spans, bundle.signals, bundle.readings)
+        return frozenset(item.service for part in parts for item in part)
 
     def kind(self, service: str) -> str:
         """The service's kind in lower case: from the topology, else guessed from its name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.perception.facts import Facts
-from agents.perception.roles import Role, is_ratio
+from agents.perception.roles import Role
 from agents.perception.symptoms import Symptoms
 from domain.diagnosis import BlastRadius
 
@@ -23,7 +23,7 @@ def users(symptoms: Symptoms) -> str | None:
     if facing:
         failed = sum(r.ok is False for r in facing)
         words.append(f"{failed} of {len(facing)} checks of what users do fail")
-    shares = [c for c in symptoms.suffering if c.role is Role.ERRORS and is_ratio(c.metric)]
+    shares = [c for c in symptoms.suffering if c.role is Role.ERRORS and c.share]
     if shares:
         worst = max(shares, key=lambda c: c.tail)
         scale = 100.0 if worst.tail <= 1.0 else 1.0

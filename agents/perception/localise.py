@@ -16,16 +16,23 @@ from agents.perception.excess import NOTICEABLE_Z, Excess, excess
 from agents.perception.facts import Facts
 from agents.perception.patterns import Shift, shifts
 from agents.perception.roles import Role
+from agents.perception.silence import Silent, silent
 from agents.perception.symptoms import Symptoms, of_contrast
 from agents.perception.timing import Slower, slower
 from agents.perception.traces import forest
 
-WEIGHTS = {"time": 0.9, "patterns": 0.8, "latency": 0.9, "errors": 0.9, "saturation": 0.6, "alerts": 0.8}
+WEIGHTS = {"time": 0.9, "patterns": 0.8, "latency": 0.9, "errors": 0.9, "saturation": 0.6, "alerts": 0.8,
+           "silence": 0.9}  # fmt: skip
 SPANS_SAY = 0.35
 """Weight left to latency metrics where spans were compared: they saw the same time directly."""
 SATURATED_Z = 8.0
 LEAST = 0.08
 ENOUGH_SPANS = 50
+UNFELT = 0.25
+"""What is left of a saturated resource where its service's own latency and errors are as ever."""
+SERVED = (Role.LATENCY, Role.ERRORS, Role.AVAILABILITY)
+MOSTLY = 0.6
+"""Share of its series that must be silent before a service counts as silent itself."""
 QUIET = 0.6
 """Weight left when the alerted service's own level is as it always was."""
 
@@ -56,14 +63,16 @@ def hints(facts: Facts, symptoms: Symptoms) -> list[Hint]:
         found += _time(slow, growth)
         found += _patterns(shifts(facts, trees))
     alerted = _alerted(facts)
+    mute = silent(facts)
+    quiet = {m.service for m in mute if m.share >= MOSTLY}
     for role in (Role.LATENCY, Role.ERRORS):
         weight = 1.0 if alerted in (None, role) else 0.5
         if role is Role.LATENCY and compared:
             weight *= SPANS_SAY
         if _alerted_is_quiet(facts, symptoms, role):
             weight *= QUIET
-        found += _excess(excess(facts, list(symptoms.contrasts), role), role, weight)
-    return [*found, *_saturation(symptoms), *_alerts(facts)]
+        found += _excess(excess(facts, list(symptoms.contrasts), role, quiet), role, weight)
+    return [*found, *_silence(facts, symptoms, mute), *_saturation(symptoms), *_alerts(facts)]
 
 
 def _alerted_is_quiet(facts: Facts, symptoms: Symptoms, role: Role) -> bool:
@@ -120,8 +129,27 @@ def _excess(found: list[Excess], role: Role, weight: float) -> Iterable[Hint]:
             kind=role.value,
             service=e.service,
             score=weight * e.share * sure,
-            sign=of_contrast(e.contrast, f"{e.share:.0%} of the unexplained excess in {role.value}"),
+            sign=of_contrast(e.contrast, _explained(e, role)),
         )
+
+
+def _explained(e: Excess, role: Role) -> str:
+    share = f"{e.share:.0%} of the unexplained excess in {role.value}"
+    return f"{share}, seen at {e.unseen}: nothing was seen of {e.service} itself" if e.unseen else share
+
+
+def _silence(facts: Facts, symptoms: Symptoms, found: list[Silent]) -> Iterable[Hint]:
+    """Silence of a service whose callers suffer; of one that nobody misses it is worth little."""
+    suffering = {c.service for c in symptoms.contrasts if c.reach >= NOTICEABLE_Z and c.role in SERVED}
+    for s in found:
+        missed = bool(suffering & set(facts.callers(s.service)))
+        yield Hint(
+            kind="silence", service=s.service, score=s.share * (1.0 if missed else 0.3),
+            sign=Sign(kind="metric", source=f"metrics:{s.service}", service=s.service,
+                      supports="it reports nothing any more" + (" and its callers suffer" if missed else ""),
+                      excerpt=f"{s.share:.0%} of its series fell silent ({s.example}: {s.steps} reports expected, none came)",
+                      data={"share": round(s.share, 3), "expected": s.steps}),
+        )  # fmt: skip
 
 
 def _saturation(symptoms: Symptoms) -> Iterable[Hint]:
@@ -134,9 +162,13 @@ def _saturation(symptoms: Symptoms) -> Iterable[Hint]:
         if c.role is Role.SATURATION and c.z >= SATURATED_Z and c.after >= 1.5 * c.before and c.z > worst[c.service]:
             worst[c.service], chosen[c.service] = c.z, c
     most = max(worst.values(), default=0.0)
+    felt = {c.service for c in symptoms.contrasts if c.role in SERVED and c.reach >= NOTICEABLE_Z and c.rarity > 0}
+    told = {c.service for c in symptoms.contrasts if c.role in SERVED}
     for service, c in chosen.items():
+        unfelt = service in told and service not in felt  # it is measured, and served as well as ever
+        weight = c.rarity * (UNFELT if unfelt else 1.0)
         among = c.after / highest[c.metric]  # a jump from nearly nothing to little is not what saturates
-        yield Hint(kind="saturation", service=service, score=among * c.rarity * (c.z / most) * c.z / (c.z + 20.0),
+        yield Hint(kind="saturation", service=service, score=among * weight * (c.z / most) * c.z / (c.z + 20.0),
                    sign=of_contrast(c, "a resource is used far more than usual"))  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 """What a metric measures, read from its name: latency, errors, availability, traffic or saturation.
 
-Conventions covered: Prometheus client libraries, OpenTelemetry HTTP and RPC, node, postgres and redis exporters, CloudWatch
-(`latency|Average`), Kubernetes usage metrics. A name that fits none has role None and counts as a plain signal.
+Conventions covered: Prometheus client libraries, OpenTelemetry HTTP and RPC, Datadog, CloudWatch (`latency|Average`), node,
+postgres and redis exporters, Kubernetes usage metrics. A name is read as words (`TargetResponseTime`,
+`http.server.request.duration` and `http_request_duration_seconds` alike); one that fits none has role None and counts as a
+plain signal.
 """
 
 from __future__ import annotations
@@ -22,33 +24,40 @@ class Role(StrEnum):
 
 
 _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
-    (Role.AVAILABILITY, re.compile(r"availab|success_?(ratio|rate)|(^|_)up$|probe_success", re.I)),
-    (Role.ERRORS, re.compile(r"err|5xx|4xx|429|fail|fault|reject|timeout|unauthori|exception|drop", re.I)),
+    (Role.AVAILABILITY, re.compile(r"availab|success_?(ratio|rate|percent)|(^|_)up$|probe_success|uptime_ratio")),
+    (Role.ERRORS, re.compile(r"err|5_?xx|4_?xx|429|fail|fault|reject|timeout|unauthori|exception|drop")),
     (
         Role.SATURATION,
         re.compile(
-            r"cpu|mem|heap|disk|pool|conn|util|satur|queue|backlog|lag|inflight|in_use|threads|fd|iops|throttl|waiting",
-            re.I,
+            r"cpu|mem|heap|disk|pool|conn|util|satur|queue|backlog|lag(_|$)|inflight|in_flight|in_use|threads|fd|iops|"
+            r"throttl|waiting"
         ),
     ),
     (
         Role.LATENCY,
         re.compile(
-            r"latency|duration|p50|p9\d|quantile|response_?time|network(p\d+)|_seconds|_ms$|\(ms\)|wait|rtt", re.I
+            r"latency|duration|p_?50|p_?9\d|quantile|response_?time|elapsed|network_?\(?p\d+|_seconds|_ms(_|$)|\(ms\)|wait|rtt"
         ),
     ),
     (
         Role.TRAFFIC,
-        re.compile(r"request|rps|qps|traffic|throughput|count|hits|invocation|bytes|receive|transmit|ops", re.I),
+        re.compile(r"request|rps|qps|traffic|throughput|count|hits|invocation|bytes|receive|transmit|ops|workload"),
     ),
 )
 _ROLLUP = re.compile(r"\|(Average|p\d+|Sum|Maximum|Minimum)$", re.I)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+@lru_cache(maxsize=4096)
+def words_of(metric: str) -> str:
+    """The name in lower case, its words joined by underscores: `TargetResponseTime` is `target_response_time`."""
+    return re.sub(r"[^a-z0-9%()|]+", "_", _CAMEL.sub("_", metric).lower())
 
 
 @lru_cache(maxsize=4096)
 def role_of(metric: str) -> Role | None:
     """The role that a metric's name suggests."""
-    name = _ROLLUP.sub("", metric)
+    name = words_of(_ROLLUP.sub("", metric))
     for role, pattern in _ROLES:
         if pattern.search(name):
             return role
@@ -58,4 +67,29 @@ def role_of(metric: str) -> Role | None:
 @lru_cache(maxsize=4096)
 def is_ratio(metric: str) -> bool:
     """True for shares (0–1 or 0–100)."""
-    return bool(re.search(r"ratio|rate\(%\)|percent|share|availab", metric, re.I))
+    return bool(re.search(r"ratio|rate_?\(%\)|percent|pct|share|availab|success_rate|%", words_of(metric)))
+
+
+@lru_cache(maxsize=4096)
+def is_rate(metric: str) -> bool:
+    """True for names that say "rate" without saying of what: a share where its values stay below one."""
+    return bool(re.search(r"(^|_)rate(_|$|\|)", words_of(metric)))
+
+
+@lru_cache(maxsize=4096)
+def is_requests(metric: str) -> bool:
+    """True where the metric counts requests (and not bytes or operations of the kernel)."""
+    name = words_of(metric)
+    return bool(re.search(r"request|rps|qps|calls|hits|invocation|workload", name)) and "byte" not in name
+
+
+@lru_cache(maxsize=4096)
+def is_total(metric: str) -> bool:
+    """True where the name promises a counter that only grows (Prometheus: `_total`, `_count`, `_sum`)."""
+    return bool(re.search(r"_(total|count|sum)$", words_of(metric)))
+
+
+@lru_cache(maxsize=4096)
+def seen_by_caller(metric: str) -> bool:
+    """True where the metric is measured at the caller: what the service waits for, not what it takes itself."""
+    return bool(re.search(r"client|outbound|outgoing|upstream", words_of(metric)))

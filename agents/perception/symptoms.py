@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from agents.perception.claim import Sign, number, of_reading
 from agents.perception.contrast import Contrast, contrasts
 from agents.perception.facts import Facts
-from agents.perception.roles import Role, is_ratio
+from agents.perception.roles import Role
 from domain.bundle import Reading
 
 BAD_RATIO = 0.02
@@ -69,7 +69,7 @@ def suffers(c: Contrast) -> bool:
     still = abs(c.tail - c.before) / c.scale >= STRONG_Z / 2
     match c.role:
         case Role.ERRORS:
-            noticed = c.after - c.before >= (BAD_RATIO if is_ratio(c.metric) else 0.05)
+            noticed = c.after - c.before >= (BAD_RATIO if c.share else 0.05)
         case Role.AVAILABILITY:
             noticed = c.before - c.after >= 0.02 * max(abs(c.before), 1.0)
         case Role.LATENCY:

@@ -58,7 +58,11 @@ def forest(spans: tuple[Span, ...]) -> Forest:
         parent = of_span.get(span.parent_id)
         if parent is not None and parent is not inside:
             parent.reached |= inside.reached | {inside.span.service}
-    return Forest(invocations=invocations, of_span=of_span, own_ms=[_own(s, children) for s in order])
+    return Forest(
+        invocations=invocations,
+        of_span=of_span,
+        own_ms=[_own(s, children, of_span[s.span_id].span.span_id) for s in order],
+    )
 
 
 def _enter(span: Span, by_id: dict[str, Span], of_span: dict[str, Invocation], invocations: list[Invocation]) -> None:
@@ -76,8 +80,12 @@ def _enter(span: Span, by_id: dict[str, Span], of_span: dict[str, Invocation], i
     of_span[span.span_id] = inside
 
 
-def _own(span: Span, children: dict[str, list[Span]]) -> tuple[Span, str, float]:
-    """Own time of one span: without its children and without siblings that it merely wraps (they started later, inside it)."""
+def _own(span: Span, children: dict[str, list[Span]], entered: str) -> tuple[Span, str, float]:
+    """Own time of one span: without its children and without siblings that it merely wraps (they started later, inside it).
+
+    What a client span (all it does is one call to another service) spends itself is time on the link; what the span that entered
+    the service (`entered`) spends is the service's own, also where its calls have no client spans.
+    """
     below = children.get(span.span_id, [])
     foreign = [c for c in below if c.service != span.service]
     start, end = span.start, span.start + span.duration_ms / 1000
@@ -93,7 +101,8 @@ def _own(span: Span, children: dict[str, list[Span]]) -> tuple[Span, str, float]
     )
     left = span.duration_ms - 1000 * covered((start, end), [*local, *siblings])
     left -= sum(c.duration_ms for c in foreign)
-    return span, foreign[0].service if foreign else "", max(0.0, left)
+    waits = len(below) == 1 and bool(foreign) and entered != span.span_id
+    return span, foreign[0].service if waits else "", max(0.0, left)
 
 
 def covered(whole: Interval, parts: list[Interval]) -> float:

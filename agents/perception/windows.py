@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from agents.perception.onset import stretch
 from domain.bundle import Bundle, Window
 
 LEAD_S = 60.0
@@ -30,9 +31,11 @@ class Windows:
 def find_windows(bundle: Bundle) -> Windows:
     """Windows of a bundle. Missing ones are derived; an empty bundle gives empty windows at zero."""
     first, last = _extent(bundle)
-    onset = _onset(bundle, first, last)
-    abnormal = bundle.abnormal or (min(onset, last), last)
-    normal = bundle.normal or (first, max(first, min(onset, abnormal[0])))
+    told = _onset(bundle, first)
+    found = stretch(bundle) if told is None and not bundle.readings else None
+    onset = told if told is not None else found[0] if found else first + (last - first) * 0.75
+    abnormal = bundle.abnormal or found or (min(onset, last), last)
+    normal = bundle.normal or _usual((first, last), min(onset, abnormal[0]), abnormal)
     return Windows(
         normal=_ordered(normal),
         abnormal=_ordered(abnormal),
@@ -40,6 +43,13 @@ def find_windows(bundle: Bundle) -> Windows:
         given=bool(bundle.normal and bundle.abnormal),
         step=_step(bundle),
     )
+
+
+def _usual(whole: Window, onset: float, abnormal: Window) -> Window:
+    """The time before the trouble; all of it (the trouble itself is left out when comparing) where little lies before."""
+    before = onset - whole[0]
+    after = whole[1] - abnormal[1]
+    return whole if after > 0 and before < min(abnormal[1] - abnormal[0], after) else (whole[0], max(whole[0], onset))
 
 
 def _step(bundle: Bundle) -> float:
@@ -51,7 +61,7 @@ def _ordered(window: Window) -> Window:
     return window if window[0] <= window[1] else (window[1], window[0])
 
 
-def _onset(bundle: Bundle, first: float, last: float) -> float:
+def _onset(bundle: Bundle, first: float) -> float | None:
     if bundle.onset is not None:
         return bundle.onset
     if bundle.abnormal is not None:
@@ -59,7 +69,7 @@ def _onset(bundle: Bundle, first: float, last: float) -> float:
     started = bundle.alert.started_at if bundle.alert else None
     if started is not None and math.isfinite(started):
         return started - LEAD_S if started - LEAD_S > first else started
-    return first + (last - first) * 0.75
+    return None
 
 
 def _extent(bundle: Bundle) -> Window:

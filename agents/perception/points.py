@@ -1,0 +1,45 @@
+"""The points of a series as arrays (finite, ascending, one per time), and how far they usually lie from their level."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.perception.roles import Role, is_ratio
+from domain.bundle import Series
+
+ABSURD = 1e100
+"""No measurement is that large; sums of such values overflow."""
+
+
+def arrays(series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Finite points of a series, ascending by time; of duplicates in time the last one counts."""
+    n = min(len(series.times), len(series.values))
+    times = np.asarray(series.times[:n], dtype=float)
+    values = np.asarray(series.values[:n], dtype=float)
+    good = np.isfinite(times) & (np.abs(values) < ABSURD)
+    times, values = times[good], values[good]
+    order = np.argsort(times, kind="stable")
+    times, values = times[order], values[order]
+    if len(times) > 1:
+        keep = np.append(np.diff(times) > 0, True)
+        times, values = times[keep], values[keep]
+    return times, values
+
+
+def inside(times: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Which times lie in the window, ends included."""
+    return (times >= window[0]) & (times <= window[1])
+
+
+def least_scale(role: Role | None, metric: str, level: float) -> float:
+    """The least scale: two requests in a thousand for shares of requests, a fiftieth of the level for the rest."""
+    if role is Role.AVAILABILITY or (role is Role.ERRORS and is_ratio(metric)):
+        return 0.2 if abs(level) > 1.5 else 0.002
+    return 0.02 * abs(level)
+
+
+def spread(values: np.ndarray, level: float, floor: float = 0.0) -> float:
+    """A robust standard deviation that is never zero."""
+    mad = 1.4826 * float(np.median(np.abs(values - level)))
+    low, high = np.quantile(values, (0.05, 0.95))
+    return max(mad, float(high - low) / 3.3, floor, 1e-6)

@@ -1,0 +1,72 @@
+"""The tables: accuracy per perturbation and data set, beside n-sigma on the same bundles in the same run."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from agents.perception import diagnose
+from agents.perception.evaluate import Outcome, Truth, measure, n_sigma, outcome
+from benchmarks.diagnosis.perturb import PERTURBATIONS
+from benchmarks.diagnosis.scenarios import scenarios
+from cli.scoring import labelled
+from domain.bundle import Bundle
+from tools.bundle import read_bundle
+
+SHIPPED = Path(__file__).resolve().parents[2] / "tests" / "data" / "cases" / "cases.tar.xz"
+MOST = 60
+"""Cases per data set; of larger ones every n-th is taken."""
+
+
+def main() -> int:
+    """Print one row per data set and perturbation."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks diagnosis")
+    parser.add_argument("--cases", type=Path, help="a folder of data sets instead of the shipped ones")
+    parser.add_argument("--only", default="", help="data sets, by comma")
+    parser.add_argument("--kinds", default="", help="perturbations, by comma")
+    parser.add_argument("--misses", action="store_true", help="name every miss")
+    asked = parser.parse_args()
+    chosen = {k: v for k, v in PERTURBATIONS.items() if not asked.kinds or k in asked.kinds.split(",")}
+    out = sys.stdout.write
+    names = ("AC@1", "AC@3", "n-sigma", "conf", "ECE", "max s")
+    out(f"{'data set':<18} {'perturbation':<20} {'cases':>5} " + " ".join(f"{n:>7}" for n in names) + "\n")
+    for name, cases in _sets(asked.cases):
+        if asked.only and name not in asked.only.split(","):
+            continue
+        for kind, perturb in chosen.items():
+            said, plain = [], []
+            for number, (bundle, truth) in enumerate(cases):
+                changed, true = perturb(bundle, truth, random.Random(number))
+                said.append(outcome(bundle.id, diagnose(changed), true))
+                plain.append(Outcome(case=bundle.id, truth=true, ranking=tuple(n_sigma(changed))))
+            m = measure(said)
+            mean = sum(o.confidence for o in said) / len(said)
+            numbers = (m["AC@1"], m["AC@3"], measure(plain)["AC@1"], mean, m["ECE"], m["seconds"])
+            out(f"{name:<18} {kind:<20} {len(said):>5} " + " ".join(f"{n:>7.3f}" for n in numbers) + "\n")
+            if asked.misses:
+                out(
+                    "".join(
+                        f"    {o.case} place {o.place}: {o.ranking[:3]} for {o.truth.services}\n"
+                        for o in said
+                        if o.place > 1
+                    )
+                )
+            sys.stdout.flush()
+    return 0
+
+
+def _sets(folder: Path | None) -> Iterator[tuple[str, list[tuple[Bundle, Truth]]]]:
+    with tempfile.TemporaryDirectory() as place:
+        if folder is None:
+            with tarfile.open(SHIPPED) as archive:
+                archive.extractall(place, filter="data")
+        for path in sorted(p for p in (folder or Path(place)).iterdir() if p.is_dir()):
+            found = [(p, t) for p, t, _ in labelled(path)]
+            step = max(1, len(found) // MOST)
+            yield path.name, [(read_bundle(p), t) for p, t in found[::step]]
+    yield "synthetic", list(scenarios())
