@@ -10,6 +10,12 @@ from agents.perception.facts import Facts
 from domain.bundle import AlertSignal
 
 
+SHARED = 0.5
+"""How fast an alert loses weight with the number of services that share its kind (0: not at all)."""
+LOG = 2.0
+"""A service's own words beside one of its numbers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alerted:
     """One service's part of the alerts."""
@@ -20,20 +26,21 @@ class Alerted:
 
 
 def alerted(facts: Facts) -> Iterable[Alerted]:
-    """Services by rare alerts: an alert counts by how few services share its kind, a trace alert speaks for its far end.
+    """Services by alerts about themselves: their resources, their logs, spans inside of them.
 
-    Alerts that nearly everybody has (a node's load, the weather) say nothing about one of them.
+    A call between two services that is slow or fails speaks of neither more than of the other, so it does not count (it draws the
+    graph). An alert counts the less the more services share its kind: what everybody has (a node's load) tells nobody apart.
     """
     holders: dict[str, set[str]] = defaultdict(set)
     mine: dict[str, list[tuple[str, AlertSignal]]] = defaultdict(list)
     allowed = set(facts.services)
     for signal in facts.bundle.signals:
-        service = signal.peer if signal.kind == "trace" and signal.peer else signal.service
+        if signal.service not in allowed or (signal.kind == "trace" and signal.peer not in ("", signal.service)):
+            continue
         name = f"{signal.kind}:{_word(signal)}:{signal.direction}"
-        if service in allowed:
-            holders[name].add(service)
-            mine[service].append((name, signal))
-    score = {s: sum(_weight(n, g) / len(holders[n]) ** 2 for n, g in group) for s, group in mine.items()}
+        holders[name].add(signal.service)
+        mine[signal.service].append((name, signal))
+    score = {s: sum(_weight(g) / len(holders[n]) ** SHARED for n, g in group) for s, group in mine.items()}
     total = sum(score.values())
     for service in sorted(score, key=lambda s: (-score[s], s)):
         if total > 0:
@@ -42,10 +49,11 @@ def alerted(facts: Facts) -> Iterable[Alerted]:
 
 
 def _word(signal: AlertSignal) -> str:
+    """What is alerted, without the service's own name, so that it can be compared between services."""
     if signal.kind == "trace":
-        return signal.name
+        return signal.text or signal.name
     return signal.name.replace(signal.service, "").strip("-_ ") or signal.name
 
 
-def _weight(name: str, signal: AlertSignal) -> float:
-    return 2.0 if signal.kind == "log" else 1.0
+def _weight(signal: AlertSignal) -> float:
+    return LOG if signal.kind == "log" else 1.0

@@ -125,6 +125,9 @@ def take_up(changes: list[Claim], others: list[Claim]) -> list[Claim]:
     """The change at fault (or none of them) leads; what else is said about its service becomes its evidence."""
     if not changes:
         return others
+    strongest = max(others, key=lambda c: c.strength, default=None)
+    if strongest is not None and not changes[0].service:  # nobody alerted: where the other evidence points
+        changes = [replace(c, service=c.service or strongest.service) for c in changes]
     lead = changes[0]
     mine = [c for c in others if c.service == lead.service and not c.direct]
     signs = tuple(s for c in mine for s in c.signs[:2])

@@ -83,7 +83,8 @@ def contrast(series: Series, windows: Windows) -> Contrast | None:
         return None
     level = float(np.median(before))
     role = role_of(series.metric)
-    scale = spread(before, level, least_scale(role, series.metric, level))
+    most = float(max(before.max(), after.max()))
+    scale = spread(before, level, least_scale(role, series.metric, level, most))
     tail = values[during & (times >= windows.abnormal[1] - TAIL_S)]
     mean = float(np.mean(after))
     return Contrast(
@@ -97,7 +98,7 @@ def contrast(series: Series, windows: Windows) -> Contrast | None:
         tail=float(np.mean(tail)) if len(tail) else mean,
         z=float((mean - level) / scale),
         points=(len(before), len(after)),
-        most=float(max(before.max(), after.max())),
+        most=most,
         chance=_chance(before, mean, len(after), down=role is Role.AVAILABILITY),
     )
 

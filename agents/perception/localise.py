@@ -17,7 +17,7 @@ from agents.perception.facts import Facts
 from agents.perception.patterns import Shift, shifts
 from agents.perception.roles import Role
 from agents.perception.silence import Silent, silent
-from agents.perception.symptoms import Symptoms, of_contrast
+from agents.perception.symptoms import SERVED, Symptoms, of_contrast
 from agents.perception.timing import Slower, slower
 from agents.perception.traces import forest
 
@@ -30,10 +30,9 @@ LEAST = 0.08
 ENOUGH_SPANS = 50
 UNFELT = 0.25
 """What is left of a saturated resource where its service's own latency and errors are as ever."""
-SERVED = (Role.LATENCY, Role.ERRORS, Role.AVAILABILITY)
 MOSTLY = 0.6
 """Share of its series that must be silent before a service counts as silent itself."""
-QUIET = 0.6
+QUIET = 0.35
 """Weight left when the alerted service's own level is as it always was."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.perception.roles import Role, is_ratio
+from agents.perception.roles import Role, is_rate, is_ratio
 from domain.bundle import Series
 
 ABSURD = 1e100
@@ -31,9 +31,10 @@ def inside(times: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     return (times >= window[0]) & (times <= window[1])
 
 
-def least_scale(role: Role | None, metric: str, level: float) -> float:
+def least_scale(role: Role | None, metric: str, level: float, most: float = 2.0) -> float:
     """The least scale: two requests in a thousand for shares of requests, a fiftieth of the level for the rest."""
-    if role is Role.AVAILABILITY or (role is Role.ERRORS and is_ratio(metric)):
+    share = is_ratio(metric) or (is_rate(metric) and most <= 1.0)
+    if role is Role.AVAILABILITY or (role is Role.ERRORS and share):
         return 0.2 if abs(level) > 1.5 else 0.002
     return 0.02 * abs(level)
 

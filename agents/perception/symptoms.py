@@ -10,6 +10,8 @@ from agents.perception.facts import Facts
 from agents.perception.roles import Role
 from domain.bundle import Reading
 
+SERVED = (Role.LATENCY, Role.ERRORS, Role.AVAILABILITY)
+"""Roles that say how a service serves."""
 BAD_RATIO = 0.02
 """Error share above which users notice."""
 STRONG_Z = 4.0
@@ -25,6 +27,8 @@ class Symptoms:
     contrasts: tuple[Contrast, ...]
     suffering: tuple[Contrast, ...]
     """Latency, error and availability series that got worse and still are."""
+    felt: tuple[Contrast, ...]
+    """Those of them that users feel: at the alerted service and above it, at the entries, or on both ends of a call."""
 
     @property
     def users_fail(self) -> bool | None:
@@ -38,7 +42,7 @@ class Symptoms:
     @property
     def present(self) -> bool:
         """True when somebody suffers now."""
-        return bool(self.users_fail) or bool(self.suffering)
+        return bool(self.users_fail) or bool(self.felt)
 
     def services(self) -> list[str]:
         """Suffering services, worst first."""
@@ -54,12 +58,32 @@ def symptoms(facts: Facts) -> Symptoms:
     """Outside checks and service levels of one bundle."""
     checks = facts.readings("http_health")
     found = contrasts(facts.bundle, facts.windows)
+    suffering = [c for c in found if suffers(c)]
     return Symptoms(
         failing=tuple(r for r in checks if r.ok is False),
         passing=tuple(r for r in checks if r.ok is True),
         contrasts=tuple(found),
-        suffering=tuple(c for c in found if suffers(c)),
+        suffering=tuple(suffering),
+        felt=tuple(suffering if facts.live else _felt(facts, suffering, found)),
     )
+
+
+def _felt(facts: Facts, suffering: list[Contrast], found: list[Contrast]) -> list[Contrast]:
+    """What users feel. Of hundreds of series some always look odd; one deep down that nobody above notices is no trouble.
+
+    Where nothing is measured at the alerted service, nor at an entry, everything counts.
+    """
+    told = {c.service for c in found if c.role in SERVED}
+    alerted = {facts.bundle.alert.service} if facts.bundle.alert else set()
+    entries = {s for s in told if not facts.callers(s) and facts.callees(s)}
+    if alerted & told:
+        near = alerted | {c for s in alerted for c in facts.dependants(s)}
+    elif entries:
+        near = entries
+    else:
+        return suffering
+    hurt = {c.service for c in suffering}
+    return [c for c in suffering if c.service in near or hurt & set(facts.callers(c.service))]
 
 
 def suffers(c: Contrast) -> bool:

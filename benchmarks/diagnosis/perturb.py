@@ -240,6 +240,31 @@ def swapped(bundle: Bundle, truth: Truth, _: random.Random) -> Labelled:
     ), truth
 
 
+def fault_free(bundle: Bundle, truth: Truth, _: random.Random, part: float = 1.0) -> Labelled | None:
+    """A window without a fault: the end of the normal time beside what was before it; None where there is too little of it.
+
+    `part`: how far into the normal time the window ends (0–1). The alert, the changes and extracted signals speak of the trouble
+    and are left out, but the question stays.
+    """
+    w = find_windows(bundle)
+    end = w.normal[0] + part * (w.normal[1] - w.normal[0])
+    length = min(w.abnormal[1] - w.abnormal[0], (end - w.normal[0]) / 3)
+    normal, abnormal = (w.normal[0], end - length - 1e-3), (end - length, end)
+    if length <= 0 or bundle.signals and not bundle.series:
+        return None
+    kept = _between(replace(bundle, normal=normal, abnormal=abnormal, onset=abnormal[0]), [normal, abnormal])
+    quiet = replace(
+        kept,
+        id=f"{bundle.id}:fault-free",
+        signals=(),
+        changes=(),
+        changes_asked=False,
+        logs=tuple(x for x in bundle.logs if normal[0] <= x.time <= end),
+        spans=tuple(x for x in bundle.spans if normal[0] <= x.start <= end),
+    )
+    return quiet, Truth(healthy=True)
+
+
 PERTURBATIONS: dict[str, Perturbation] = {
     "as given": lambda bundle, truth, _: (bundle, truth),
     "no metrics": no_metrics,
