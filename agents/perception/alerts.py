@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from agents.perception.facts import Facts
 from domain.bundle import AlertSignal
 
-
 SHARED = 0.5
 """How fast an alert loses weight with the number of services that share its kind (0: not at all)."""
 LOG = 2.0

@@ -24,11 +24,6 @@ def competing(strengths: Sequence[float], index: int, explained: bool = False) -
     return round(max(0.0, min(CEILING, own * share)), 3)
 
 
-def from_signals(confidence: float) -> float:
-    """Confidence of a claim that rests on signals without readings: their joint score understates (fitted on labelled cases)."""
-    return round(min(CEILING, confidence**0.6), 3) if confidence > 0 else 0.0
-
-
 def less_when_blind(confidence: float, blind_spots: float) -> float:
     """Each missing source that matters costs a little, down to a floor."""
     return round(confidence * (1 - min(BLIND_MOST, BLIND_STEP * blind_spots)), 3)

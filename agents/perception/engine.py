@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agents.perception.attribution import attribute, take_up
 from agents.perception.blindness import blind_spots, weighing
+from agents.perception.calibration import calibrated
 from agents.perception.claim import Claim, Sign
-from agents.perception.confidence import from_signals, less_when_blind
+from agents.perception.confidence import CEILING, less_when_blind
 from agents.perception.evidence import EvidenceBook, plain
 from agents.perception.facts import Facts
 from agents.perception.history import History
@@ -28,6 +30,8 @@ BESIDE_READING = 0.35
 """What is left of a signal's own claim where a probe reads something broken now: the present state beats a correlation."""
 READ_AT_ALL = 0.5
 """Strength from which a direct claim counts as such a reading."""
+FEW_CHANGES = 0.79
+"""Most that a change at fault is believed on signals alone: the labelled cases with changes are too few to promise nine in ten."""
 BESIDE_HISTORY = 0.5
 """What is left of a signal's own claim where past incidents were asked about the same signals."""
 
@@ -48,10 +52,9 @@ def diagnose(
     """
     started = time.perf_counter()
     facts = Facts(bundle)
-    suffering = symptoms(facts)
+    suffering, ranked = consider(facts, history)
     blind = blind_spots(facts)
-    ranked = rank(facts, suffering, _all_claims(facts, suffering, history))
-    ranked = [_dimmed(facts, entry, blind) for entry in ranked]
+    ranked = _sure(facts, ranked, blind)
     verdict, confidence, summary = conclude(facts, suffering, ranked, len(blind))
     book = EvidenceBook(previous)
     for sign in [*_alert(bundle), *as_signs(suffering)]:
@@ -71,6 +74,12 @@ def diagnose(
         blind_spots=blind,
         seconds=round(time.perf_counter() - started, 4),
     )
+
+
+def consider(facts: Facts, history: History | None) -> tuple[Symptoms, list[Ranked]]:
+    """Symptoms, and hypotheses in order with the strength of their evidence; how sure that makes us is another question."""
+    suffering = symptoms(facts)
+    return suffering, rank(facts, suffering, _all_claims(facts, suffering, history))
 
 
 def _all_claims(facts: Facts, suffering: Symptoms, history: History | None) -> list[Claim]:
@@ -110,9 +119,15 @@ def _hypothesis(number: int, entry: Ranked, book: EvidenceBook) -> Hypothesis:
     )
 
 
+def _sure(facts: Facts, ranked: list[Ranked], blind: list[str]) -> list[Ranked]:
+    if any(e.claim.direct for e in ranked[:1]) or facts.live:
+        return [_dimmed(facts, entry, blind) for entry in ranked]
+    # Signals alone: what they are worth was measured on labelled cases, gaps included.
+    ceiling = FEW_CHANGES if ranked and ranked[0].claim.change else CEILING
+    return [replace(e, confidence=p) for e, p in zip(ranked, calibrated(facts, ranked, ceiling), strict=True)]
+
+
 def _dimmed(facts: Facts, entry: Ranked, blind: list[str]) -> Ranked:
-    if not facts.live:  # signals alone: what they are worth was measured on labelled cases, gaps included
-        return Ranked(claim=entry.claim, confidence=from_signals(entry.confidence), by=entry.by)
     count = weighing(facts, blind, entry.claim.service, direct=entry.claim.direct)
     return Ranked(claim=entry.claim, confidence=less_when_blind(entry.confidence, count), by=entry.by)
 

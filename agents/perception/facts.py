@@ -28,6 +28,7 @@ TROUBLE = (
     "environment", "undefined", "privilege", "password", "permi", "unknown", "pg_hba", "exhausted",
 )  # fmt: skip
 """Word parts in which trouble is told; every pattern of the rules contains one of them."""
+ENOUGH_SPANS = 50
 RECENT_S = 120.0
 """How far back a log line still speaks about the present, in seconds."""
 
@@ -107,6 +108,12 @@ class Facts:
         bundle = self.bundle
         parts = (bundle.series, bundle.logs, bundle.spans, bundle.signals, bundle.readings)
         return frozenset(item.service for part in parts for item in part)
+
+    @cached_property
+    def comparable(self) -> bool:
+        """Are there spans enough both in normal times and in the trouble?"""
+        troubled = sum(self.windows.troubled(s.start) for s in self.bundle.spans)
+        return min(troubled, len(self.bundle.spans) - troubled) >= ENOUGH_SPANS
 
     def kind(self, service: str) -> str:
         """The service's kind in lower case: from the topology, else guessed from its name."""

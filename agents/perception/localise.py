@@ -27,7 +27,6 @@ SPANS_SAY = 0.35
 """Weight left to latency metrics where spans were compared: they saw the same time directly."""
 SATURATED_Z = 8.0
 LEAST = 0.08
-ENOUGH_SPANS = 50
 UNFELT = 0.25
 """What is left of a saturated resource where its service's own latency and errors are as ever."""
 MOSTLY = 0.6
@@ -58,7 +57,7 @@ def hints(facts: Facts, symptoms: Symptoms) -> list[Hint]:
     if facts.bundle.spans:
         trees = forest(facts.bundle.spans)
         slow, growth = slower(facts, trees)
-        compared = _both_sides(facts)
+        compared = facts.comparable
         found += _time(slow, growth)
         found += _patterns(shifts(facts, trees))
     alerted = _alerted(facts)
@@ -79,11 +78,6 @@ def _alerted_is_quiet(facts: Facts, symptoms: Symptoms, role: Role) -> bool:
     roles = {Role.LATENCY} if role is Role.LATENCY else {Role.ERRORS, Role.AVAILABILITY}
     mine = [c for c in symptoms.contrasts if c.service == service and c.role in roles]
     return bool(mine) and all(c.reach < NOTICEABLE_Z or c.rarity < 0.5 for c in mine)
-
-
-def _both_sides(facts: Facts) -> bool:
-    troubled = sum(facts.windows.troubled(s.start) for s in facts.bundle.spans)
-    return min(troubled, len(facts.bundle.spans) - troubled) >= ENOUGH_SPANS
 
 
 def _alerted(facts: Facts) -> Role | None:

@@ -27,7 +27,12 @@ def conclude(
         sure = max(0.5, HEALTHY - 0.05 * blind - (0.3 * top.confidence if top else 0.0))
         return DiagnosisVerdict.HEALTHY, round(sure, 3), _healthy_words(facts, symptoms)
     if top is None:
-        return DiagnosisVerdict.INCONCLUSIVE, 0.0, "Somebody suffers, but nothing that was read shows why."
+        lost = "Somebody suffers, but nothing that was read shows why."
+        return (
+            DiagnosisVerdict.INCONCLUSIVE,
+            0.0,
+            lost if symptoms.present else "Too little was read to compare with normal times.",
+        )
     words = f"Not sure. Best supported so far: {top.claim.statement}"
     return DiagnosisVerdict.INCONCLUSIVE, top.confidence, words
 
@@ -43,7 +48,7 @@ def healthy(facts: Facts, symptoms: Symptoms) -> bool:
         return False
     if facts.live:
         return symptoms.users_fail is False
-    return bool(symptoms.contrasts)
+    return bool(symptoms.contrasts) or facts.comparable or bool(facts.bundle.platform)
 
 
 def _healthy_words(facts: Facts, symptoms: Symptoms) -> str:

@@ -250,7 +250,7 @@ def fault_free(bundle: Bundle, truth: Truth, _: random.Random, part: float = 1.0
     end = w.normal[0] + part * (w.normal[1] - w.normal[0])
     length = min(w.abnormal[1] - w.abnormal[0], (end - w.normal[0]) / 3)
     normal, abnormal = (w.normal[0], end - length - 1e-3), (end - length, end)
-    if length <= 0 or bundle.signals and not bundle.series:
+    if length <= 0 or (bundle.signals and not bundle.series):
         return None
     kept = _between(replace(bundle, normal=normal, abnormal=abnormal, onset=abnormal[0]), [normal, abnormal])
     quiet = replace(

@@ -35,7 +35,7 @@ def main() -> int:
     out = sys.stdout.write
     names = ("AC@1", "AC@3", "n-sigma", "conf", "ECE", "max s")
     out(f"{'data set':<18} {'perturbation':<20} {'cases':>5} " + " ".join(f"{n:>7}" for n in names) + "\n")
-    for name, cases in _sets(asked.cases):
+    for name, cases in sets(asked.cases):
         if asked.only and name not in asked.only.split(","):
             continue
         for kind, perturb in chosen.items():
@@ -60,7 +60,8 @@ def main() -> int:
     return 0
 
 
-def _sets(folder: Path | None) -> Iterator[tuple[str, list[tuple[Bundle, Truth]]]]:
+def sets(folder: Path | None) -> Iterator[tuple[str, list[tuple[Bundle, Truth]]]]:
+    """(name, cases) of every data set of the folder (the shipped ones without), and the synthesised scenarios."""
     with tempfile.TemporaryDirectory() as place:
         if folder is None:
             with tarfile.open(SHIPPED) as archive:

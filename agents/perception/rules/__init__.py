@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from agents.perception import platform
 from agents.perception.claim import Claim
 from agents.perception.facts import Facts
 from agents.perception.rules import (
@@ -39,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     *links.RULES,
     *disk.RULES,
     *cache.RULES,
+    *platform.RULES,
 )
 
 

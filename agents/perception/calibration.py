@@ -1,0 +1,67 @@
+"""From the strength of evidence to a probability of being right, for diagnoses that rest on signals.
+
+Platt scaling (Platt 1999) over a few features of the evidence: logistic regression, fitted on labelled cases as they are and with
+sources taken away, so that a missing source lowers the answer by what it cost there. The weights are data, `calibration.json`; the
+script that fits and checks them out of fold is `benchmarks/diagnosis/calibrate.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from agents.perception.facts import Facts
+from agents.perception.ranking import Ranked
+
+WEIGHTS = Path(__file__).with_name("calibration.json")
+
+
+def features(facts: Facts, ranked: Sequence[Ranked]) -> dict[str, float]:
+    """What the top's chance of being right depends on; every feature lies in 0–1."""
+    top = ranked[0]
+    rivals = [r.claim.strength for r in ranked[1:] if r.claim.service != top.claim.service]
+    bundle = facts.bundle
+    kinds = {s.kind for s in top.claim.signs}
+    unseen = {r.claim.service for r in ranked[:4]} - facts.seen
+    return {
+        "strength": top.claim.strength,
+        "lead": top.claim.strength - max(rivals, default=0.0),
+        "alone": float(not rivals),
+        "kinds": min(1.0, (len(kinds) - 1) / 2) if kinds else 0.0,
+        "learnt": float("case" in kinds),
+        "alerts only": float(bool(bundle.signals) and not (bundle.series or bundle.spans or bundle.logs)),
+        "windows told": float(facts.windows.given),
+        "unseen rival": float(bool(unseen)),
+        "graph": float(bool(bundle.edges)),
+        "alert": float(bool(bundle.alert and bundle.alert.service)),
+        "metrics": float(bool(bundle.series)),
+        "events": float(bool(bundle.spans)),
+    }
+
+
+def probability(found: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """Logistic function of the weighted sum; `bias` is added."""
+    total = weights.get("bias", 0.0) + sum(weights.get(name, 0.0) * value for name, value in found.items())
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
+
+
+@cache
+def weights() -> Mapping[str, float]:
+    """The fitted weights."""
+    return dict(json.loads(WEIGHTS.read_text())["weights"])
+
+
+def calibrated(facts: Facts, ranked: Sequence[Ranked], ceiling: float) -> list[float]:
+    """Confidence of every entry: the top's probability, and what it leaves shared among the others by their strength.
+
+    A rival with nearly the top's strength may hold nearly as much, never more.
+    """
+    if not ranked:
+        return []
+    sure = min(ceiling, probability(features(facts, ranked), weights()))
+    rest = sum(r.confidence for r in ranked[1:])
+    left = [(1 - sure) * r.confidence / rest if rest > 0 else 0.0 for r in ranked[1:]]
+    return [round(sure, 3), *(round(min(sure, share), 3) for share in left)]
