@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from agents.perception.attribution import attribute, take_up
@@ -42,17 +42,19 @@ def diagnose(
     history: History | None = None,
     passages: Sequence[Passage] = (),
     previous: Diagnosis | None = None,
+    without: Set[str] = frozenset(),
 ) -> Diagnosis:
     """Ranked hypotheses with evidence for and against, and a verdict.
 
     `history`: labelled past incidents to learn from. `passages`: retrieved runbooks, cited as evidence of how to tell a
     hypothesis apart; they speak neither for nor against it. `previous`: the last diagnosis of the same incident; its
     evidence keeps its ids.
+    `without`: methods left out (`ablation.METHODS`).
     Pure but for reading a monotonic clock.
     """
     started = time.perf_counter()
     facts = Facts(bundle)
-    suffering, ranked = consider(facts, history)
+    suffering, ranked = consider(facts, history, without)
     blind = blind_spots(facts)
     ranked = _sure(facts, ranked, blind)
     verdict, confidence, summary = conclude(facts, suffering, ranked, len(blind))
@@ -76,21 +78,23 @@ def diagnose(
     )
 
 
-def consider(facts: Facts, history: History | None) -> tuple[Symptoms, list[Ranked]]:
+def consider(facts: Facts, history: History | None, without: Set[str] = frozenset()) -> tuple[Symptoms, list[Ranked]]:
     """Symptoms, and hypotheses in order with the strength of their evidence; how sure that makes us is another question."""
     suffering = symptoms(facts)
-    return suffering, rank(facts, suffering, _all_claims(facts, suffering, history))
+    return suffering, rank(facts, suffering, _all_claims(facts, suffering, history, without))
 
 
-def _all_claims(facts: Facts, suffering: Symptoms, history: History | None) -> list[Claim]:
+def _all_claims(facts: Facts, suffering: Symptoms, history: History | None, without: Set[str]) -> list[Claim]:
     """Rules, signals, past incidents and changes; a change at fault takes up what else is said about its service."""
-    signals, read = localise(facts, suffering), claims(facts, suffering)
+    signals = localise(facts, suffering, without)
+    read = [] if "rules" in without else claims(facts, suffering)
     if facts.live and any(c.direct and c.strength >= READ_AT_ALL for c in read):
         signals = [c.scaled(BESIDE_READING) for c in signals]
-    learnt = history.suggest(facts) if history is not None else []
+    learnt = history.suggest(facts) if history is not None and "history" not in without else []
     if learnt:  # the learner weighed the same signals already
         signals = [c.scaled(BESIDE_HISTORY) for c in signals]
-    return take_up(attribute(facts), [*read, *signals, *learnt])
+    changes = [] if "change attribution" in without else attribute(facts)
+    return take_up(changes, [*read, *signals, *learnt])
 
 
 def _hypothesis(number: int, entry: Ranked, book: EvidenceBook) -> Hypothesis:

@@ -8,13 +8,10 @@ calibration error of the top.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.perception.contrast import contrasts
-from agents.perception.facts import Facts
-from domain.bundle import Bundle
 from domain.diagnosis import Diagnosis, DiagnosisVerdict
 
 MISS = 10
@@ -139,74 +136,3 @@ def calibration_error(pairs: Sequence[tuple[float, bool]]) -> float:
         bins[min(BINS - 1, int(p * BINS))].append((p, right))
     gaps = (abs(sum(p for p, _ in g) - sum(r for _, r in g)) for g in bins.values())
     return sum(gaps) / len(pairs)
-
-
-def baselines() -> dict[str, Callable[[Bundle], list[str]]]:
-    """Simple methods by name, each from a bundle to a ranking of services."""
-    return {"n-sigma": n_sigma, "correlation": correlation, "random walk": random_walk, "last change": last_change}
-
-
-def n_sigma(bundle: Bundle) -> list[str]:
-    """Services by their largest deviation in standard scores."""
-    worst: dict[str, float] = defaultdict(float)
-    for c in contrasts(bundle, Facts(bundle).windows):
-        worst[c.service] = max(worst[c.service], abs(c.z))
-    for signal in bundle.signals:
-        worst[signal.service] += 1.0
-    return _ranked(bundle, worst)
-
-
-def correlation(bundle: Bundle) -> list[str]:
-    """Services by how strongly the alerted metric of theirs moves together with that of the alerted service."""
-    import numpy as np
-
-    alert = bundle.alert
-    wanted = alert.metric.lower() if alert else ""
-    mine = [s for s in bundle.series if alert and s.service == alert.service]
-    target = next((s for s in mine if wanted and wanted in s.metric.lower()), mine[0] if mine else None)
-    if target is None:
-        return n_sigma(bundle)
-    known = dict(zip(target.times, target.values, strict=True))
-    score: dict[str, float] = defaultdict(float)
-    for series in bundle.series:
-        if series.metric != target.metric or series.service == target.service:
-            continue
-        pairs = [(v, known[t]) for t, v in zip(series.times, series.values, strict=True) if t in known]
-        a, b = np.asarray([p[0] for p in pairs]), np.asarray([p[1] for p in pairs])
-        if len(pairs) >= 5 and a.std() > 0 and b.std() > 0:
-            score[series.service] = max(score[series.service], abs(float(np.corrcoef(a, b)[0, 1])))
-    score.setdefault(target.service, 0.0)
-    return _ranked(bundle, score)
-
-
-def random_walk(bundle: Bundle) -> list[str]:
-    """Services by how often a walk from the alerted one, drawn to deviating callees, visits them (PageRank-like, 50 steps)."""
-    weight: dict[str, float] = defaultdict(lambda: 0.1)
-    for c in contrasts(bundle, Facts(bundle).windows):
-        weight[c.service] = max(weight[c.service], min(abs(c.z), 50.0))
-    facts = Facts(bundle)
-    start = bundle.alert.service if bundle.alert else next(iter(facts.services), "")
-    mass, visits = {start: 1.0}, defaultdict[str, float](float)
-    for _ in range(50):
-        moved: dict[str, float] = defaultdict(float)
-        for service, m in mass.items():
-            visits[service] += m
-            steps = {s: weight[s] for s in (*facts.callees(service), service)}
-            total = sum(steps.values())
-            for step, w in steps.items():
-                moved[step] += 0.85 * m * w / total
-        moved[start] += 0.15
-        mass = moved
-    return _ranked(bundle, visits)
-
-
-def last_change(bundle: Bundle) -> list[str]:
-    """The service of the newest deploy before the onset."""
-    onset = Facts(bundle).windows.onset + 60
-    deploys = [c for c in bundle.changes if c.service and c.time.timestamp() <= onset]
-    return list(dict.fromkeys(c.service for c in sorted(deploys, key=lambda c: c.time, reverse=True)))
-
-
-def _ranked(bundle: Bundle, score: dict[str, float]) -> list[str]:
-    allowed = set(bundle.services) or set(score)
-    return sorted((s for s in score if s in allowed), key=lambda s: (-score[s], s))

@@ -7,7 +7,7 @@ sick service is already taken out where a score is made (excess, shifts, gaps), 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from agents.perception.alerts import alerted
@@ -45,9 +45,9 @@ class Hint:
     sign: Sign
 
 
-def localise(facts: Facts, symptoms: Symptoms) -> list[Claim]:
-    """Claims without a class, for services that signals point at."""
-    return _claims(facts, hints(facts, symptoms))
+def localise(facts: Facts, symptoms: Symptoms, without: Set[str] = frozenset()) -> list[Claim]:
+    """Claims without a class, for services that signals point at. `without`: kinds of hints left out."""
+    return _claims(facts, [h for h in hints(facts, symptoms) if h.kind not in without])
 
 
 def hints(facts: Facts, symptoms: Symptoms) -> list[Hint]:

@@ -1,7 +1,7 @@
 """Fit `agents/perception/calibration.json`: is the top right? Pooled over data sets and perturbations, checked out of fold.
 
-A case with all its variants is in one fold; each data set weighs the same. Prints the out-of-fold calibration error and the weights;
-writes the file with `--write`.
+A case with all its variants is in one fold; each data set weighs the same. Prints the out-of-fold calibration error and
+the weights; writes the file with `--write`.
 """
 
 from __future__ import annotations

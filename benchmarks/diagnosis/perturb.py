@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from agents.perception.evaluate import Truth
+from agents.perception.quiet import between
 from agents.perception.roles import Role, is_ratio, role_of
 from agents.perception.windows import find_windows
 from domain.bundle import Bundle, Series
@@ -230,7 +231,7 @@ def short_windows(bundle: Bundle, truth: Truth, _: random.Random) -> Labelled:
     w = find_windows(bundle)
     normal = (w.normal[1] - (w.normal[1] - w.normal[0]) / 4, w.normal[1])
     abnormal = (w.abnormal[0], (w.abnormal[0] + w.abnormal[1]) / 2)
-    return _between(replace(bundle, normal=normal, abnormal=abnormal), [normal, abnormal]), truth
+    return between(replace(bundle, normal=normal, abnormal=abnormal), [normal, abnormal]), truth
 
 
 def swapped(bundle: Bundle, truth: Truth, _: random.Random) -> Labelled:
@@ -238,31 +239,6 @@ def swapped(bundle: Bundle, truth: Truth, _: random.Random) -> Labelled:
     return _adjacent(
         bundle, after=bool(bundle.normal and bundle.abnormal and bundle.normal[0] < bundle.abnormal[0])
     ), truth
-
-
-def fault_free(bundle: Bundle, truth: Truth, _: random.Random, part: float = 1.0) -> Labelled | None:
-    """A window without a fault: the end of the normal time beside what was before it; None where there is too little of it.
-
-    `part`: how far into the normal time the window ends (0–1). The alert, the changes and extracted signals speak of the trouble
-    and are left out, but the question stays.
-    """
-    w = find_windows(bundle)
-    end = w.normal[0] + part * (w.normal[1] - w.normal[0])
-    length = min(w.abnormal[1] - w.abnormal[0], (end - w.normal[0]) / 3)
-    normal, abnormal = (w.normal[0], end - length - 1e-3), (end - length, end)
-    if length <= 0 or (bundle.signals and not bundle.series):
-        return None
-    kept = _between(replace(bundle, normal=normal, abnormal=abnormal, onset=abnormal[0]), [normal, abnormal])
-    quiet = replace(
-        kept,
-        id=f"{bundle.id}:fault-free",
-        signals=(),
-        changes=(),
-        changes_asked=False,
-        logs=tuple(x for x in bundle.logs if normal[0] <= x.time <= end),
-        spans=tuple(x for x in bundle.spans if normal[0] <= x.start <= end),
-    )
-    return quiet, Truth(healthy=True)
 
 
 PERTURBATIONS: dict[str, Perturbation] = {
@@ -333,19 +309,6 @@ def _later(bundle: Bundle, by: float) -> Bundle:
             for c in bundle.changes
         ),
     )
-
-
-def _between(bundle: Bundle, windows: list[tuple[float, float]]) -> Bundle:
-    """Only what lies in one of the windows (with a minute of slack for events)."""
-
-    def inside(t: float, slack: float = 0.0) -> bool:
-        return any(a - slack <= t <= b + slack for a, b in windows)
-
-    series = []
-    for s in bundle.series:
-        kept = [i for i, t in enumerate(s.times) if inside(t)]
-        series.append(replace(s, times=tuple(s.times[i] for i in kept), values=tuple(s.values[i] for i in kept)))
-    return replace(bundle, series=tuple(series))
 
 
 def _adjacent(bundle: Bundle, after: bool = False) -> Bundle:

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agents.perception import diagnose
-from agents.perception.evaluate import Outcome, Truth, measure, n_sigma, outcome
+from agents.perception.baselines import n_sigma
+from agents.perception.evaluate import Outcome, Truth, measure, outcome
 from benchmarks.diagnosis.perturb import PERTURBATIONS
 from benchmarks.diagnosis.scenarios import scenarios
-from cli.scoring import labelled
+from cli.scoring import labelled_cases
 from domain.bundle import Bundle
-from tools.bundle import read_bundle
 
 SHIPPED = Path(__file__).resolve().parents[2] / "tests" / "data" / "cases" / "cases.tar.xz"
 MOST = 60
@@ -67,7 +67,7 @@ def sets(folder: Path | None) -> Iterator[tuple[str, list[tuple[Bundle, Truth]]]
             with tarfile.open(SHIPPED) as archive:
                 archive.extractall(place, filter="data")
         for path in sorted(p for p in (folder or Path(place)).iterdir() if p.is_dir()):
-            found = [(p, t) for p, t, _ in labelled(path)]
+            found = list(labelled_cases(path))
             step = max(1, len(found) // MOST)
-            yield path.name, [(read_bundle(p), t) for p, t in found[::step]]
+            yield path.name, [(c.bundle(), c.truth) for c in found[::step]]
     yield "synthetic", list(scenarios())

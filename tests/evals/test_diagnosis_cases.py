@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from agents.perception import diagnose
-from agents.perception.evaluate import Outcome, Table, Truth, baselines, measure, outcome
+from agents.perception.baselines import baselines
+from agents.perception.evaluate import Outcome, Table, Truth, measure, outcome
 from agents.perception.history import History, PastCase
 from domain.bundle import Bundle
 from tools.bundle import read_bundle

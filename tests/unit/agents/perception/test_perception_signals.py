@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from agents.perception import diagnose
 from agents.perception.attribution import suspects
+from agents.perception.baselines import baselines
 from agents.perception.diffs import effect
-from agents.perception.evaluate import Outcome, Table, Truth, baselines, measure, outcome
+from agents.perception.evaluate import Outcome, Table, Truth, measure, outcome
 from agents.perception.facts import Facts
 from agents.perception.history import History, PastCase
 from agents.perception.patterns import g_statistic

@@ -1,0 +1,144 @@
+"""Intervals, tables per class, reliability, fault-free windows, folds, ablation, calibration."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from agents.perception import diagnose
+from agents.perception.ablation import METHODS, SOURCES, holds
+from agents.perception.calibration import calibrated, probability, weights
+from agents.perception.claim import Claim
+from agents.perception.evaluate import Outcome, Truth
+from agents.perception.facts import Facts
+from agents.perception.quiet import fault_free
+from agents.perception.ranking import Ranked
+from agents.perception.scorecard import by_class, curve_lines, curve_svg, intervals, reliability
+from cli.folds import folds_of
+from cli.main import app
+from domain.bundle import AlertHint, AlertSignal, Bundle, Edge, Series
+from domain.diagnosis import DiagnosisVerdict
+from tools.bundle import write_bundle
+
+T0 = 1_700_000_000.0
+
+
+def said(right: bool, confidence: float, kind: str = "slow") -> Outcome:
+    """One case about service a."""
+    ranking = ("a", "b") if right else ("b", "a")
+    return Outcome(
+        case="c",
+        truth=Truth(services=("a",), fault_class="slow"),
+        ranking=ranking,
+        confidence=confidence,
+        fault_class=kind,
+    )
+
+
+def latencies(before: float, after: float) -> Series:
+    """180 points before, 20 during."""
+    values = tuple((before if i < 180 else after) * (1 + 0.02 * math.sin(i)) for i in range(200))
+    return Series(service="web", metric="latency", times=tuple(T0 + 10 * i for i in range(200)), values=values)
+
+
+def bundle(name: str = "one") -> Bundle:
+    """A slow web service."""
+    return Bundle(
+        id=name,
+        system="s",
+        alert=AlertHint(service="web", metric="latency"),
+        normal=(T0, T0 + 1790),
+        abnormal=(T0 + 1800, T0 + 1990),
+        services=("web", "db"),
+        edges=(Edge(caller="web", callee="db"),),
+        series=(latencies(0.1, 0.9),),
+    )
+
+
+def test_intervals_hold_the_measure() -> None:
+    """Half right: the interval is around a half."""
+    low, high = intervals([said(i % 2 == 0, 0.5) for i in range(40)])["AC@1"]
+    assert 0.3 < low < 0.5 < high < 0.7
+    assert intervals([said(True, 0.5)]) == {}
+
+
+def test_every_class_has_its_row() -> None:
+    """Precision and recall of the class that was said."""
+    row = by_class([said(True, 0.9), said(True, 0.9, "other")])[0]
+    assert (row["class"], row["recall"], row["precision"]) == ("slow", 0.5, 1.0)
+
+
+def test_the_reliability_curve_in_text_and_as_svg() -> None:
+    """One bin at 0.9 in which three of four are right."""
+    rows = reliability([said(i > 0, 0.92) for i in range(4)])
+    assert rows == [{"from": 0.9, "to": 1.0, "cases": 4.0, "said": pytest.approx(0.92), "right": 0.75}]
+    assert "0.75" in curve_lines(rows)[1]
+    assert curve_svg(rows).count("<circle") == 1
+
+
+def test_a_fault_free_window_is_healthy() -> None:
+    """Cut from the normal time; the trouble and what speaks of it stay outside."""
+    calm = fault_free(bundle())
+    assert calm is not None
+    assert max(t for s in calm.series for t in s.times) <= T0 + 1790
+    assert diagnose(calm).verdict is DiagnosisVerdict.HEALTHY
+    assert fault_free(replace(bundle(), series=())) is None
+
+
+def test_the_same_trouble_is_in_one_fold() -> None:
+    """Copies of an incident do not teach about each other."""
+    signal = AlertSignal(service="a", kind="log", name="x")
+    alerts = [Bundle(id=str(i), signals=(signal,)) for i in range(3)]
+    folds = folds_of([bundle("one"), bundle("two"), *alerts], 5)
+    assert folds[0] == folds[1]
+    assert len(set(folds[2:])) == 1
+
+
+def test_without_a_source_or_a_method() -> None:
+    """Without metrics nothing is left; without the latency method nobody is named for it."""
+    assert holds(bundle(), "metrics")
+    assert not holds(bundle(), "spans")
+    assert diagnose(SOURCES["metrics"](bundle())).hypotheses == []
+    assert diagnose(bundle(), without=frozenset({"latency"})).hypotheses == []
+    assert "history" in METHODS
+
+
+@given(st.dictionaries(st.sampled_from(["strength", "lead", "kinds"]), st.floats(0, 1)))
+def test_a_probability_is_one(found: dict[str, float]) -> None:
+    """Between zero and one, with the shipped weights."""
+    assert 0 <= probability(found, weights()) <= 1
+
+
+def test_stronger_evidence_is_believed_more_and_all_together_at_most_one() -> None:
+    """The top's share grows with its strength; the others get what is left."""
+    facts = Facts(bundle())
+
+    def ranked(top: float) -> list[Ranked]:
+        claims = [Claim(service=s, fault_class=None, strength=v, statement=s) for s, v in (("web", top), ("db", 0.2))]
+        return [Ranked(claim=c, confidence=c.strength) for c in claims]
+
+    strong, weak = calibrated(facts, ranked(0.9), 0.97), calibrated(facts, ranked(0.3), 0.97)
+    assert strong[0] > weak[0]
+    assert sum(strong) <= 1.0 + 1e-9
+    assert calibrated(facts, [], 0.97) == []
+
+
+def test_the_command_prints_measures_and_writes_the_curve(tmp_path: Path) -> None:
+    """Two labelled bundles, with folds, fault-free windows and ablation."""
+    for name in ("one", "two"):
+        write_bundle(bundle(name), tmp_path / "cases" / name)
+        (tmp_path / "cases" / name / "truth.json").write_text('{"services": ["web"], "fault_type": "slow"}')
+    curve = tmp_path / "curve.svg"
+    options = ["--fault-free", "--ablation", "--folds", "2", "--plot", str(curve)]
+    result = CliRunner().invoke(app, ["eval", "diagnosis", str(tmp_path / "cases"), *options])
+    assert result.exit_code == 0, result.output
+    assert "n-sigma" in result.output
+    assert "without metrics" in result.output
+    assert "95 % intervals" in result.output
+    assert curve.read_text().startswith("<svg")
