@@ -18,6 +18,8 @@ from domain.alert import Change
 NAMED = 0.42
 """From this score on a change is named; below it the answer is: none of them."""
 SLACK_S = 60.0
+UNKNOWN_SCOPE = 0.8
+"""Reach of a change of which nobody says where it went, where no deploy is recorded at all."""
 OUTSIDE = re.compile(
     r"no such host|enotfound|servfail|name resolution|serviceunavailable|slowdown|region=|upstreams? down|out of range .* record|"
     r"same offset|producer=|provider (outage|incident)",
@@ -81,7 +83,7 @@ def _reach(facts: Facts, change: Change, deploy: Change | None) -> float:
     if change.time.timestamp() > onset or when > onset + SLACK_S:
         return 0.1
     if deploy is None and not change.service:
-        return 0.35
+        return 0.35 if any(c.kind == "deploy" for c in facts.bundle.changes) else UNKNOWN_SCOPE
     service = (deploy or change).service
     alerted = facts.bundle.alert.service if facts.bundle.alert else ""
     if service == alerted:

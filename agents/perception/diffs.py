@@ -28,6 +28,14 @@ _IDLE = re.compile(
 _TIDY = re.compile(r"\b(tidy|extract|rename|split|typo|restyle|gofmt|format|reword|cleanup|comment)\b", re.I)
 
 
+_HARMLESS = re.compile(
+    r"^(chore|docs?|tests?|ci|build|style)\b|\b(tidy|typo|rename|format|reword|comment|readme|codeowners|metrics?|counters?|"
+    r"histogram|endpoint|log(ging)? line|lint|bump)\b",
+    re.I,
+)
+"""Summaries of changes that seldom alter behaviour: what is said counts where no diff tells."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """How much a diff can change behaviour (0–1), in a word, and the names that it touches."""
@@ -44,7 +52,7 @@ def effect(diff: str, files: list[str], summary: str) -> Effect:
     if files and all(_IDLE.search(f) for f in files):
         return Effect(risk=0.05, kind="not executed", names=names)
     if not removed and not added:
-        return Effect(risk=0.15, kind="diff unknown", names=names)
+        return Effect(risk=0.15 if _HARMLESS.search(summary) else 0.45, kind="diff unknown", names=names)
     tidy = 0.6 if _TIDY.search(summary) else 1.0
     tightened = _tightened(removed, added)
     if tightened >= 3:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -409,3 +410,20 @@ def test_rights_taken_table_by_table_count_as_revoked(denied: dict[str, object])
     world = World().users_fail().say("db_auth", "api", False, **values)
     top = diagnose(world.bundle()).hypotheses[0]
     assert (top.service, top.fault_class) == ("postgres", "credential_revoked")
+
+
+def test_looking_longer_accuses_nobody_more() -> None:
+    """Readings come in one by one: a healthy shop never becomes a fault, and what is rightly blamed early stays blamed."""
+    readings = World().bundle().readings
+    for count in range(1, len(readings) + 1):
+        seen = diagnose(replace(World().bundle(), readings=readings[:count]))
+        assert seen.verdict is not DiagnosisVerdict.FAULT
+    broken = World().process("api", state="running", os_state="T", pid=7).users_fail("timeout").bundle()
+    first = next(i for i, r in enumerate(broken.readings) if (r.probe, r.service) == ("process_state", "api"))
+    named = [
+        (found.hypotheses[0].service, sum(h.confidence >= 0.5 for h in found.hypotheses))
+        for count in range(first + 1, len(broken.readings) + 1)
+        for found in [diagnose(replace(broken, readings=broken.readings[:count]))]
+    ]
+    assert {service for service, _ in named} == {"api"}
+    assert max(accused for _, accused in named) == 1
