@@ -20,7 +20,10 @@ WEIGHTS = Path(__file__).with_name("calibration.json")
 
 
 def features(facts: Facts, ranked: Sequence[Ranked]) -> dict[str, float]:
-    """What the top's chance of being right depends on; every feature lies in 0–1."""
+    """What the top's chance of being right depends on; every feature lies in 0–1.
+
+    Whether a source is there at all is none of them: a missing one shows in strength and lead, and must never raise confidence.
+    """
     top = ranked[0]
     rivals = [r.claim.strength for r in ranked[1:] if r.claim.service != top.claim.service]
     bundle = facts.bundle
@@ -33,12 +36,8 @@ def features(facts: Facts, ranked: Sequence[Ranked]) -> dict[str, float]:
         "kinds": min(1.0, (len(kinds) - 1) / 2) if kinds else 0.0,
         "learnt": float("case" in kinds),
         "alerts only": float(bool(bundle.signals) and not (bundle.series or bundle.spans or bundle.logs)),
-        "windows told": float(facts.windows.given),
         "unseen rival": float(bool(unseen)),
-        "graph": float(bool(bundle.edges)),
         "alert": float(bool(bundle.alert and bundle.alert.service)),
-        "metrics": float(bool(bundle.series)),
-        "events": float(bool(bundle.spans)),
     }
 
 
