@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-BENCHMARKS = ("retrieval", "graph_overhead", "footprint", "revocation", "drills", "ledger", "crash_points")
+BENCHMARKS = ("retrieval", "graph_overhead", "footprint", "revocation", "drills", "ledger", "crash_points", "diagnosis")
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -140,8 +141,8 @@ def _fit(rows: list[Row]) -> dict[str, float]:
     for row in rows:
         counts[row.data] += 1
     table = np.asarray([[r.found[n] for n in names] for r in rows])
-    model = LogisticRegression(C=1 / PENALTY, max_iter=2000)
     shares = [len(rows) / len(counts) / counts[r.data] for r in rows]
+    model: Any = LogisticRegression(C=1 / PENALTY, max_iter=2000)
     model.fit(table, [r.right for r in rows], sample_weight=shares)
     return {"bias": round(float(model.intercept_[0]), 4)} | {
         n: round(float(w), 4) for n, w in zip(names, model.coef_[0], strict=True)

@@ -21,11 +21,13 @@ Objects = dict[str, dict[str, Any]]
 
 
 def _template(found: Objects, app: str) -> dict[str, Any]:
-    return found[f"Deployment/{app}"]["spec"]["template"]
+    template: dict[str, Any] = found[f"Deployment/{app}"]["spec"]["template"]
+    return template
 
 
 def _container(found: Objects, app: str) -> dict[str, Any]:
-    return _template(found, app)["spec"]["containers"][0]
+    container: dict[str, Any] = _template(found, app)["spec"]["containers"][0]
+    return container
 
 
 def _status(found: Objects, app: str, **state: Any) -> None:
@@ -299,18 +301,21 @@ def test_set_based_selectors() -> None:
     assert not matches(rule, {"app": "a", "x": "1"})
 
 
+def _spoil(one: Any, data: st.DataObject) -> None:
+    """Replace one field somewhere inside by something else."""
+    keys = list(one) if isinstance(one, dict) else list(range(len(one)))
+    key = data.draw(st.sampled_from(keys))
+    if isinstance(one[key], dict | list) and one[key] and not data.draw(st.booleans()):
+        _spoil(one[key], data)
+    else:
+        one[key] = data.draw(st.sampled_from([None, 3, "x", [], {}, [None], [3], {"a": None}]))
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_odd_objects_are_survived(data: st.DataObject) -> None:
     """Any field replaced by anything: an answer, never a traceback."""
     found = objects()
-    one = found[data.draw(st.sampled_from(sorted(found)))]
-    junk = st.sampled_from([None, 3, "x", [], {}, [None], [3], {"a": None}])
-    while True:
-        keys = list(one) if isinstance(one, dict) else list(range(len(one)))
-        key = data.draw(st.sampled_from(keys))
-        if not isinstance(one[key], dict | list) or not one[key] or data.draw(st.booleans()):
-            one[key] = data.draw(junk)
-            break
-        one = one[key]
-    assert diagnose(Bundle(id="odd", platform=tuple(json.loads(json.dumps(list(found.values())))))).incident == "odd"
+    _spoil(found[data.draw(st.sampled_from(sorted(found)))], data)
+    platform: list[dict[str, Any]] = json.loads(json.dumps(list(found.values())))
+    assert diagnose(Bundle(id="odd", platform=tuple(platform))).incident == "odd"
