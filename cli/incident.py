@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.client import AppClient, connect
-from cli.output import Exit, print_json, say
+from cli import answering
+from cli.client import connect
+from cli.output import print_json, say
 from cli.session import SESSION, JsonFlag
 from domain.diagnosis import Diagnosis
 from domain.incident import Incident
@@ -20,6 +21,7 @@ app = typer.Typer(help="Look at incidents, answer their approvals, stop or take 
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Incident id, e.g. inc-4f2a9c1be07d.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the record.")]
+answering.register(app)
 
 
 @app.command("list")
@@ -66,24 +68,6 @@ def show_incident(incident_id: Id, as_json: JsonFlag = False) -> None:
 
 
 @app.command()
-def approve(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
-    """Approve what the incident waits for. Your own token of this home says who you are.
-
-    Example: firebreak incident approve inc-1a2b3c4d5e6f
-    """
-    _answer(incident_id, "approve", reason, as_json)
-
-
-@app.command()
-def reject(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
-    """Reject what the incident waits for; the planner looks for another way.
-
-    Example: firebreak incident reject inc-1a2b3c4d5e6f --reason "not during the sale"
-    """
-    _answer(incident_id, "reject", reason, as_json)
-
-
-@app.command()
 def stop(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
     """Stop the agents on this incident; it ends escalated, with what is known.
 
@@ -99,6 +83,12 @@ def take(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> Non
     Example: firebreak incident take inc-1a2b3c4d5e6f
     """
     _post(incident_id, "take", reason, as_json)
+
+
+@app.command("give-back")
+def give_back(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
+    """Give a taken incident back: the agents look afresh, in a new run that refers to it."""
+    _post(incident_id, "give-back", reason, as_json)
 
 
 @app.command()
@@ -117,25 +107,6 @@ def _post(incident_id: str, verb: str, reason: str, as_json: bool) -> None:
         print_json(document)
     else:
         say(f"{document['id']}: {document['status']}")
-
-
-def _answer(incident_id: str, decision: str, reason: str, as_json: bool) -> None:
-    with connect(SESSION.home) as client:
-        waiting = _open_approvals(client, incident_id)
-        answered = [client.post(f"/api/approvals/{a['id']}", {"decision": decision, "reason": reason}) for a in waiting]
-    if as_json:
-        print_json({"approvals": answered})
-    for approval in [] if as_json else answered:
-        say(f"{approval['id']}: {approval['status']} ({approval['call']['action']} on {approval['call']['target']})")
-    if not answered:
-        if not as_json:
-            say(f"{incident_id} waits for no approval.")
-        raise typer.Exit(int(Exit.FINDING))
-
-
-def _open_approvals(client: AppClient, incident_id: str) -> list[dict[str, Any]]:
-    document = client.get("/api/approvals", open=True, incident=incident_id)
-    return [a for a in document["approvals"] if a["change"] == incident_id and a["status"] == "open"]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

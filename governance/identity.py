@@ -42,6 +42,8 @@ class Right(StrEnum):
     """Judge plans, apply and compensate steps."""
     ANSWER = "answer"
     """Answer approvals, freeze, resume, unwind."""
+    TAKE = "take"
+    """Take a change over from the agents, and give it back."""
     OBSERVE = "observe"
     """Write observations and decisions to the ledger."""
     COMMIT = "commit"
@@ -50,9 +52,9 @@ class Right(StrEnum):
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.READ, Right.VERIFY}),
-    Role.RESPONDER: frozenset({Right.READ, Right.VERIFY}),
-    Role.APPROVER: frozenset({Right.READ, Right.VERIFY, Right.ANSWER}),
-    Role.ADMIN: frozenset({Right.READ, Right.VERIFY, Right.ANSWER}),
+    Role.RESPONDER: frozenset({Right.READ, Right.VERIFY, Right.TAKE}),
+    Role.APPROVER: frozenset({Right.READ, Right.VERIFY, Right.ANSWER, Right.TAKE}),
+    Role.ADMIN: frozenset({Right.READ, Right.VERIFY, Right.ANSWER, Right.TAKE}),
     Role.AGENT: frozenset({Right.READ, Right.VERIFY, Right.PROPOSE, Right.OBSERVE}),
     Role.CHAOS: frozenset({Right.VERIFY, Right.COMMIT}),
 }

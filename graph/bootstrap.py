@@ -22,6 +22,7 @@ from domain.inventory import Inventory
 from domain.reasoning import Reasoner
 from governance.guard.client import HttpGuard
 from graph.build import build
+from graph.changes import all_changes
 from graph.checkpoint.lease import Lease, Leases, ProcessLeases
 from graph.checkpoint.redis import RedisSaver
 from graph.checkpoint.sqlite import open_sqlite_saver
@@ -208,9 +209,11 @@ def build_house(
     reasoner = reasoner_of(settings, inventory, clock)
     leases = LateLeases()
     sources = sources_of(telemetry, settings, inventory, env, clock)
+    records = SqliteRecords(settings.home / "incidents.db")
+    changes = all_changes(sources.telemetry.changes, records.changes)
     services = Services(
         inventory=inventory,
-        gather=LiveGather(inventory, sources.telemetry, probes, clock, sources.gaps),
+        gather=LiveGather(inventory, sources.telemetry, probes, clock, sources.gaps, changes),
         diagnose=diagnose,
         probes=probes,
         retriever=documents,
@@ -219,6 +222,7 @@ def build_house(
         minds=Minds.of(reasoner),
         leases=leases,
         note=ledger_note(guard),
+        changes=changes,
         clock=clock,
     )
     house = House(
@@ -228,8 +232,8 @@ def build_house(
         telemetry=telemetry,
         documents=documents,
         reasoner=reasoner,
-        records=SqliteRecords(settings.home / "incidents.db"),
         outbox=Outbox(settings.home / "webhooks.db"),
+        records=records,
         services=services,
         leases=leases,
     )
@@ -237,7 +241,13 @@ def build_house(
         services=services,
         records=house.records,
         threads=house.threads,
-        outside=Outside(normalise=normalise, pass_answer=pass_answer(guard), chat=Chat(reasoner), health=house.health),
+        outside=Outside(
+            normalise=normalise,
+            pass_answer=pass_answer(guard),
+            pass_taking=pass_taking(guard),
+            chat=Chat(reasoner),
+            health=house.health,
+        ),
     )
     house.pipelines = PipelineRunner(
         bindings=Bindings(services=services, drills=drills),
@@ -284,6 +294,16 @@ def ledger_note(guard: HttpGuard) -> Callable[[str, str, dict[str, Any]], Awaita
             await guard.record(kind, change, content)
 
     return note
+
+
+def pass_taking(guard: HttpGuard) -> Callable[[str, str, str, bool], Awaitable[None]]:
+    """A person takes a change over or gives it back, with the person's own token."""
+
+    async def passed(token: str, change: str, reason: str, taken: bool) -> None:
+        async with guard.with_token(token) as person:
+            await (person.take if taken else person.give_back)(change, reason)
+
+    return passed
 
 
 def pass_answer(guard: HttpGuard) -> Callable[[str, str, ApprovalAnswer], Awaitable[Approval]]:

@@ -100,6 +100,7 @@ class Deliveries:
         except IntakeError as error:
             await self._records.finish_delivery(delivery.id, [self._malformed(delivery, error.message)])
             return
+        await self._records.note_changes(found.changes)
         receipts = [self._change_receipt(delivery, change) for change in found.changes]
         for alert in found.alerts:
             receipt = await self._group(alert)

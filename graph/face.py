@@ -70,8 +70,12 @@ class Responder(Protocol):
         """No further step; the run ends in an escalation with what is known."""
         ...
 
-    async def take(self, incident_id: str, person: str, reason: str = "") -> Incident:
-        """A person works on it now; the agents stand back."""
+    async def take(self, incident_id: str, person: str, reason: str = "", *, person_token: str) -> Incident:
+        """A person works on it now; the agents stand back, at the action server first. Raises AuthError."""
+        ...
+
+    async def give_back(self, incident_id: str, person: str, reason: str = "", *, person_token: str) -> Incident:
+        """A new run that looks afresh at what the person left. Raises ConflictError when nobody had taken it."""
         ...
 
     async def reopen(self, incident_id: str, person: str, reason: str = "") -> Incident:

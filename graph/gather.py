@@ -11,6 +11,7 @@ from domain.clock import Clock
 from domain.inventory import Inventory
 from domain.redaction import redact
 from domain.telemetry import Telemetry
+from graph.changes import Changes
 from graph.services import Probes
 
 BEFORE_S = 600.0
@@ -20,7 +21,8 @@ PAUSE_S = 2.0
 
 
 class LiveGather:
-    """Implements graph.services.Gather over the ports. `gaps` says what telemetry could not tell at its last reading."""
+    """Implements graph.services.Gather over the ports. `gaps` says what telemetry could not tell at its last reading;
+    `changes` tells more changes than telemetry alone."""
 
     def __init__(
         self,
@@ -29,12 +31,14 @@ class LiveGather:
         probes: Probes,
         clock: Clock,
         gaps: Callable[[], Sequence[Reading]] = tuple,
+        changes: Changes | None = None,
     ) -> None:
         self._inventory = inventory
         self._telemetry = telemetry
         self._probes = probes
         self._clock = clock
         self._gaps = gaps
+        self._changes = changes or telemetry.changes
 
     async def __call__(self, incident: str, alerts: Sequence[Alert], extra: Sequence[Reading], look: int) -> Bundle:
         """Everything known now."""
@@ -46,7 +50,7 @@ class LiveGather:
             self._telemetry.series(window),
             self._telemetry.logs(window),
             self._telemetry.spans(window),
-            self._telemetry.changes(window),
+            self._changes(window),
             self._probes.run(),
         )
         services = self._inventory.services

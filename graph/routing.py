@@ -81,7 +81,7 @@ def after_act(state: State) -> AfterAct:
     plan = state.get("plan")
     if step is None or plan is None or state.get("halt"):
         return "escalate"
-    if any(r.step_id == step.id and not r.compensation for r in state.get("results", [])):
+    if state.get("stale") or any(r.step_id == step.id and not r.compensation for r in state.get("results", [])):
         return "verify"
     if verdict_of(state, step) is Verdict.ASK:
         return "approve"
@@ -99,7 +99,7 @@ def after_oversee(state: State, knobs: Knobs) -> AfterOversee:
         return "roll_back"
     if state.get("decision") == "revoke":
         return "escalate"
-    if more_steps(state) and step_held(state) and not verifications[-1].regressed:
+    if not state.get("stale") and more_steps(state) and step_held(state) and not verifications[-1].regressed:
         step = current_step(state)
         return "approve" if step is not None and verdict_of(state, step) is Verdict.ASK else "act"
     return "plan" if state.get("replans", 0) < knobs.max_replans else "escalate"
@@ -150,6 +150,13 @@ def step_held(state: State) -> bool:
     """Whether the last step did what it promised by itself (it may need the next one to show)."""
     done = [r for r in state.get("results", []) if not r.compensation]
     return bool(done) and done[-1].outcome in (Outcome.SUCCEEDED, Outcome.SKIPPED)
+
+
+def was_carried_out(state: State) -> bool:
+    """Whether any step of the last plan was tried; only then is this a replan."""
+    plan = state.get("plan")
+    done = {r.step_id for r in state.get("results", [])}
+    return plan is not None and any(s.id in done for s in plan.steps)
 
 
 def verdict_of(state: State, step: Step) -> Verdict:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from agents.chat import Chat
-from domain.errors import ConflictError
+from domain.errors import ConflictError, UpstreamError
 from domain.events import Event
 from domain.guard import Approval, ApprovalAnswer, Guard
 from domain.incident import Incident, IncidentStatus
@@ -26,6 +26,10 @@ from graph.threads import Threads
 
 PassAnswer = Callable[[str, str, ApprovalAnswer], Any]
 """(person's token, approval id, answer) → awaitable Approval: the action server, as that person."""
+PassTaking = Callable[[str, str, str, bool], Awaitable[None]]
+"""(person's token, change, reason, taken or given back): the action server, as that person. Raises UpstreamError, AuthError."""
+STAND_BACK_S = 3.0
+"""How long taking over waits for the run to end before it answers."""
 MakeThreads = Callable[[Callable[[Incident], Awaitable[None]]], Awaitable[Threads]]
 """Given how an incident is saved, the threads over an opened checkpointer; called once, at the start."""
 
@@ -36,6 +40,7 @@ class Outside:
 
     normalise: Normalise
     pass_answer: PassAnswer
+    pass_taking: PassTaking
     chat: Chat
     health: Callable[[], Any]
     """Awaitable {name: {ok, detail}}."""
@@ -101,18 +106,46 @@ class IncidentRunner:
             incident_id, Order(kind="stop", person=person, reason=reason, at=self._services.clock.now())
         )
 
-    async def take(self, incident_id: str, person: str, reason: str = "") -> Incident:
-        """See the face."""
-        return await self._order(
-            incident_id, Order(kind="take", person=person, reason=reason, at=self._services.clock.now())
-        )
+    async def take(self, incident_id: str, person: str, reason: str = "", *, person_token: str) -> Incident:
+        """See the face. An action server that does not answer dispatches nothing either; the run is told in any case."""
+        await self._open(incident_id)
+        with suppress(UpstreamError):
+            await self._outside.pass_taking(person_token, incident_id, reason, True)
+        order = Order(kind="take", person=person, reason=reason, at=self._services.clock.now())
+        await self._order(incident_id, order)
+        return await self._stood_back(incident_id)
 
-    async def _order(self, incident_id: str, order: Order) -> Incident:
+    async def give_back(self, incident_id: str, person: str, reason: str = "", *, person_token: str) -> Incident:
+        """See the face."""
+        record = await self._records.get(incident_id)
+        if record.status is not IncidentStatus.TAKEN:
+            raise ConflictError(
+                f"nobody has taken {incident_id} over",
+                expected="an incident with status taken",
+                found=record.status.value,
+                hint="a running incident is taken with `firebreak incident take`; a closed one is re-opened",
+            )
+        await self._outside.pass_taking(person_token, incident_id, reason, False)
+        return await self.reopen(incident_id, person, f"given back{': ' + reason if reason else ''}")
+
+    async def _stood_back(self, incident_id: str) -> Incident:
+        """The record when the run has ended, or as it is after a few seconds: what runs now ends by itself."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STAND_BACK_S):
+                while not (await self._records.get(incident_id)).status.terminal:
+                    await asyncio.sleep(0.05)
+        return await self._records.get(incident_id)
+
+    async def _open(self, incident_id: str) -> Incident:
         record = await self._records.get(incident_id)
         if record.status.terminal:
             raise ConflictError(
                 f"{incident_id} is closed", expected="a running incident", found=record.status.value, hint="reopen it"
             )
+        return record
+
+    async def _order(self, incident_id: str, order: Order) -> Incident:
+        await self._open(incident_id)
         await self._records.give_order(incident_id, order)
         await self._telling.remarked(
             incident_id, f"incident.{'taken' if order.kind == 'take' else 'stopped'}", order.halt

@@ -19,6 +19,7 @@ from domain.guard import Actor, Guard
 from domain.inventory import Inventory
 from domain.reasoning import Reasoner
 from domain.retrieval import CaseStore, Passage, Retriever
+from graph.changes import Changes
 
 
 class Probes(Protocol):
@@ -97,6 +98,8 @@ class Services:
     minds: Minds
     leases: Leases
     note: Note
+    changes: Changes
+    """What people and other tools changed."""
     clock: Clock
     agent: str = "responder"
 

@@ -152,6 +152,8 @@ class State(TypedDict, total=False):
     undoing: list[str]
     """Step ids still to be taken back, next first."""
     replans: int
+    stale: str
+    """What somebody changed since the plan was made, so that it is looked at again; empty: nothing."""
     halt: str
     """Why nothing further may be done (a person took over or stopped it, the door is frozen); empty: go on."""
     outcome: str

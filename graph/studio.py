@@ -30,6 +30,7 @@ from domain.plan import Plan
 from domain.retrieval import Passage
 from graph.bootstrap import build_house, open_saver
 from graph.build import IncidentGraph, build
+from graph.changes import all_changes
 from graph.checkpoint.lease import ProcessLeases
 from graph.services import Minds, Services
 from graph.settings import load_settings
@@ -95,6 +96,7 @@ def offline_services() -> Services:
         minds=Minds.of(RulesReasoner(clock)),
         leases=ProcessLeases(),
         note=nothing.note,
+        changes=all_changes(),
         clock=clock,
     )
 

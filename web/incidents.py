@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -75,7 +76,11 @@ def build(ports: Ports, metrics: Metrics) -> APIRouter:
 
     @router.post("/incidents/{incident_id}/take", summary="A person works on it now; the agents stand back")
     async def take(incident_id: str, caller: Caller, why: Why | None = None) -> Incident:
-        return await responder.take(incident_id, caller.name, (why or Why()).reason)
+        return await responder.take(incident_id, caller.name, (why or Why()).reason, person_token=caller.token)
+
+    @router.post("/incidents/{incident_id}/give-back", summary="The agents look afresh, in a new run that refers to it")
+    async def give_back(incident_id: str, caller: Caller, why: Why | None = None) -> Incident:
+        return await responder.give_back(incident_id, caller.name, (why or Why()).reason, person_token=caller.token)
 
     @router.post("/incidents/{incident_id}/reopen", summary="A new run that refers to the closed one")
     async def reopen(incident_id: str, caller: Caller, why: Why | None = None) -> Incident:
@@ -137,7 +142,12 @@ def build_pages(ports: Ports, pages: Pages, metrics: Metrics) -> APIRouter:
 
     @router.post("/incidents/{incident_id}/{deed}")
     async def act(incident_id: str, deed: str, caller: Caller) -> Response:
-        deeds = {"stop": responder.stop, "take": responder.take, "reopen": responder.reopen}
+        deeds = {
+            "stop": responder.stop,
+            "take": partial(responder.take, person_token=caller.token),
+            "give-back": partial(responder.give_back, person_token=caller.token),
+            "reopen": responder.reopen,
+        }
         if deed not in deeds:
             raise _no_deed(deed)
         incident = await deeds[deed](incident_id, caller.name)
@@ -148,7 +158,10 @@ def build_pages(ports: Ports, pages: Pages, metrics: Metrics) -> APIRouter:
 
 def _no_deed(deed: str) -> FirebreakError:
     return FirebreakError(
-        "That cannot be done to an incident.", expected="stop, take or reopen", found=deed[:40], code="request.invalid"
+        "That cannot be done to an incident.",
+        expected="stop, take, give-back or reopen",
+        found=deed[:40],
+        code="request.invalid",
     )
 
 

@@ -96,6 +96,12 @@ class HttpGuard:
     async def unwind(self, change: str | None = None) -> UnwindReport:
         return one(UnwindReport, await self._call("POST", "/v1/unwind", {"change": change}))
 
+    async def take(self, change: str, reason: str = "") -> None:
+        await self._call("POST", f"/v1/changes/{_segment(change)}/take", {"reason": reason})
+
+    async def give_back(self, change: str, reason: str = "") -> None:
+        await self._call("POST", f"/v1/changes/{_segment(change)}/give-back", {"reason": reason})
+
     async def ledger(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
         query = {"after": str(after), "limit": str(limit), **({"change": change} if change is not None else {})}
         return _many(LedgerEntry, await self._call("GET", "/v1/ledger", query=query), "entries")

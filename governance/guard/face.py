@@ -65,6 +65,14 @@ class GuardFace(Guard, Protocol):
         """A person's order to take back what was applied, last one first; also while frozen."""
         ...
 
+    async def take(self, change: str, reason: str = "") -> None:
+        """A person takes a change over: no agent's step of it is dispatched from now on."""
+        ...
+
+    async def give_back(self, change: str, reason: str = "") -> None:
+        """A person lets the agents work on it again."""
+        ...
+
     async def ledger(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
         """Entries after a sequence number, oldest first."""
         ...

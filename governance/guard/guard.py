@@ -27,6 +27,7 @@ from governance.guard.saga import KIND as SAGA
 from governance.guard.saga import RUNNING, TakeBack, unwind, unwind_items, walk
 from governance.guard.switch import freeze, resume, status
 from governance.guard.trust import CLOSING, Trust
+from governance.guard.taken import give_back, take
 from governance.identity import Identity, Right, Role
 from governance.ledger.port import Draft
 from governance.plans import PinnedPlan, load_plan
@@ -285,6 +286,12 @@ class Session:
 
     async def unwind(self, change: str | None = None) -> UnwindReport:
         return await self._guard.unwind(self._guard.holder(self._token, Right.ANSWER), change)
+
+    async def take(self, change: str, reason: str = "") -> None:
+        await take(self._parts, self._guard.holder(self._token, Right.TAKE), change, reason)
+
+    async def give_back(self, change: str, reason: str = "") -> None:
+        give_back(self._parts, self._guard.holder(self._token, Right.TAKE), change, reason)
 
     async def ledger(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
         self._guard.holder(self._token, Right.READ)

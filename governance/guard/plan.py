@@ -10,10 +10,11 @@ from governance.guard.attempt import Attempt, Wrapper
 from governance.ledger.port import Reader
 from governance.tiers import MIN_CONFIDENCE
 from governance.violations import Violation
+from governance.guard.taken import refuse_taken, taken_words
 
 
 class PlanBinding(Wrapper):
-    """A step outside a judged plan in force is APPLY_WITHOUT_PLAN."""
+    """A step outside a judged plan in force is APPLY_WITHOUT_PLAN; what a person took over is the person's."""
 
     name = "plan"
 
@@ -22,9 +23,13 @@ class PlanBinding(Wrapper):
             attempt.say(self.name, Verdict.DENY, f"APPLY_WITHOUT_PLAN: {problem}")
             if violation is not None:
                 attempt.suspect(violation, problem)
+        words = "" if attempt.unwinding else taken_words(self.parts.ledger, attempt.actor.change)
+        if words:
+            attempt.say(self.name, Verdict.DENY, words)
 
     async def carry_out(self, attempt: Attempt) -> None:
         attempt.on_claim.append(lambda _: _doubt(attempt))
+        attempt.on_dispatch.append(lambda tx: refuse_taken(tx, attempt))
         await super().carry_out(attempt)
 
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi import Path as PathParam
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import Field
@@ -94,6 +95,12 @@ class Unwindable(Value):
     items: list[UnwindItem]
 
 
+class Done(Value):
+    """Answer of `/v1/changes/…`."""
+
+    change: str
+
+
 class Health(Value):
     """Answer of `/healthz`; says nothing that needs a credential."""
 
@@ -147,6 +154,7 @@ def _session(request: Request, authorization: Annotated[str, Header()] = "") -> 
 
 Holder = Annotated[Session, Depends(_session)]
 Change = Annotated[str | None, Query(max_length=200)]
+ChangeId = Annotated[str, PathParam(min_length=1, max_length=200)]
 
 
 @_ROUTES.get("/healthz")
@@ -227,6 +235,20 @@ async def unwindable(session: Holder, change: Change = None) -> Unwindable:
 async def unwind(session: Holder, body: UnwindBody | None = None) -> UnwindReport:
     """Take back what was applied, last one first."""
     return await session.unwind(body.change if body else None)
+
+
+@_ROUTES.post("/v1/changes/{change}/take")
+async def take(session: Holder, change: ChangeId, body: ReasonBody | None = None) -> Done:
+    """A person takes a change over; its agents stand back."""
+    await session.take(change, body.reason if body else "")
+    return Done(change=change)
+
+
+@_ROUTES.post("/v1/changes/{change}/give-back")
+async def give_back(session: Holder, change: ChangeId, body: ReasonBody | None = None) -> Done:
+    """A person lets the agents work on it again."""
+    await session.give_back(change, body.reason if body else "")
+    return Done(change=change)
 
 
 @_ROUTES.get("/v1/ledger")

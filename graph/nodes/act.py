@@ -16,8 +16,9 @@ from domain.action import Judgement, Outcome, Verdict
 from domain.guard import Guard, Receipt
 from domain.incident import IncidentStatus, TimelineEntry
 from domain.plan import Step, StepResult
+from graph.changes import meanwhile
 from graph.nodes.walk import enter, entry
-from graph.routing import current_step, judgement_of
+from graph.routing import current_step, judgement_of, was_carried_out
 from graph.services import Services
 from graph.state import State
 
@@ -69,6 +70,10 @@ def make_act(services: Services) -> Any:
         assert plan is not None, "routing sends only plans here"
         assert step is not None, "routing sends only steps here"
         await services.leases.check(thread_of(config, state))
+        now = services.clock.now()
+        stale = "" if was_carried_out(state) else await meanwhile(services.changes, plan, now)
+        if stale:
+            return outdated(state, stale, now)
         args = {"plan": plan.id, "step": step.id, "incident": state["incident"], "run": state["run"]}
         judgement = judgement_of(state, step)
         approval = {"approval": judgement.approval_id} if judgement and judgement.approval_id else {}
@@ -76,6 +81,17 @@ def make_act(services: Services) -> Any:
         return acted(state, step, receipt, services.clock.now())
 
     return act
+
+
+def outdated(state: State, stale: str, now: datetime) -> dict[str, Any]:
+    """Somebody changed what the plan rests on: nothing is done, the world is looked at again."""
+    text = f"the plan rests on an old state, nothing was done: {stale}"
+    return {
+        "stale": stale,
+        "status": IncidentStatus.VERIFYING,
+        "phases": enter(state, "act"),
+        "timeline": [entry(now, "plan.outdated", text)],
+    }
 
 
 def thread_of(config: RunnableConfig, state: State) -> str:

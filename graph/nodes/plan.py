@@ -12,7 +12,7 @@ from agents.planner import PlanRequest, Proposal
 from domain.guard import ApprovalStatus
 from domain.incident import IncidentStatus, TimelineEntry
 from graph.nodes.walk import Node, author, enter, entry, fallback_entries
-from graph.routing import current_step
+from graph.routing import current_step, was_carried_out
 from graph.services import Services
 from graph.state import Knobs, State
 
@@ -44,7 +44,8 @@ def make_plan(services: Services) -> Node:
             "answer": None,
             "undoing": [],
             "refused": refused,
-            "replans": state.get("replans", 0) + was_carried_out(state),
+            "replans": state.get("replans", 0) + (was_carried_out(state) or bool(state.get("stale"))),
+            "stale": "",
             "model": proposal.by,
             "status": IncidentStatus.PLANNING,
             "phases": enter(state, "plan"),
@@ -59,13 +60,6 @@ def rejected_now(state: State) -> list[str]:
     step = current_step(state)
     rejected = (state.get("answer") or {}).get("status") == ApprovalStatus.REJECTED
     return [f"{step.call.action} {step.call.target}"] if step is not None and rejected else []
-
-
-def was_carried_out(state: State) -> bool:
-    """Whether any step of the last plan was tried; only then is this a replan."""
-    plan = state.get("plan")
-    done = {r.step_id for r in state.get("results", [])}
-    return plan is not None and any(s.id in done for s in plan.steps)
 
 
 def plan_note(proposal: Proposal) -> dict[str, Any]:

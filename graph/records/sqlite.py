@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from domain.alert import Alert, AlertStatus
+from domain.alert import Alert, AlertStatus, Change
+from domain.bundle import Window
 from domain.errors import NotFoundError
 from domain.events import Event
 from domain.incident import Incident, IncidentRow, TimelineEntry
@@ -35,6 +36,7 @@ CREATE INDEX IF NOT EXISTS incidents_by_time ON incidents (opened_at DESC, id DE
 CREATE TABLE IF NOT EXISTS alerts (incident TEXT NOT NULL, episode TEXT NOT NULL, service TEXT NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (incident, episode));
 CREATE TABLE IF NOT EXISTS remarks (n INTEGER PRIMARY KEY, incident TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS changes (id TEXT PRIMARY KEY, t REAL NOT NULL, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS orders (incident TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_by_subject ON events (subject, seq);
@@ -101,6 +103,20 @@ class SqliteRecords:
                 raise NotFoundError(f"there is no delivery {delivery_id}", expected="an id that intake answered")
             rows = db.execute("SELECT body FROM receipts WHERE delivery = ? ORDER BY n", (delivery_id,))
             return [Receipt.model_validate_json(body) for (body,) in rows]
+
+        return await self._do(work)
+
+    async def note_changes(self, changes: Sequence[Change]) -> None:
+        """Keep what was told of changes; one that is known by its id stays as it was told first."""
+        rows = [(c.id, c.time.timestamp(), c.model_dump_json()) for c in changes]
+        await self._do(lambda db: db.executemany("INSERT OR IGNORE INTO changes VALUES (?, ?, ?)", rows))
+
+    async def changes(self, window: Window) -> list[Change]:
+        """Told changes in the window, oldest first."""
+
+        def work(db: sqlite3.Connection) -> list[Change]:
+            found = db.execute("SELECT body FROM changes WHERE t BETWEEN ? AND ? ORDER BY t, id", window)
+            return [Change.model_validate_json(body) for (body,) in found]
 
         return await self._do(work)
 

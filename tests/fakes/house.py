@@ -10,8 +10,11 @@ from langgraph.checkpoint.memory import InMemorySaver
 from agents.reasoners.fallback import FallbackReasoner
 from agents.reasoners.rules import RulesReasoner
 from domain.action import Verdict
+from domain.alert import Change
+from domain.bundle import Window
 from domain.reasoning import Reasoner
 from graph.build import IncidentGraph, build
+from graph.changes import all_changes
 from graph.checkpoint.lease import ProcessLeases
 from graph.checkpoint.serde import strict_serde
 from graph.services import Minds, Services
@@ -37,6 +40,8 @@ class House:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     reasoner: Reasoner | None = None
     saver: Any = None
+    changes: list[Change] = field(default_factory=list)
+    """What people changed out of band."""
     notes: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -60,8 +65,12 @@ class House:
             minds=Minds.of(FallbackReasoner(self.reasoner, rules) if self.reasoner else rules),
             leases=ProcessLeases(),
             note=self._note,
+            changes=all_changes(self._told),
             clock=self.clock,
         )
+
+    async def _told(self, window: Window) -> list[Change]:
+        return [c for c in self.changes if window[0] <= c.time.timestamp() <= window[1]]
 
     async def _note(self, kind: str, change: str, content: dict[str, Any]) -> None:
         self.notes.append((kind, change, content))

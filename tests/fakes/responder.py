@@ -58,6 +58,9 @@ async def responder(
         house.guard.answer(approval_id, _STATUS[answer.decision])
         return house.guard.open[approval_id]
 
+    async def pass_taking(token: str, change: str, reason: str, taken: bool) -> None:
+        house.notes.append(("taken" if taken else "given_back", change, {"reason": reason, "token": token}))
+
     async def health() -> dict[str, Any]:
         return {"store": {"ok": True, "detail": "fine"}}
 
@@ -69,7 +72,13 @@ async def responder(
         services=house.services,
         records=SqliteRecords(home / "incidents.db"),
         threads=threads,
-        outside=Outside(normalise=plain_normalise, pass_answer=pass_answer, chat=Chat(RulesReasoner()), health=health),
+        outside=Outside(
+            normalise=plain_normalise,
+            pass_answer=pass_answer,
+            pass_taking=pass_taking,
+            chat=Chat(RulesReasoner()),
+            health=health,
+        ),
     )
     await runner.start()
     try:

@@ -103,8 +103,11 @@ class FakeResponder:
     async def stop(self, incident_id: str, person: str, reason: str = "") -> Incident:
         return await self._deed("stop", incident_id, person, reason, IncidentStatus.ESCALATED)
 
-    async def take(self, incident_id: str, person: str, reason: str = "") -> Incident:
+    async def take(self, incident_id: str, person: str, reason: str = "", *, person_token: str) -> Incident:
         return await self._deed("take", incident_id, person, reason, IncidentStatus.TAKEN)
+
+    async def give_back(self, incident_id: str, person: str, reason: str = "", *, person_token: str) -> Incident:
+        return await self.reopen(incident_id, person, reason)
 
     async def reopen(self, incident_id: str, person: str, reason: str = "") -> Incident:
         old = await self._deed("reopen", incident_id, person, reason, None)

@@ -9,6 +9,7 @@ import pytest
 from langgraph.types import Command
 
 from domain.action import Outcome, Verdict
+from domain.alert import Change
 from domain.conditions import Condition
 from domain.guard import ApprovalStatus
 from domain.incident import IncidentStatus
@@ -221,3 +222,36 @@ async def test_a_crash_after_the_effect_repeats_nothing() -> None:
         await house.run()
     state = await house.graph().ainvoke(None, {"configurable": {"thread_id": "inc-1"}}, durability="sync")
     assert (state["outcome"], house.world.effects) == ("mitigated", ["resume_process api"])
+
+
+async def test_a_plan_that_rests_on_an_old_state_is_not_carried_out() -> None:
+    """Somebody changed the target while a person was asked: nothing is done, the world is looked at, a fresh plan is made."""
+    house = House(World(wrong={PAUSED: {}}, mends={"resume_process api"}), verdicts={"resume_process": Verdict.ASK})
+    waiting = await house.run()
+    (question,) = waiting["__interrupt__"]
+    house.changes = [
+        Change(id="chg-1", kind="config", time=house.clock.now(), service="api", summary="by hand", author="ada"),
+        Change(
+            id="chg-2", kind="config", time=house.clock.now(), service="elsewhere", summary="not ours", author="ada"
+        ),
+    ]
+    house.guard.answer(question.value["approval"], ApprovalStatus.APPROVED)
+    house.guard.verdicts.clear()
+    state = await house.run(Command(resume={question.id: {"status": "approved"}}))
+    (told,) = [e for e in state["timeline"] if e.event == "plan.outdated"]
+    assert "config of api by ada: by hand" in told.text
+    assert "elsewhere" not in told.text
+    assert [plan.revision for plan in state["plans"]] == [1, 2]
+    assert (state["outcome"], house.world.effects, state["stale"]) == ("mitigated", ["resume_process api"], "")
+
+
+async def test_what_a_person_mended_meanwhile_is_not_mended_again() -> None:
+    """The look after an outdated plan finds users served; nothing is done any more."""
+    house = House(World(wrong={PAUSED: {}}, mends={"resume_process api"}), verdicts={"resume_process": Verdict.ASK})
+    waiting = await house.run()
+    (question,) = waiting["__interrupt__"]
+    house.changes = [Change(id="chg-1", kind="config", time=house.clock.now(), service="api", summary="resumed it")]
+    house.world.wrong.clear()
+    house.guard.answer(question.value["approval"], ApprovalStatus.APPROVED)
+    state = await house.run(Command(resume={question.id: {"status": "approved"}}))
+    assert (state["outcome"], house.world.effects, len(state["plans"])) == ("mitigated", [], 1)

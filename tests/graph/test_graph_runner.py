@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from domain.action import Verdict
+from domain.alert import Change
 from domain.conditions import Condition
 from domain.errors import ConflictError, IntakeError, NotFoundError
 from domain.guard import ApprovalAnswer, ApprovalStatus, Decision
 from domain.incident import IncidentStatus
 from graph.checkpoint.lease import Lease, ProcessLeases
+from graph.changes import all_changes
 from tests.fakes.house import House
 from tests.fakes.responder import all_closed, responder, until
 from tests.fakes.world import World
 
 PAUSED = (Condition.PROCESS_PAUSED, "api")
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BODY = json.dumps([{}]).encode()
 
 
@@ -107,7 +111,7 @@ async def test_people_stop_and_take(tmp_path: Path, verb: str, status: IncidentS
     async with responder(house, tmp_path) as runner:
         await runner.submit_delivery("generic", {}, BODY)
         (incident,) = await until(runner, lambda found: bool(found) and found[0].status is IncidentStatus.WAITING)
-        await getattr(runner, verb)(incident.id, "ada", "I am on it")
+        await (runner.stop(incident.id, "ada") if verb == "stop" else runner.take(incident.id, "ada", person_token="t"))
         (incident,) = await until(runner, all_closed)
         assert (incident.status, house.world.effects) == (status, [])
         with pytest.raises(ConflictError):
@@ -117,6 +121,42 @@ async def test_people_stop_and_take(tmp_path: Path, verb: str, status: IncidentS
         assert (fresh.reopens, fresh.id != incident.id) == (incident.id, True)
         await until(runner, all_closed)
         assert (await runner.incident(fresh.id)).outcome == "mitigated"
+
+
+async def test_taken_over_and_given_back(tmp_path: Path) -> None:
+    """The action server hears it first, with the person's own token; given back, the agents look afresh in a new run."""
+    house = paused(verdicts={"resume_process": Verdict.ASK})
+    async with responder(house, tmp_path) as runner:
+        await runner.submit_delivery("generic", {}, BODY)
+        (incident,) = await until(runner, lambda found: bool(found) and found[0].status is IncidentStatus.WAITING)
+        with pytest.raises(ConflictError, match="nobody has taken"):
+            await runner.give_back(incident.id, "ada", person_token="ada-token")
+        taken = await runner.take(incident.id, "ada", "mine", person_token="ada-token")
+        assert (taken.status, taken.outcome) == (IncidentStatus.TAKEN, "taken")
+        with pytest.raises(ConflictError, match="is closed"):
+            await runner.take(incident.id, "bo", person_token="bo-token")
+        house.guard.verdicts.clear()
+        fresh = await runner.give_back(incident.id, "ada", "done what I could", person_token="ada-token")
+        await until(runner, all_closed)
+        closed = await runner.incident(fresh.id)
+        assert (closed.reopens, closed.outcome) == (incident.id, "mitigated")
+        assert any("given back: done what I could" in entry.text for entry in closed.timeline)
+    told = [
+        (kind, change, content["token"]) for kind, change, content in house.notes if kind in ("taken", "given_back")
+    ]
+    assert told == [("taken", incident.id, "ada-token"), ("given_back", incident.id, "ada-token")]
+
+
+async def test_what_people_say_they_changed_is_kept_as_evidence(tmp_path: Path) -> None:
+    """Each change once, found again by its time, whichever source told it."""
+    change = Change(id="chg-1", kind="config", time=NOON, service="api", summary="raised the pool", author="ada")
+    async with responder(paused(), tmp_path) as runner:
+        told = runner._records
+        await told.note_changes([change, change])
+        noon = NOON.timestamp()
+        assert await told.changes((noon - 1, noon + 1)) == [change]
+        assert await told.changes((noon + 1, noon + 2)) == []
+        assert await all_changes(told.changes, told.changes)((0, noon)) == [change]
 
 
 async def test_a_restart_goes_on_where_it_stopped(tmp_path: Path) -> None:
