@@ -27,6 +27,7 @@ from cli import (
     ledger,
     pipeline,
     policy,
+    people,
     rag,
     stack,
     tiers,
@@ -81,6 +82,7 @@ for name, group in (
     ("pipeline", pipeline.app),
     ("eval", evaluate.app),
     ("vault", vault.app),
+    ("people", people.app),
 ):
     app.add_typer(group, name=name, no_args_is_help=True)
 

@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.config import load_inventory
 from cli.home import Home, write_private
@@ -25,14 +26,20 @@ from domain.errors import FirebreakError
 from domain.inventory import Inventory
 from graph.settings import Settings, load_settings
 
+if TYPE_CHECKING:
+    from governance.oidc import OidcVerifier
+
 
 def action_server(home: Home, settings: Settings, port: int) -> None:
     """Guard, claims, ledger and executors: the only process that can change anything."""
     from cli.vault import issuer_of
+    from domain.clock import SystemClock
     from governance.guard.build import build_guard
+    from governance.guard.people import SignIn
     from governance.guard.server import build_action_server
     from governance.identity import home_identities
     from governance.ledger.opening import open_ledger
+    from governance.people import FILE, People
     from governance.policy import load_policy
     from tools.baselines import FileBaselines
     from tools.registry import ActionRegistry
@@ -40,17 +47,29 @@ def action_server(home: Home, settings: Settings, port: int) -> None:
     config, inventory = _inventory(settings)
     ledger = open_ledger(ledger_place(home, settings))
     credentials, environment = issuer_of(home, ledger)
+    people = People(home.secrets / FILE, SystemClock(), inventory.people)
     guard = build_guard(
         executor=ActionRegistry(inventory, environment, root=config.parent),
         inventory=inventory,
         ledger=ledger,
-        identities=home_identities(home.secrets),
+        identities=home_identities(home.secrets, people),
         policy=load_policy(settings.policy or inventory.policy or "default"),
         credentials=credentials,
         approval_ttl_s=settings.approval_ttl_s,
         baselines=FileBaselines(inventory, config.parent),
     )
-    _serve(build_action_server(guard), settings.host, port)
+    sign_in = SignIn(people=people, oidc=_verifier(settings), by_proxy=bool(settings.trusted_proxies))
+    _serve(build_action_server(guard, sign_in), settings.host, port)
+
+
+def _verifier(settings: Settings) -> OidcVerifier | None:
+    if not settings.oidc_issuer:
+        return None
+    from domain.clock import SystemClock
+    from governance.oidc import OidcVerifier, Provider
+
+    provider = Provider(issuer=settings.oidc_issuer, client_id=settings.oidc_client_id, claim=settings.oidc_claim)
+    return OidcVerifier(provider, SystemClock())
 
 
 def app(home: Home, settings: Settings, port: int) -> None:
@@ -58,7 +77,7 @@ def app(home: Home, settings: Settings, port: int) -> None:
     from app import create
 
     config, inventory = _inventory(settings)
-    _serve(create(settings, inventory, root=config.parent), settings.host, port)
+    _serve(create(settings, inventory, root=config.parent), settings.host, port, forwarded=not settings.trusted_proxies)
 
 
 def chaos(home: Home, settings: Settings, port: int) -> None:
@@ -146,7 +165,8 @@ def _inventory(settings: Settings) -> tuple[Path, Inventory]:
     return config, load_inventory(config)
 
 
-def _serve(application: object, host: str, port: int) -> None:
+def _serve(application: object, host: str, port: int, *, forwarded: bool = True) -> None:
+    """`forwarded` False: the peer stays the proxy that connected, whatever it says of others."""
     import uvicorn
 
     config = uvicorn.Config(
@@ -155,6 +175,7 @@ def _serve(application: object, host: str, port: int) -> None:
         port=port,
         log_config=None,
         access_log=False,
+        proxy_headers=forwarded,
         timeout_graceful_shutdown=4,
         lifespan="on",
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from domain.errors import AuthError, ConfigError
 
@@ -44,6 +45,8 @@ class Right(StrEnum):
     """Answer approvals, freeze, resume, unwind."""
     TAKE = "take"
     """Take a change over from the agents, and give it back."""
+    MANAGE = "manage"
+    """Give people tokens, and take them away."""
     OBSERVE = "observe"
     """Write observations and decisions to the ledger."""
     COMMIT = "commit"
@@ -54,7 +57,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.READ, Right.VERIFY}),
     Role.RESPONDER: frozenset({Right.READ, Right.VERIFY, Right.TAKE}),
     Role.APPROVER: frozenset({Right.READ, Right.VERIFY, Right.ANSWER, Right.TAKE}),
-    Role.ADMIN: frozenset({Right.READ, Right.VERIFY, Right.ANSWER, Right.TAKE}),
+    Role.ADMIN: frozenset({Right.READ, Right.VERIFY, Right.ANSWER, Right.TAKE, Right.MANAGE}),
     Role.AGENT: frozenset({Right.READ, Right.VERIFY, Right.PROPOSE, Right.OBSERVE}),
     Role.CHAOS: frozenset({Right.VERIFY, Right.COMMIT}),
 }
@@ -95,11 +98,20 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+class Personal(Protocol):
+    """People with tokens of their own."""
+
+    def identify(self, token: str) -> Identity | None:
+        """Whose token it is, or None."""
+        ...
+
+
 class Identities:
     """Hash → identity."""
 
-    def __init__(self, known: Mapping[str, Identity] | None = None) -> None:
+    def __init__(self, known: Mapping[str, Identity] | None = None, people: Personal | None = None) -> None:
         self._known = dict(known or {})
+        self._people = people
 
     def enrol(self, name: str, roles: Iterable[Role | str], token: str) -> Identity:
         """Make a token known. Raises ConfigError for a short token, an unknown role or mixed roles."""
@@ -121,6 +133,8 @@ class Identities:
         for known, identity in self._known.items():
             if hmac.compare_digest(known, presented):
                 found = identity
+        if found is None and self._people is not None:
+            found = self._people.identify(token)
         if found is None:
             raise AuthError(
                 "no valid credential",
@@ -162,9 +176,9 @@ HOME_TOKENS: dict[str, frozenset[Role]] = {
 """Token files of a home (`secrets/<name>.token`) and what their holders are."""
 
 
-def home_identities(secrets_dir: Path) -> Identities:
-    """The identities of a home's token files; files that are not there give nobody a right."""
-    identities = Identities()
+def home_identities(secrets_dir: Path, people: Personal | None = None) -> Identities:
+    """The identities of a home's token files, and its people; files that are not there give nobody a right."""
+    identities = Identities(people=people)
     for name, roles in HOME_TOKENS.items():
         file = secrets_dir / f"{name}.token"
         if file.exists():

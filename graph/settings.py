@@ -71,6 +71,25 @@ class Settings(BaseSettings):
     intake_secrets: str = Field(
         default="", description="Comma-separated Standard Webhooks secrets (whsec_…); several are valid at once."
     )
+    oidc_issuer: str = Field(
+        default="", description="OpenID provider for signing in, e.g. https://login.example.com/realms/ops."
+    )
+    oidc_client_id: str = Field(default="", description="Our client id there.")
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="Our client secret there. Unset: a public client; PKCE protects the code either way."
+    )
+    oidc_claim: str = Field(
+        default="preferred_username", description="Claim of the ID token that is the name in the inventory's `people`."
+    )
+    public_url: str = Field(
+        default="", description="Address that browsers use, e.g. https://firebreak.example.com. Unset: as they asked."
+    )
+    trusted_proxies: str = Field(
+        default="", description="Comma-separated addresses or networks of proxies that sign people in. Empty: none."
+    )
+    trusted_proxy_header: str = Field(
+        default="X-Forwarded-User", description="Header in which a trusted proxy names the person."
+    )
     load_rps: float = Field(default=8.0, ge=0, description="Requests per second of the local load; 0 is off.")
     max_replans: int = Field(default=2, ge=0, description="Replans before an incident escalates.")
     approval_ttl_s: int = Field(default=900, gt=0, description="Seconds an approval stays open.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
@@ -29,12 +30,13 @@ from web import (
     outgoing,
     pipelines,
     runbooks,
+    sign_in,
     slis,
 )
 from web import metrics as exposition
 from web.keyring import Keyring
 from web.metrics import Metrics
-from web.pages import ROOT, Pages
+from web.pages import ROOT, Pages, Ways
 from web.perimeter import Authentication, BodyLimit, RequestIdAndHeaders
 from web.persons import form_is_ours
 from web.ports import Ports
@@ -66,9 +68,12 @@ async def _nothing(_: FastAPI) -> AsyncIterator[None]:
 
 def build_app(ports: Ports, settings: Settings, *, lifespan: Lifespan = _nothing) -> FastAPI:
     """The app over bound ports. `lifespan` opens and closes what the ports need."""
-    pages = Pages(ports)
+    ways = Ways(oidc=urlsplit(settings.oidc_issuer).netloc, proxy=bool(settings.trusted_proxies))
+    pages = Pages(ports, ways)
     metrics = Metrics()
-    keyring = Keyring(ports.home, [settings.intake_token.get_secret_value()] if settings.intake_token else [])
+    keyring = Keyring(
+        ports.home, [settings.intake_token.get_secret_value()] if settings.intake_token else [], ports.clock
+    )
     sessions = Sessions(ports.home / "secrets" / "sessions.json", ports.clock)
     secrets = [s.strip() for s in settings.intake_secrets.split(",") if s.strip()]
     app = FastAPI(
@@ -83,6 +88,7 @@ def build_app(ports: Ports, settings: Settings, *, lifespan: Lifespan = _nothing
     )
     for router in (
         login.build(pages, keyring, sessions),
+        sign_in.build(ports.door, sessions, settings, sign_in.Oidc(settings, ports.clock)),
         intake.build(ports, keyring, secrets, metrics),
         incidents.build(ports, metrics),
         approvals.build(ports, pages),

@@ -33,6 +33,14 @@ class GuardDoor:
         """See the port."""
         return await self._guard.verify()
 
+    async def sign_in_oidc(self, id_token: str, nonce: str) -> str:
+        """See the port."""
+        return (await self._guard.sign_in_oidc(id_token, nonce)).token
+
+    async def sign_in_proxy(self, name: str) -> str:
+        """See the port."""
+        return (await self._guard.sign_in_proxy(name)).token
+
     async def freeze(self, person_token: str, reason: str) -> GuardStatus:
         """See the port."""
         async with self._guard.with_token(person_token) as person:

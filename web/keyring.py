@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from domain.clock import Clock, SystemClock
+from governance.people import FILE, People
+
 
 class Role(StrEnum):
     """What a credential may do here."""
@@ -26,6 +29,8 @@ class Principal:
     role: Role
     token: str = field(repr=False)
     """The caller's own token; forwarded to the action server, never stored in clear."""
+    roles: frozenset[str] = frozenset()
+    """Of a person: viewer, responder, approver, admin."""
     csrf: str = field(default="", repr=False)
     """The session's form token; empty for bearer callers, who need none."""
 
@@ -44,8 +49,9 @@ _FILES: tuple[tuple[str, str, Role], ...] = (
 class Keyring:
     """Reads `secrets/*.token` of one home. A missing file means that nobody passes that way."""
 
-    def __init__(self, home: Path, intake_tokens: Iterable[str] = ()) -> None:
+    def __init__(self, home: Path, intake_tokens: Iterable[str] = (), clock: Clock | None = None) -> None:
         self._secrets = home / "secrets"
+        self._people = People(self._secrets / FILE, clock or SystemClock())
         self._intake = tuple(t for t in intake_tokens if t)
 
     def principal(self, token: str) -> Principal | None:
@@ -53,7 +59,12 @@ class Keyring:
         found: Principal | None = None
         for file, name, role in _FILES:
             if _matches(token, self._lines(file)):
-                found = found or Principal(name=name, role=role, token=token)
+                roles = frozenset({"admin"}) if role is Role.PERSON else frozenset[str]()
+                found = found or Principal(name=name, role=role, token=token, roles=roles)
+        person = self._people.identify(token) if token else None
+        if found is None and person is not None:
+            roles = frozenset(role.value for role in person.roles)
+            found = Principal(name=person.name, role=Role.PERSON, token=token, roles=roles)
         return found
 
     def may_send_alerts(self, token: str) -> bool:

@@ -31,6 +31,8 @@ class Whoami(Value):
     schema_version: str = "1"
     name: str
     role: str
+    roles: list[str] = []
+    """Of a person: viewer, responder, approver, admin."""
 
 
 def local_path(target: str) -> str:
@@ -43,6 +45,19 @@ def local_path(target: str) -> str:
 def landing(target: str) -> str:
     """Where a form that was sent leads: the same local path, with the content in focus for who works by keyboard."""
     return local_path(target).partition("#")[0] + "#main"
+
+
+def with_session(response: Response, request: Request, session: Session) -> Response:
+    """The answer that signs this browser in."""
+    response.set_cookie(
+        COOKIE,
+        session.id,
+        max_age=int(SESSION_LIFE.total_seconds()),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return response
 
 
 def build(pages: Pages, keyring: Keyring, sessions: Sessions) -> APIRouter:
@@ -60,16 +75,7 @@ def build(pages: Pages, keyring: Keyring, sessions: Sessions) -> APIRouter:
         session = enter(token.strip())
         if session is None:
             return await refused(request, target)
-        response = RedirectResponse(local_path(target), 303)
-        response.set_cookie(
-            COOKIE,
-            session.id,
-            max_age=int(SESSION_LIFE.total_seconds()),
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
-        return response
+        return with_session(RedirectResponse(local_path(target), 303), request, session)
 
     async def refused(request: Request, target: str) -> Response:
         return await pages.render(request, "login.html", status=401, target=local_path(target), refused=True)
@@ -95,7 +101,7 @@ def build(pages: Pages, keyring: Keyring, sessions: Sessions) -> APIRouter:
 
     @router.get("/api/session", summary="Who am I")
     async def whoami(caller: Caller) -> Whoami:
-        return Whoami(name=caller.name, role=caller.role)
+        return Whoami(name=caller.name, role=caller.role, roles=sorted(caller.roles))
 
     @router.post("/api/login-tickets", summary="A one-time sign-in link for a browser")
     async def ticket(caller: Caller) -> Ticket:

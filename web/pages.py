@@ -36,6 +36,15 @@ class Frame:
     drills: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """How one may sign in besides a token."""
+
+    oidc: str = ""
+    """Host of the OpenID provider; empty: none."""
+    proxy: bool = False
+
+
 def environment() -> Environment:
     """Templates with our filters; undefined names are errors, everything is escaped."""
     env = Environment(
@@ -53,9 +62,10 @@ def environment() -> Environment:
 class Pages:
     """Renders pages and fragments."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, ways: Ways | None = None) -> None:
         self._ports = ports
         self._env = environment()
+        self._env.globals["ways"] = ways or Ways()
 
     async def render(
         self, request: Request, template: str, *, status: int = 200, frame: Frame | None = None, **context: Any

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
@@ -24,9 +25,11 @@ from web.sessions import Sessions
 COOKIE = "firebreak_session"
 BODY_LIMIT = 1 << 20
 """Bytes of a request body; the largest alert deliveries are far below."""
-OPEN_PATHS = ("/healthz", "/login", "/favicon.ico")
+OPEN_PATHS = ("/healthz", "/login", "/login/oidc", "/login/oidc/callback", "/login/proxy", "/favicon.ico")
 OPEN_PREFIXES = ("/static/", "/intake/")
 """Intake verifies its senders itself, on the raw bytes."""
+VIEWERS_MAY = ("/logout", "/chat", "/api/chat")
+"""What somebody who only looks may send: an end, and questions."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _POLICY = "; ".join(
@@ -166,7 +169,7 @@ class Authentication:
         known = self.keyring.principal(session.token) if session else None
         if session is None or known is None:
             return None
-        return Principal(name=known.name, role=known.role, token=known.token, csrf=session.csrf)
+        return replace(known, csrf=session.csrf)
 
 
 def session_id(cookies: str) -> str:
@@ -206,6 +209,13 @@ def _refusal(scope: Scope, principal: Principal | None) -> FirebreakError | None
         return None
     if principal.role is Role.DRILL:
         return AuthError("The drill runner only reads here.", expected="a person's token", code="auth.forbidden")
+    if principal.roles == {"viewer"} and scope["path"] not in VIEWERS_MAY:
+        return AuthError(
+            f"{principal.name} only looks here.",
+            expected="responder, approver or admin",
+            found="viewer",
+            code="auth.forbidden",
+        )
     if principal.by_cookie and not same_origin(Headers(scope=scope)):
         return AuthError(
             "This write was not sent by one of our own pages.",

@@ -46,6 +46,14 @@ class Door(Protocol):
         """Walk the whole chain."""
         ...
 
+    async def sign_in_oidc(self, id_token: str, nonce: str) -> str:
+        """A token for whom an OpenID provider vouches for; verified there. Raises AuthError."""
+        ...
+
+    async def sign_in_proxy(self, name: str) -> str:
+        """A token for whom a trusted proxy let through. Raises AuthError."""
+        ...
+
     async def freeze(self, person_token: str, reason: str) -> GuardStatus:
         """No further effect of any kind. Raises AuthError when the token may not."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ from domain.guard import Actor, Approval, ApprovalAnswer, GuardStatus, LedgerEnt
 from domain.plan import Plan
 from domain.value import Value
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
+from governance.guard.people import PeopleShown, Welcome
 from governance.guard.problems import error_of
 
 V = TypeVar("V", bound=Value)
@@ -118,6 +119,32 @@ class HttpGuard:
         if body is None:
             return await self._call("GET", path)
         return await self._call("POST", path, body, repeatable=False)
+
+    async def people(self) -> PeopleShown:
+        """Everybody with a credential of their own. Raises AuthError for anybody but an administrator."""
+        return _one(PeopleShown, await self._call("GET", "/v1/people"))
+
+    async def add_person(self, name: str, roles: Sequence[str] = ()) -> Welcome:
+        """A new person, with a token that is shown this once."""
+        body = {"name": name, "roles": list(roles)}
+        return _one(Welcome, await self._call("POST", "/v1/people", body, repeatable=False))
+
+    async def rotate_person(self, name: str) -> Welcome:
+        """A fresh token; the old one and all sessions end."""
+        return _one(Welcome, await self._call("POST", f"/v1/people/{_segment(name)}/rotate", {}, repeatable=False))
+
+    async def remove_person(self, name: str) -> None:
+        """Everything of this person ends."""
+        await self._call("DELETE", f"/v1/people/{_segment(name)}", repeatable=False)
+
+    async def sign_in_oidc(self, id_token: str, nonce: str) -> Welcome:
+        """A session for whom the OpenID provider vouches for. Raises AuthError."""
+        body = {"id_token": id_token, "nonce": nonce}
+        return _one(Welcome, await self._call("POST", "/v1/sign-in/oidc", body, repeatable=False))
+
+    async def sign_in_proxy(self, name: str) -> Welcome:
+        """A session for whom a trusted proxy let through. Raises AuthError."""
+        return _one(Welcome, await self._call("POST", "/v1/sign-in/proxy", {"name": name}, repeatable=False))
 
     async def _call(
         self,

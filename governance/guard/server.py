@@ -19,10 +19,12 @@ from domain.guard import Actor, Approval, ApprovalAnswer, GuardStatus, LedgerEnt
 from domain.plan import Plan
 from domain.value import Value
 from governance.guard.agents_server import ROUTES as AGENTS
+from governance.guard import people
 from governance.guard.body_limit import BodyLimit
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.guard.freeze import frozen_words
 from governance.guard.guard import GuardedExecutor, Session
+from governance.guard.people import SignIn
 from governance.guard.problems import Problem, problem_of
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
@@ -127,7 +129,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 _ROUTES = APIRouter()
 
 
-def build_action_server(guard: GuardedExecutor) -> FastAPI:
+def build_action_server(guard: GuardedExecutor, sign_in: SignIn | None = None) -> FastAPI:
     """The application. At start it resolves what an earlier process left unresolved."""
 
     @asynccontextmanager
@@ -139,9 +141,11 @@ def build_action_server(guard: GuardedExecutor) -> FastAPI:
 
     app = FastAPI(title="Firebreak action server", version="1", lifespan=lifespan, responses=_PROBLEMS)
     app.state.guard = guard
+    app.state.sign_in = sign_in
     app.add_middleware(BodyLimit)
     app.include_router(_ROUTES)
     app.include_router(AGENTS)
+    app.include_router(people.ROUTES)
     _add_errors(app)
     return app
 

@@ -9,22 +9,19 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from domain.clock import Clock
+from tests.fakes.loopback import on_loopback
 
 ROOT_TOKEN = "root-token-of-the-vault-double"
 VERBS = {"GET": "read", "LIST": "list", "DELETE": "delete", "POST": "update", "PUT": "update"}
@@ -315,20 +312,5 @@ def vault(clock: Clock) -> Iterator[tuple[str, Store]]:
     store = Store(clock)
     methods = ["GET", "POST", "PUT", "DELETE", "LIST", "list"]
     app = Starlette(routes=[Route("/v1/{path:path}", Api(store).__call__, methods=methods)])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_level="error", access_log=False, http="h11", ws="none"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{port}", store
-    finally:
-        server.should_exit = True
-        thread.join(10)
+    with on_loopback(app) as url:
+        yield url, store

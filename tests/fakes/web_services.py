@@ -218,6 +218,14 @@ class FakeDoor:
         self.broken_at: int | None = None
         self.open_approvals = 0
 
+    async def sign_in_oidc(self, id_token: str, nonce: str) -> str:
+        self.tokens.append(f"{id_token} {nonce}")
+        return OPERATOR
+
+    async def sign_in_proxy(self, name: str) -> str:
+        self.tokens.append(name)
+        return OPERATOR
+
     async def status(self) -> GuardStatus:
         if self.failure is not None:
             raise self.failure

@@ -65,7 +65,7 @@ async def test_there_are_no_other_deeds(browser: httpx.AsyncClient, csrf: Callab
     """An unknown deed is refused with what is possible."""
     answer = await browser.post(f"{PAGE}/delete", data={"csrf_token": csrf()})
     assert answer.status_code == 422
-    assert "stop, take or reopen" in answer.text
+    assert "stop, take, give-back or reopen" in answer.text
 
 
 async def test_the_inbox_filters(browser: httpx.AsyncClient) -> None:
