@@ -41,12 +41,18 @@ def approvals(incident_id: Id, as_json: JsonFlag = False) -> None:
 
 
 def approve(incident_id: Id, reason: Reason = "", approval: Which = "", as_json: JsonFlag = False) -> None:
-    """Approve what the incident waits for. Your own token of this home says who you are."""
+    """Approve what the incident waits for. Your own token of this home says who you are.
+
+    Example: firebreak incident approve inc-1a2b3c4d5e6f
+    """
     _answer(incident_id, {"decision": Decision.APPROVE, "reason": reason}, approval, as_json)
 
 
 def reject(incident_id: Id, reason: Needed, approval: Which = "", as_json: JsonFlag = False) -> None:
-    """Reject what the incident waits for; the planner looks for another way."""
+    """Reject what the incident waits for; the planner looks for another way.
+
+    Example: firebreak incident reject inc-1a2b3c4d5e6f --reason "not during the sale"
+    """
     _answer(incident_id, {"decision": Decision.REJECT, "reason": reason}, approval, as_json)
 
 
@@ -71,12 +77,18 @@ def modify(
 
 
 def escalate(incident_id: Id, reason: Needed, approval: Which = "", as_json: JsonFlag = False) -> None:
-    """Pass the question on to other people; nothing is carried out."""
+    """Pass the question on to other people; nothing is carried out.
+
+    Example: firebreak incident escalate inc-1a2b3c4d5e6f --reason "ask the database team"
+    """
     _answer(incident_id, {"decision": Decision.ESCALATE, "reason": reason}, approval, as_json)
 
 
 def terminate(incident_id: Id, reason: Needed, approval: Which = "", as_json: JsonFlag = False) -> None:
-    """End the plan: no step of it is carried out any more."""
+    """End the plan: no step of it is carried out any more.
+
+    Example: firebreak incident terminate inc-1a2b3c4d5e6f --reason "wrong plan"
+    """
     _answer(incident_id, {"decision": Decision.TERMINATE, "reason": reason}, approval, as_json)
 
 

@@ -87,7 +87,10 @@ def take(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> Non
 
 @app.command("give-back")
 def give_back(incident_id: Id, reason: Reason = "", as_json: JsonFlag = False) -> None:
-    """Give a taken incident back: the agents look afresh, in a new run that refers to it."""
+    """Give a taken incident back: the agents look afresh, in a new run that refers to it.
+
+    Example: firebreak incident give-back inc-1a2b3c4d5e6f
+    """
     _post(incident_id, "give-back", reason, as_json)
 
 

@@ -25,10 +25,11 @@ from cli import (
     investigate,
     kill,
     ledger,
+    people,
     pipeline,
     policy,
-    people,
     rag,
+    shadow,
     stack,
     tiers,
     up,
@@ -83,6 +84,7 @@ for name, group in (
     ("eval", evaluate.app),
     ("vault", vault.app),
     ("people", people.app),
+    ("shadow", shadow.app),
 ):
     app.add_typer(group, name=name, no_args_is_help=True)
 

@@ -41,7 +41,10 @@ def add(
 
 @app.command("list")
 def list_people(as_json: JsonFlag = False) -> None:
-    """List everybody with a credential of their own: tokens, and sessions of today."""
+    """List everybody with a credential of their own: tokens, and sessions of today.
+
+    Example: firebreak people list
+    """
     found = _asked(lambda guard: guard.people()).people
     if as_json:
         print_json({"people": [person.model_dump(mode="json") for person in found]})
@@ -55,13 +58,19 @@ def list_people(as_json: JsonFlag = False) -> None:
 
 @app.command()
 def rotate(name: Name, as_json: JsonFlag = False) -> None:
-    """Give a person a fresh token; the old one and all sessions end at once."""
+    """Give a person a fresh token; the old one and all sessions end at once.
+
+    Example: firebreak people rotate ada
+    """
     _welcome(_asked(lambda guard: guard.rotate_person(name)), as_json)
 
 
 @app.command()
 def remove(name: Name, as_json: JsonFlag = False) -> None:
-    """End everything of a person: token and sessions."""
+    """End everything of a person: token and sessions.
+
+    Example: firebreak people remove ada
+    """
     _asked(lambda guard: guard.remove_person(name))
     if as_json:
         print_json({"removed": name})

@@ -20,6 +20,8 @@ ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]
 """Signatures with a provider's private key only: never `none`, never a shared secret."""
 LEEWAY_S = 30
 _TIMEOUT_S = 5.0
+_UNFIT = (JoseError, ValueError)
+"""What a token that does not hold makes the library raise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,21 +49,18 @@ class OidcVerifier:
         keys = self._keys or await self._read_keys()
         try:
             claims = self._claims(id_token, nonce, keys)
-        except JoseError as error:
+        except _UNFIT as error:
             if fresh:
                 raise _refused(error) from error
             try:
                 claims = self._claims(id_token, nonce, await self._read_keys())
-            except JoseError as again:
+            except _UNFIT as again:
                 raise _refused(again) from again
         return self._name(claims)
 
     def _claims(self, id_token: str, nonce: str, keys: KeySet) -> dict[str, Any]:
         provider, now = self.provider, int(self._clock.now().timestamp())
-        try:
-            claims = jwt.decode(id_token, keys, algorithms=ALGORITHMS).claims
-        except ValueError as error:
-            raise _refused(error) from error
+        claims = jwt.decode(id_token, keys, algorithms=ALGORITHMS).claims
         registry = jwt.JWTClaimsRegistry(
             now=now,
             leeway=LEEWAY_S,

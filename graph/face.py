@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from domain.alert import Change
 from domain.events import Event
 from domain.guard import Approval, ApprovalAnswer
 from domain.incident import Incident, IncidentRow
@@ -80,6 +82,10 @@ class Responder(Protocol):
 
     async def reopen(self, incident_id: str, person: str, reason: str = "") -> Incident:
         """A new run (a new incident id) that refers to the closed one."""
+        ...
+
+    async def changes(self, since: datetime, until: datetime) -> list[Change]:
+        """What people and other tools changed, oldest first."""
         ...
 
     async def approvals(self, *, open_only: bool = False, incident: str | None = None) -> list[Approval]:

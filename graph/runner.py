@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from agents.chat import Chat
+from domain.alert import Change
 from domain.errors import ConflictError, UpstreamError
 from domain.events import Event
 from domain.guard import Approval, ApprovalAnswer, Guard
@@ -185,6 +187,10 @@ class IncidentRunner:
         await self._telling.remarked(fresh_id, "incident.reopened", f"{person} re-opened {old.id}{why}")
         self._driver.drive(fresh_id)
         return await self._records.get(fresh_id)
+
+    async def changes(self, since: datetime, until: datetime) -> list[Change]:
+        """See the face."""
+        return await self._services.changes((since.timestamp(), until.timestamp()))
 
     async def approvals(self, *, open_only: bool = False, incident: str | None = None) -> list[Approval]:
         """See the face."""

@@ -30,6 +30,7 @@ from web import (
     outgoing,
     pipelines,
     runbooks,
+    shadow,
     sign_in,
     slis,
 )
@@ -95,6 +96,7 @@ def build_app(ports: Ports, settings: Settings, *, lifespan: Lifespan = _nothing
         agents.build(ports, pages),
         operations.build(ports, pages),
         chat.build(ports, pages),
+        shadow.build(ports, pages),
         drills.build(ports, pages),
         ledger.build(ports, pages),
         slis.build(ports, pages),

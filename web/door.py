@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from domain.action import Tier
 from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport, Turn
@@ -11,6 +12,7 @@ from domain.guard import GuardStatus, LedgerVerification
 from governance.guard.agents_client import HttpAgents
 from governance.guard.client import HttpGuard
 from governance.guard.face import UnwindItem, UnwindReport
+from governance.shadow import Agreement, Shadowed
 from web.ports import LedgerPage
 
 
@@ -40,6 +42,15 @@ class GuardDoor:
     async def sign_in_proxy(self, name: str) -> str:
         """See the port."""
         return (await self._guard.sign_in_proxy(name)).token
+
+    async def shadowed(self, since: datetime) -> Sequence[Shadowed]:
+        """See the port."""
+        return await self._guard.shadowed(since)
+
+    async def label_shadow(self, person_token: str, proposal: str, agreement: Agreement) -> Shadowed:
+        """See the port."""
+        async with self._guard.with_token(person_token) as person:
+            return await person.label_shadow(proposal, agreement)
 
     async def freeze(self, person_token: str, reason: str) -> GuardStatus:
         """See the port."""

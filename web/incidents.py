@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -142,7 +142,7 @@ def build_pages(ports: Ports, pages: Pages, metrics: Metrics) -> APIRouter:
 
     @router.post("/incidents/{incident_id}/{deed}")
     async def act(incident_id: str, deed: str, caller: Caller) -> Response:
-        deeds = {
+        deeds: dict[str, Callable[[str, str], Awaitable[Incident]]] = {
             "stop": responder.stop,
             "take": partial(responder.take, person_token=caller.token),
             "give-back": partial(responder.give_back, person_token=caller.token),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -18,6 +19,7 @@ from domain.retrieval import Retriever
 from domain.telemetry import Telemetry
 from domain.value import UtcTime, Value
 from governance.guard.face import UnwindItem, UnwindReport
+from governance.shadow import Agreement, Shadowed
 from graph.face import Responder
 from graph.outgoing.subscription import Delivery, DeliveryState, SubscriptionRow
 from graph.pipelines.runner import PipelineRunner
@@ -52,6 +54,14 @@ class Door(Protocol):
 
     async def sign_in_proxy(self, name: str) -> str:
         """A token for whom a trusted proxy let through. Raises AuthError."""
+        ...
+
+    async def shadowed(self, since: datetime) -> Sequence[Shadowed]:
+        """What would have been done in shadow mode."""
+        ...
+
+    async def label_shadow(self, person_token: str, proposal: str, agreement: Agreement) -> Shadowed:
+        """A person's word on it. Raises NotFoundError, AuthError."""
         ...
 
     async def freeze(self, person_token: str, reason: str) -> GuardStatus:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
 
 import httpx
 from authlib.common.errors import AuthlibBaseError
@@ -96,7 +97,8 @@ class Oidc:
             raise AuthError("The provider gave no ID token.", expected="scope openid", code="auth.oidc")
         return token["id_token"], flow
 
-    def _client(self, redirect_uri: str) -> AsyncOAuth2Client:
+    def _client(self, redirect_uri: str) -> Any:
+        """Typed loosely: the library does not publish that its client closes itself."""
         secret = self._settings.oidc_client_secret
         return AsyncOAuth2Client(
             client_id=self._settings.oidc_client_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from domain.value import Value
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.guard.people import PeopleShown, Welcome
 from governance.guard.problems import error_of
+from governance.shadow import Agreement, Shadowed
 
 V = TypeVar("V", bound=Value)
 
@@ -56,11 +58,11 @@ class HttpGuard:
 
     async def specs(self) -> list[ActionSpec]:
         found = await self._call("GET", "/v1/specs")
-        return _many(ActionSpec, found, "specs")
+        return many(ActionSpec, found, "specs")
 
     async def judge(self, plan: Plan, actor: Actor) -> list[Judgement]:
         body = {"plan": _plain(plan), "actor": _plain(actor)}
-        return _many(Judgement, await self._call("POST", "/v1/judge", body), "judgements")
+        return many(Judgement, await self._call("POST", "/v1/judge", body), "judgements")
 
     async def apply(self, plan_id: str, step_id: str, actor: Actor, approval_id: str | None = None) -> Receipt:
         body = {"plan_id": plan_id, "step_id": step_id, "actor": _plain(actor), "approval_id": approval_id}
@@ -75,7 +77,7 @@ class HttpGuard:
 
     async def approvals(self, *, open_only: bool = False, change: str | None = None) -> list[Approval]:
         query = {"open": str(open_only).lower(), **({"change": change} if change is not None else {})}
-        return _many(Approval, await self._call("GET", "/v1/approvals", query=query), "approvals")
+        return many(Approval, await self._call("GET", "/v1/approvals", query=query), "approvals")
 
     async def status(self) -> GuardStatus:
         return one(GuardStatus, await self._call("GET", "/v1/status"))
@@ -92,20 +94,26 @@ class HttpGuard:
 
     async def unwindable(self, change: str | None = None) -> list[UnwindItem]:
         query = {"change": change} if change is not None else {}
-        return _many(UnwindItem, await self._call("GET", "/v1/unwind", query=query), "items")
+        return many(UnwindItem, await self._call("GET", "/v1/unwind", query=query), "items")
 
     async def unwind(self, change: str | None = None) -> UnwindReport:
         return one(UnwindReport, await self._call("POST", "/v1/unwind", {"change": change}))
 
     async def take(self, change: str, reason: str = "") -> None:
-        await self._call("POST", f"/v1/changes/{_segment(change)}/take", {"reason": reason})
+        await self._call("POST", f"/v1/changes/{segment(change)}/take", {"reason": reason})
 
     async def give_back(self, change: str, reason: str = "") -> None:
-        await self._call("POST", f"/v1/changes/{_segment(change)}/give-back", {"reason": reason})
+        await self._call("POST", f"/v1/changes/{segment(change)}/give-back", {"reason": reason})
+
+    async def shadowed(self, since: datetime) -> list[Shadowed]:
+        return many(Shadowed, await self._call("GET", "/v1/shadow", query={"since": since.isoformat()}), "proposals")
+
+    async def label_shadow(self, id: str, agreement: Agreement) -> Shadowed:
+        return one(Shadowed, await self._call("POST", f"/v1/shadow/{segment(id)}", {"label": agreement.value}))
 
     async def ledger(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
         query = {"after": str(after), "limit": str(limit), **({"change": change} if change is not None else {})}
-        return _many(LedgerEntry, await self._call("GET", "/v1/ledger", query=query), "entries")
+        return many(LedgerEntry, await self._call("GET", "/v1/ledger", query=query), "entries")
 
     async def verify(self) -> LedgerVerification:
         return one(LedgerVerification, await self._call("GET", "/v1/ledger/verify"))
@@ -122,29 +130,29 @@ class HttpGuard:
 
     async def people(self) -> PeopleShown:
         """Everybody with a credential of their own. Raises AuthError for anybody but an administrator."""
-        return _one(PeopleShown, await self._call("GET", "/v1/people"))
+        return one(PeopleShown, await self._call("GET", "/v1/people"))
 
     async def add_person(self, name: str, roles: Sequence[str] = ()) -> Welcome:
         """A new person, with a token that is shown this once."""
         body = {"name": name, "roles": list(roles)}
-        return _one(Welcome, await self._call("POST", "/v1/people", body, repeatable=False))
+        return one(Welcome, await self._call("POST", "/v1/people", body, repeatable=False))
 
     async def rotate_person(self, name: str) -> Welcome:
         """A fresh token; the old one and all sessions end."""
-        return _one(Welcome, await self._call("POST", f"/v1/people/{_segment(name)}/rotate", {}, repeatable=False))
+        return one(Welcome, await self._call("POST", f"/v1/people/{segment(name)}/rotate", {}, repeatable=False))
 
     async def remove_person(self, name: str) -> None:
         """Everything of this person ends."""
-        await self._call("DELETE", f"/v1/people/{_segment(name)}", repeatable=False)
+        await self._call("DELETE", f"/v1/people/{segment(name)}", repeatable=False)
 
     async def sign_in_oidc(self, id_token: str, nonce: str) -> Welcome:
         """A session for whom the OpenID provider vouches for. Raises AuthError."""
         body = {"id_token": id_token, "nonce": nonce}
-        return _one(Welcome, await self._call("POST", "/v1/sign-in/oidc", body, repeatable=False))
+        return one(Welcome, await self._call("POST", "/v1/sign-in/oidc", body, repeatable=False))
 
     async def sign_in_proxy(self, name: str) -> Welcome:
         """A session for whom a trusted proxy let through. Raises AuthError."""
-        return _one(Welcome, await self._call("POST", "/v1/sign-in/proxy", {"name": name}, repeatable=False))
+        return one(Welcome, await self._call("POST", "/v1/sign-in/proxy", {"name": name}, repeatable=False))
 
     async def _call(
         self,
@@ -206,7 +214,7 @@ def one(kind: type[V], body: Any) -> V:
         ) from error
 
 
-def _many(kind: type[V], body: Any, name: str) -> list[V]:
+def many(kind: type[V], body: Any, name: str) -> list[V]:
     try:
         rows: list[Any] = body[name]
         return [one(kind, row) for row in rows]

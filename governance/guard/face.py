@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Protocol
 
 from domain.action import ActionCall
 from domain.guard import Approval, ApprovalAnswer, Guard, GuardStatus, LedgerEntry, LedgerVerification, Receipt
 from domain.value import Value
+from governance.shadow import Agreement, Shadowed
 
 
 class FreezeReport(Value):
@@ -71,6 +73,14 @@ class GuardFace(Guard, Protocol):
 
     async def give_back(self, change: str, reason: str = "") -> None:
         """A person lets the agents work on it again."""
+        ...
+
+    async def shadowed(self, since: datetime) -> list[Shadowed]:
+        """What would have been done in shadow mode, newest first."""
+        ...
+
+    async def label_shadow(self, id: str, agreement: Agreement) -> Shadowed:
+        """A person's word on how it compares with what happened. Raises NotFoundError, AuthError."""
         ...
 
     async def ledger(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from domain.action import ActionSpec, Judgement, Outcome, Verdict
 from domain.errors import AuthError, ConflictError, NotFoundError
 from domain.guard import Actor, Approval, ApprovalAnswer, GuardStatus, LedgerEntry, LedgerVerification, Receipt
-from domain.inventory import Mode
 from domain.plan import Plan, Step
 from governance.approval import list_approvals, load_approval
 from governance.attribution import Suspicion
@@ -25,13 +25,15 @@ from governance.guard.resolve import resolve
 from governance.guard.revoked import told_revoked
 from governance.guard.saga import KIND as SAGA
 from governance.guard.saga import RUNNING, TakeBack, unwind, unwind_items, walk
+from governance.guard.shadow import label, only_shadowed
 from governance.guard.switch import freeze, resume, status
-from governance.guard.trust import CLOSING, Trust
 from governance.guard.taken import give_back, take
+from governance.guard.trust import CLOSING, Trust
 from governance.identity import Identity, Right, Role
 from governance.ledger.port import Draft
 from governance.plans import PinnedPlan, load_plan
 from governance.revocation import tell
+from governance.shadow import Agreement, Shadowed, shadowed_since
 from governance.violations import Violation
 
 KINDS: dict[str, Right] = {
@@ -226,9 +228,7 @@ class GuardedExecutor:
         )
 
     def _record_refusal(self, attempt: Attempt, why: str) -> int:
-        shadow = attempt.service is not None and attempt.service.mode is Mode.SHADOW
-        only_mode = all(reason.wrapper == "mode" for reason in attempt.denials())
-        kind = "shadow" if shadow and only_mode else "refusal"
+        kind = "shadow" if only_shadowed(attempt) else "refusal"
         content: dict[str, Any] = {**attempt.facts(), "why": why[:1000]}
         if attempt.dry_run is not None:
             content["dry_run"] = attempt.dry_run.model_dump(mode="json")
@@ -292,6 +292,13 @@ class Session:
 
     async def give_back(self, change: str, reason: str = "") -> None:
         give_back(self._parts, self._guard.holder(self._token, Right.TAKE), change, reason)
+
+    async def shadowed(self, since: datetime) -> list[Shadowed]:
+        self._guard.holder(self._token, Right.READ)
+        return shadowed_since(self._parts.ledger, since)
+
+    async def label_shadow(self, id: str, agreement: Agreement) -> Shadowed:
+        return label(self._parts, self._guard.holder(self._token, Right.TAKE), id, agreement)
 
     async def ledger(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
         self._guard.holder(self._token, Right.READ)

@@ -12,6 +12,7 @@ from governance.claims import Purpose, claim_key
 from governance.credentials.terms import plan_deadline
 from governance.guard.approval import ask_people
 from governance.guard.attempt import Attempt, Parts
+from governance.guard.shadow import note_shadow
 from governance.ledger.port import Draft, Transaction
 from governance.plans import PinnedPlan, load_plan, save_plan, supersede_others
 from governance.seats import tier_of
@@ -110,6 +111,8 @@ def register(tx: Transaction, pinned: PinnedPlan, attempts: list[Attempt], parts
     save_plan(tx, pinned)
     for older in supersede_others(tx, pinned):
         close_approvals(tx, older, pinned.change, f"superseded by plan {pinned.plan.id}")
+    for attempt in attempts:
+        note_shadow(tx, attempt)
     return [_judgement(tx, attempt, pinned, parts) for attempt in attempts]
 
 

@@ -7,10 +7,10 @@ from governance.attribution import Cause, Excuse
 from governance.claims import Purpose
 from governance.closing import closed_in
 from governance.guard.attempt import Attempt, Wrapper
+from governance.guard.taken import refuse_taken, taken_words
 from governance.ledger.port import Reader
 from governance.tiers import MIN_CONFIDENCE
 from governance.violations import Violation
-from governance.guard.taken import refuse_taken, taken_words
 
 
 class PlanBinding(Wrapper):

@@ -17,15 +17,16 @@ from domain.action import ActionSpec, Judgement
 from domain.errors import FirebreakError, GovernanceError, NotFoundError
 from domain.guard import Actor, Approval, ApprovalAnswer, GuardStatus, LedgerEntry, LedgerVerification, Receipt
 from domain.plan import Plan
-from domain.value import Value
-from governance.guard.agents_server import ROUTES as AGENTS
+from domain.value import UtcTime, Value
 from governance.guard import people
+from governance.guard.agents_server import ROUTES as AGENTS
 from governance.guard.body_limit import BodyLimit
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.guard.freeze import frozen_words
 from governance.guard.guard import GuardedExecutor, Session
 from governance.guard.people import SignIn
 from governance.guard.problems import Problem, problem_of
+from governance.shadow import Agreement, Shadowed
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -95,6 +96,18 @@ class Unwindable(Value):
     """Answer of `GET /v1/unwind`."""
 
     items: list[UnwindItem]
+
+
+class LabelBody(Value):
+    """`POST /v1/shadow/{proposal}`."""
+
+    label: Agreement
+
+
+class ShadowedSteps(Value):
+    """Answer of `GET /v1/shadow`."""
+
+    proposals: list[Shadowed]
 
 
 class Done(Value):
@@ -253,6 +266,18 @@ async def give_back(session: Holder, change: ChangeId, body: ReasonBody | None =
     """A person lets the agents work on it again."""
     await session.give_back(change, body.reason if body else "")
     return Done(change=change)
+
+
+@_ROUTES.get("/v1/shadow")
+async def shadowed(session: Holder, since: UtcTime) -> ShadowedSteps:
+    """What would have been done in shadow mode, newest first."""
+    return ShadowedSteps(proposals=await session.shadowed(since))
+
+
+@_ROUTES.post("/v1/shadow/{proposal}")
+async def label_shadow(session: Holder, proposal: str, body: LabelBody) -> Shadowed:
+    """A person's word on how it compares with what happened."""
+    return await session.label_shadow(proposal, body.label)
 
 
 @_ROUTES.get("/v1/ledger")

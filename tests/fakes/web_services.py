@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from domain.guard import (
 from domain.incident import Incident, IncidentStatus
 from domain.retrieval import Passage
 from governance.guard.face import UnwindItem, UnwindReport
+from governance.shadow import Agreement, Shadowed
 from graph.face import ChatPiece, Page, Receipt
 from tests.fakes import web_story as story
 from tests.fakes.web_agents import SceneAgents
@@ -54,6 +56,7 @@ class FakeResponder:
         self.clock = clock or ManualClock(story.T0)
         self.records: dict[str, Incident] = {i.id: i for i in incidents}
         self.asked: dict[str, Approval] = {a.id: a for a in approvals}
+        self.changed: list[Change] = []
         self.deliveries: list[tuple[str, dict[str, str], bytes]] = []
         self.deeds: list[tuple[str, str, str, str]] = []
         self.tokens: list[str] = []
@@ -127,6 +130,9 @@ class FakeResponder:
             self.records[incident_id] = incident
             self.publish(incident_id, f"dev.firebreak.incident.{deed}", f"{deed} by {person}")
         return incident
+
+    async def changes(self, since: datetime, until: datetime) -> list[Change]:
+        return [c for c in self.changed if since <= c.time <= until]
 
     async def approvals(self, *, open_only: bool = False, incident: str | None = None) -> list[Approval]:
         self._may_fail()
@@ -217,6 +223,18 @@ class FakeDoor:
         self.failure: FirebreakError | None = None
         self.broken_at: int | None = None
         self.open_approvals = 0
+        self.proposals: dict[str, Shadowed] = {}
+
+    async def shadowed(self, since: datetime) -> list[Shadowed]:
+        return [one for one in self.proposals.values() if one.at >= since]
+
+    async def label_shadow(self, person_token: str, proposal: str, agreement: Agreement) -> Shadowed:
+        self.tokens.append(person_token)
+        if proposal not in self.proposals:
+            raise NotFoundError("There is no such proposal.", found=proposal)
+        found = self.proposals[proposal].model_copy(update={"label": agreement, "labelled_by": "operator"})
+        self.proposals[proposal] = found
+        return found
 
     async def sign_in_oidc(self, id_token: str, nonce: str) -> str:
         self.tokens.append(f"{id_token} {nonce}")

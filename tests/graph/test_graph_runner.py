@@ -16,8 +16,8 @@ from domain.conditions import Condition
 from domain.errors import ConflictError, IntakeError, NotFoundError
 from domain.guard import ApprovalAnswer, ApprovalStatus, Decision
 from domain.incident import IncidentStatus
-from graph.checkpoint.lease import Lease, ProcessLeases
 from graph.changes import all_changes
+from graph.checkpoint.lease import Lease, ProcessLeases
 from tests.fakes.house import House
 from tests.fakes.responder import all_closed, responder, until
 from tests.fakes.world import World

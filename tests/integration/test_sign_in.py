@@ -5,7 +5,7 @@ App and action server are the real ones over their real HTTP interfaces; the pro
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -247,7 +247,7 @@ async def test_administrators_give_tokens_and_take_them_away(tmp_path: Path, idp
         made = await admin.add_person("bo")
         assert (made.person.roles, made.token in (tmp_path / "secrets" / FILE).read_text()) == (["approver"], False)
         helper = await admin.add_person("temp", ["viewer"])
-        for wrong in (
+        attempts: list[Callable[[], Awaitable[object]]] = [
             lambda: admin.add_person("bo"),
             lambda: admin.add_person("temp2"),
             lambda: admin.add_person("temp2", ["agent"]),
@@ -256,7 +256,8 @@ async def test_administrators_give_tokens_and_take_them_away(tmp_path: Path, idp
             lambda: admin.add_person("cy@example.com", ["viewer"]),
             lambda: admin.rotate_person("who"),
             lambda: agent.add_person("me", ["admin"]),
-        ):
+        ]
+        for wrong in attempts:
             with pytest.raises((AuthError, ConflictError, NotFoundError, GovernanceError)):
                 await wrong()
         async with town.browser(Authorization=f"Bearer {made.token}") as client:
