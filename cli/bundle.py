@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +15,7 @@ import typer
 
 from cli.output import print_json, say
 from cli.session import JsonFlag
-from domain.bundle import AlertHint, Series, Window
+from domain.bundle import AlertHint, Bundle, Series, Window
 from domain.errors import ConfigError
 from tools.bundle.assemble import Pieces, assemble
 from tools.bundle.imports.document import content_of
@@ -118,6 +120,38 @@ def build(
     for line in told.notes:
         say(f"note: {line}")
     say(f"wrote {path}; next: firebreak investigate {path}")
+
+
+def unpack(content: bytes, out: Path) -> Bundle:
+    """Put a downloaded bundle where it was wanted: the archive as it is, or its files in a folder; returns what it holds."""
+    from tools.bundle import read_bundle
+
+    with tempfile.TemporaryDirectory(prefix="firebreak-") as place:
+        archive = Path(place) / "bundle.tar.gz"
+        archive.write_bytes(content)
+        bundle = read_bundle(archive)
+        try:
+            if out.name.endswith((".tar.gz", ".tgz")):
+                out.write_bytes(content)
+            else:
+                _spread(archive, out)
+        except OSError as error:
+            raise ConfigError(
+                "The bundle cannot be written.", expected="a place to write to", found=str(error)
+            ) from error
+    return bundle
+
+
+def _spread(archive: Path, folder: Path) -> None:
+    """The files of an archive without its outer folder."""
+    with tarfile.open(archive) as packed:
+        for member in packed.getmembers():
+            _, _, inside = member.name.partition("/")
+            content = packed.extractfile(member)
+            if inside and content is not None and ".." not in Path(inside).parts:
+                target = folder / inside
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content.read())
 
 
 def _files(

@@ -31,6 +31,10 @@ class AppClient:
         """GET a JSON document."""
         return self._call("GET", path, params={k: v for k, v in params.items() if v is not None})
 
+    def download(self, path: str) -> bytes:
+        """GET a file."""
+        return self._request("GET", path).content
+
     def post(self, path: str, body: Any = None) -> dict[str, Any]:
         """POST a JSON document, get one back."""
         return self._call("POST", path, json=body if body is not None else {})
@@ -55,14 +59,17 @@ class AppClient:
             raise self._unreachable(error) from error
 
     def _call(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        document: dict[str, Any] = self._request(method, path, **more).json()
+        return document
+
+    def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
             answer = self._http.request(method, path, **more)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         if answer.status_code >= 400:
             raise problem(answer)
-        document: dict[str, Any] = answer.json()
-        return document
+        return answer
 
     def _unreachable(self, error: httpx.HTTPError) -> UpstreamError:
         return UpstreamError(

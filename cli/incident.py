@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -65,6 +66,30 @@ def show_incident(incident_id: Id, as_json: JsonFlag = False) -> None:
         return
     for line in incident_lines(Incident.model_validate(document)):
         say(line)
+
+
+@app.command("export")
+def export(
+    incident_id: Id,
+    out: Annotated[Path, typer.Argument(help="A folder, or a name that ends in .tar.gz.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Write an incident as a redacted bundle that `firebreak investigate` reads.
+
+    Example: firebreak incident export inc-4f2a9c1be07d case.tar.gz
+    """
+    from cli.bundle import unpack
+
+    with connect(SESSION.home) as client:
+        content = client.download(f"/api/incidents/{incident_id}/bundle")
+    bundle = unpack(content, out)
+    counts = {"series": len(bundle.series), "logs": len(bundle.logs), "spans": len(bundle.spans)}
+    if as_json:
+        print_json({"incident": incident_id, "bundle": str(out), **counts})
+        return
+    say(f"wrote {out}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    if not any(counts.values()):
+        say("No signals of that time are kept any more; the record is in record.json.")
 
 
 @app.command()

@@ -53,21 +53,28 @@ class LiveGather:
             self._changes(window),
             self._probes.run(),
         )
-        services = self._inventory.services
+        edges, nodes = topology(self._inventory)
         return Bundle(
             id=incident,
             title=redact(alerts[0].title) if alerts else "",
             system=self._inventory.system,
             alert=hint(alerts),
             services=tuple(self._inventory.names()),
-            edges=tuple(Edge(caller=s.name, callee=d) for s in services for d in s.depends_on),
-            nodes=tuple(Node(name=s.name, kind=s.kind, criticality=s.criticality.value) for s in services),
+            edges=edges,
+            nodes=nodes,
             series=tuple(series),
             logs=tuple(logs),
             spans=tuple(spans),
             changes=tuple(changes),
             readings=(*readings, *self._gaps(), *extra),
         )
+
+
+def topology(inventory: Inventory) -> tuple[tuple[Edge, ...], tuple[Node, ...]]:
+    """Who depends on whom, and what each one is."""
+    services = inventory.services
+    edges = tuple(Edge(caller=s.name, callee=d) for s in services for d in s.depends_on)
+    return edges, tuple(Node(name=s.name, kind=s.kind, criticality=s.criticality.value) for s in services)
 
 
 def hint(alerts: Sequence[Alert]) -> AlertHint | None:

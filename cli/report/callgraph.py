@@ -36,8 +36,8 @@ def call_graph(edges: Iterable[Edge], weights: Mapping[str, Weight], suspects: S
     head = (
         f'<svg viewBox="0 0 {width} {height}" style="min-width:{width}px;max-width:{width}px" role="img" '
         f'aria-label="Call graph of {len(names)} services">'
-        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path class="arrow" d="M0 0L8 4L0 8z"/></marker></defs>'
+        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" '
+        'markerWidth="8" markerHeight="8" orient="auto"><path class="arrow" d="M0 0L8 4L0 8z"/></marker></defs>'
     )
     curves = [_curve(places[a], places[b], bad=a in weights and b in weights) for a, b in kept]
     boxes = [_box(name, places[name], weights.get(name), first=name in suspects[:1]) for name in names]
@@ -113,6 +113,6 @@ def _box(name: str, place: tuple[int, int], weight: Weight | None, *, first: boo
         else ""
     )
     frame = f'<rect class="{kind}" x="{x}" y="{y}" width="{BOX_W}" height="{BOX_H}" rx="5"/>'
-    title = f'<text class="name" x="{x + 9}" y="{y + 18}">{label(name, 23)}</text>'
+    title = f'<text class="name" x="{x + 9}" y="{y + 18}">{label(name, 21)}</text>'
     told = f'<text class="tick" x="{x + 9}" y="{y + 34}">{label(words, 32)}</text>'
     return f"<g><title>{label(name)}: {label(words)}</title>{frame}{bar}{title}{told}</g>"

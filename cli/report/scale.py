@@ -25,7 +25,7 @@ class Scale:
         return round(self.start + (value - self.low) / width * (self.end - self.start), 1)
 
 
-def ticks(low: float, high: float, about: int = 3) -> list[float]:
+def ticks(low: float, high: float, about: int = 4) -> list[float]:
     """Round values between low and high (steps of 1, 2 or 5 times a power of ten)."""
     if not high > low:
         return [low]

@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from domain.bundle import Bundle
 from domain.errors import EvidenceError
@@ -139,14 +139,29 @@ def _folder(target: Path, files: Mapping[str, bytes]) -> None:
 def _archive(target: Path, files: Mapping[str, bytes]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
-    root = target.name.removesuffix(".tgz").removesuffix(".tar.gz")
     try:
-        with tarfile.open(partial, "w:gz", compresslevel=6) as archive:
-            for name, content in files.items():
-                member = tarfile.TarInfo(f"{root}/{name}")
-                member.size = len(content)
-                member.mode = 0o600
-                archive.addfile(member, io.BytesIO(content))
+        with partial.open("wb") as stream:
+            _pack(stream, files, target.name.removesuffix(".tgz").removesuffix(".tar.gz"))
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def packed(bundle: Bundle, root: str, beside: Mapping[str, Any] | None = None) -> bytes:
+    """The redacted bundle as the bytes of a .tar.gz whose files lie in the folder `root`.
+
+    `beside`: name → JSON document to put beside the bundle's own files, redacted too; readers ignore what they do not know.
+    """
+    more = {name: _document(redact_json(value)) for name, value in (beside or {}).items()}
+    out = io.BytesIO()
+    _pack(out, contents(bundle) | more, root)
+    return out.getvalue()
+
+
+def _pack(stream: IO[bytes], files: Mapping[str, bytes], root: str) -> None:
+    with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=6) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"{root}/{name}")
+            member.size = len(content)
+            member.mode = 0o600
+            archive.addfile(member, io.BytesIO(content))

@@ -123,7 +123,7 @@ def test_any_graph_can_be_drawn(pairs: list[tuple[str, str]]) -> None:
 def test_ticks_lie_within(low: float, width: float) -> None:
     """A handful of round values between both ends."""
     found = ticks(low, low + width)
-    assert len(found) <= 4
+    assert len(found) <= 5
     assert all(low - width * 1e-6 <= t <= low + width * (1 + 1e-6) for t in found)
 
 

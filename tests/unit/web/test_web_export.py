@@ -1,0 +1,57 @@
+"""An incident leaves as a redacted bundle that can be investigated elsewhere."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli.bundle import unpack
+from domain.errors import FirebreakError
+from tests.fakes import web_story as story
+from tools.bundle import read_bundle
+from web.ports import Ports
+
+PATH = f"/api/incidents/{story.ID}/bundle"
+
+
+async def test_the_bundle_reads_back_with_its_record(person: httpx.AsyncClient, ports: Ports, tmp_path: Path) -> None:
+    """Signals, windows and alert as the engine reads them; the whole record beside them."""
+    answer = await person.get(PATH)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/gzip")
+    bundle = unpack(answer.content, tmp_path / "case.tar.gz")
+    assert bundle == read_bundle(tmp_path / "case.tar.gz")
+    assert bundle.id == story.ID
+    assert bundle.series
+    assert bundle.normal is not None
+    assert bundle.normal[1] == bundle.onset
+    with tarfile.open(tmp_path / "case.tar.gz") as archive:
+        record = archive.extractfile(f"{story.ID}/record.json")
+        assert record is not None
+        assert json.loads(record.read())["id"] == story.ID
+
+
+async def test_a_folder_gets_the_same_files(person: httpx.AsyncClient, tmp_path: Path) -> None:
+    """The outer folder of the archive is left out; what cannot be written is an error a person understands."""
+    content = (await person.get(PATH)).content
+    assert unpack(content, tmp_path / "case") == read_bundle(tmp_path / "case")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FirebreakError, match="cannot be written"):
+        unpack(content, tmp_path / "file" / "case")
+
+
+async def test_what_an_export_says_is_redacted(person: httpx.AsyncClient, ports: Ports, tmp_path: Path) -> None:
+    """Secrets in the record do not leave."""
+    incident = await ports.responder.incident(story.ID)
+    ports.responder.records[story.ID] = incident.model_copy(update={"title": "password=hunter2"})  # type: ignore[attr-defined]
+    unpack((await person.get(PATH)).content, tmp_path / "case")
+    assert all("hunter2" not in f.read_text() for f in (tmp_path / "case").iterdir())
+
+
+async def test_only_people_with_a_token_export(stranger: httpx.AsyncClient, person: httpx.AsyncClient) -> None:
+    """Strangers are refused, unknown incidents are not found."""
+    assert (await stranger.get(PATH)).status_code == 401
+    assert (await person.get("/api/incidents/inc-nope/bundle")).status_code == 404
