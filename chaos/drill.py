@@ -11,7 +11,8 @@ from typing import Any
 
 from chaos.commitment import Label, Sealed, seal
 from chaos.errors import ChaosError
-from chaos.experiment import Experiments, Request
+from chaos.experiment import Request
+from chaos.gate import Gate
 from chaos.lease import Lease, LeaseState, LeaseStore
 from chaos.model import Fault, Magnitude, all_ok
 from chaos.oracle import SLOW_MS as SLOW
@@ -97,7 +98,7 @@ class Drill:
         order: DrillOrder,
         *,
         site: Site,
-        experiments: Experiments,
+        gate: Gate,
         store: LeaseStore,
         responder: Responder,
         door: Door,
@@ -105,7 +106,7 @@ class Drill:
     ) -> None:
         self._order = order
         self._site = site
-        self._experiments = experiments
+        self._gate = gate
         self._store = store
         self._responder = responder
         self._door = door
@@ -174,7 +175,7 @@ class Drill:
             drill=self._order.drill,
             commitment=sealed.commitment,
         )
-        lease = await self._experiments.inject(request)
+        lease = await self._gate.inject(request, change=self._order.drill)
         content = {"lease": lease.id, "commitment": sealed.commitment, "deadline": lease.deadline.isoformat()}
         await self._door.record("injection", self._order.drill, content)
         await self._tell(DrillPhase.BROKEN, "it is done; the responder has been told nothing", None)
@@ -355,7 +356,7 @@ class Drill:
         return unverified.model_copy(update={"ledger": await self._responder.ledger()})
 
     async def _restore(self, lease_id: str) -> None:
-        lease = await self._experiments.restore(lease_id, by="drill")
+        lease = await self._gate.restore(lease_id, by="drill")
         content = {"lease": lease.id, "by": lease.restored_by, "verified": lease.verified}
         with contextlib.suppress(FirebreakError):  # the fault is gone; an unreachable ledger must not hide that
             await self._door.record("restoration", self._order.drill, content)

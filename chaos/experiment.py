@@ -56,8 +56,8 @@ class Experiments:
     async def inject(self, request: Request) -> Lease:
         """Break it and prove it. Raises InjectionRefusedError before, ChaosError when it did not take (and is undone)."""
         async with self._injecting:
-            fault = self._fault(request.fault)
-            await self._allow(fault, request)
+            fault = self.check(request)
+            await self._refuse_frozen()
             parameters = fault.spec.parameterise(request.magnitude, request.parameters)
             lease = await self._prepare(fault, parameters, request)
             try:
@@ -76,6 +76,12 @@ class Experiments:
         """Everything that is still out on loan."""
         return [await self.restore(lease.id, by=by) for lease in self._store.leases(unfinished=True)]
 
+    def check(self, request: Request) -> Fault:
+        """The fault, when nothing here speaks against injecting it now. Raises InjectionRefusedError."""
+        fault = self._fault(request.fault)
+        self._allow(fault, request)
+        return fault
+
     def _fault(self, name: str) -> Fault:
         fault = self._faults.get(name)
         if fault is None:
@@ -83,13 +89,15 @@ class Experiments:
             raise InjectionRefusedError("no such fault", expected=known, found=name, code="chaos.unknown_fault")
         return fault
 
-    async def _allow(self, fault: Fault, request: Request) -> None:
-        if (reason := self._store.halted()) is not None:
-            raise InjectionRefusedError("the kill switch is thrown", found=reason, hint="POST /resume puts it back")
+    async def _refuse_frozen(self) -> None:
         if await self._permission.frozen():
             raise InjectionRefusedError(
                 "the governed door is frozen", expected="a door that is open", hint="`firebreak resume` opens it"
             )
+
+    def _allow(self, fault: Fault, request: Request) -> None:
+        if (reason := self._store.halted()) is not None:
+            raise InjectionRefusedError("the kill switch is thrown", found=reason, hint="POST /resume puts it back")
         standing = self._store.leases(unfinished=True)
         if len(standing) >= self._permission.limit:
             raise InjectionRefusedError(

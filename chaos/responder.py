@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chaos.http import Http
+from domain.action import Effect, Outcome, Verdict
+from domain.clock import Clock, SystemClock
 from domain.drills import DrillLedger
 from domain.errors import FirebreakError
-from domain.guard import Decision
+from domain.guard import Actor, Decision, Receipt
 from domain.incident import Incident, IncidentRow
+from domain.plan import Plan, Step
+from domain.zone import inject_call, restore_call
+
+AGENT = "chaos"
+"""The agent for whom the guard keeps a seat."""
+
+ASK_S = 300.0
+"""How long a person's answer to an injection is waited for."""
 
 
 class Responder(Protocol):
@@ -51,16 +62,29 @@ class Door(Protocol):
         """Whether mutations are frozen. Raises UpstreamError."""
         ...
 
+    async def inject(self, change: str, commitment: str, lease_s: float) -> Said:
+        """Ask the guard for one sealed injection; it redeems the seal at the chaos server. Raises UpstreamError, AuthError."""
+        ...
+
     async def record(self, kind: str, change: str, content: Mapping[str, Any]) -> None:
         """Write a commitment, opening, injection or restoration. Raises UpstreamError, AuthError."""
         ...
 
 
-class HttpDoor:
-    """Implements Door over the action server's API."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The guard's word on one injection."""
 
-    def __init__(self, http: Http, url: str, token: str) -> None:
+    done: bool
+    text: str
+
+
+class HttpDoor:
+    """Implements Door over the action server's API. Where a person must be asked, the answer is waited for."""
+
+    def __init__(self, http: Http, url: str, token: str, clock: Clock | None = None) -> None:
         self._http = http
+        self._clock = clock or SystemClock()
         self._url = url.rstrip("/")
         self._token = token
 
@@ -68,9 +92,43 @@ class HttpDoor:
         status = await self._http.json("GET", f"{self._url}/v1/status", token=self._token)
         return bool(status.get("frozen"))
 
+    async def inject(self, change: str, commitment: str, lease_s: float) -> Said:
+        plan = injection_plan(change, commitment, lease_s, self._clock)
+        actor = Actor(agent=AGENT, change=change).model_dump(mode="json")
+        await self._post("/v1/judge", {"plan": plan.model_dump(mode="json"), "actor": actor})
+        end = self._clock.monotonic() + ASK_S
+        while True:
+            step = {"plan_id": plan.id, "step_id": plan.steps[0].id, "actor": actor}
+            receipt = Receipt.model_validate(await self._post("/v1/apply", step))
+            if receipt.verdict is not Verdict.ASK or self._clock.monotonic() >= end:
+                return Said(done=receipt.outcome is Outcome.SUCCEEDED, text=receipt.summary)
+            await self._clock.sleep(1.0)
+
+    async def _post(self, path: str, body: dict[str, Any]) -> Any:
+        return await self._http.json("POST", f"{self._url}{path}", token=self._token, json=body, timeout_s=120.0)
+
     async def record(self, kind: str, change: str, content: Mapping[str, Any]) -> None:
         body = {"kind": kind, "change": change, "content": dict(content)}
         await self._http.json("POST", f"{self._url}/v1/ledger", token=self._token, json=body)
+
+
+def injection_plan(change: str, commitment: str, lease_s: float, clock: Clock) -> Plan:
+    """The one step that the guard judges; what is broken stays under the seal."""
+    step = Step(
+        id="break",
+        call=inject_call(commitment, lease_s),
+        effect=Effect.REVERSIBLE,
+        rationale="an experiment on the steady state, under a lease",
+        undo=restore_call(commitment, lease_s),
+    )
+    return Plan(
+        id=f"plan-{commitment[:24]}",
+        incident=change,
+        hypothesis="the steady state survives a sealed fault",
+        source="drill",
+        steps=[step],
+        created_at=clock.now(),
+    )
 
 
 class HttpResponder:

@@ -14,6 +14,7 @@ import structlog
 from chaos.drill import Drill, DrillOrder, new_drill_id
 from chaos.errors import InjectionRefusedError
 from chaos.experiment import Experiments, Request
+from chaos.gate import Gate
 from chaos.lease import Lease
 from chaos.model import Fault, Magnitude
 from chaos.oracle import Judging
@@ -68,6 +69,7 @@ class DrillRoom:
         self._experiments = experiments
         self._responder = responder
         self._door = door
+        self.gate = Gate(experiments, database, door)
         self._rules = rules
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -125,7 +127,7 @@ class DrillRoom:
 
     async def inject(self, request: Request) -> Lease:
         """Break something outside a drill. Raises InjectionRefusedError, ChaosError."""
-        lease = await self._experiments.inject(request)
+        lease = await self.gate.inject(request)
         await self._record("injection", lease)
         return lease
 
@@ -159,7 +161,7 @@ class DrillRoom:
         drill = Drill(
             order,
             site=self._site,
-            experiments=self._experiments,
+            gate=self.gate,
             store=self._database,
             responder=self._responder,
             door=self._door,
@@ -222,7 +224,7 @@ class DrillRoom:
             content["fault"] = lease.fault
         if kind == "restoration":
             content |= {"by": lease.restored_by, "verified": lease.verified}
-        await self._door.record(kind, lease.drill or lease.id, content)
+        await self._door.record(kind, lease.drill or f"chaos-{lease.commitment[:12]}", content)
 
 
 def faster(rules: RoomRules, *, durable_s: float, settle_s: float) -> RoomRules:

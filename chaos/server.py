@@ -68,7 +68,7 @@ STATUS: tuple[tuple[type[FirebreakError], int], ...] = (
 """First match wins; the last row takes all."""
 
 
-def build_chaos_server(opening: Opening, *, token: str) -> FastAPI:
+def build_chaos_server(opening: Opening, *, token: str, guard_token: str) -> FastAPI:
     """The application. `opening` is entered at startup; leaving it restores whatever is broken."""
 
     @asynccontextmanager
@@ -83,6 +83,7 @@ def build_chaos_server(opening: Opening, *, token: str) -> FastAPI:
     _add_errors(app)
     _add_reading(app, token)
     _add_breaking(app, token)
+    _add_injections(app, guard_token)
     _add_drills(app, token)
     return app
 
@@ -159,6 +160,25 @@ def _add_breaking(app: FastAPI, token: str) -> None:
     async def resume(running: Run) -> dict[str, Any]:
         running.room.resume()
         return {"halted": None}
+
+
+def _add_injections(app: FastAPI, guard_token: str) -> None:
+    """For the guard alone: redeem a sealed wish once, look at it, take it back. Nothing of a label is said."""
+    guarded: Any = {"dependencies": [_bearer(guard_token)]}
+
+    @app.get("/injections/{commitment}", **guarded)
+    async def standing(commitment: str, running: Run) -> dict[str, str]:
+        return {"standing": running.room.gate.standing(commitment).value}
+
+    @app.post("/injections/{commitment}/redeem", **guarded)
+    async def redeem(commitment: str, running: Run) -> dict[str, str]:
+        await running.room.gate.redeem(commitment)
+        return {"standing": running.room.gate.standing(commitment).value}
+
+    @app.post("/injections/{commitment}/restore", **guarded)
+    async def restore(commitment: str, running: Run) -> dict[str, str]:
+        await running.room.gate.restore_sealed(commitment, by="guard")
+        return {"standing": running.room.gate.standing(commitment).value}
 
 
 def _add_drills(app: FastAPI, token: str) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TOKENS = ("operator", "agent", "chaos", "intake")
-"""operator: the person at this machine · agent: the app at the action server · chaos: the drill runner · intake: alert senders."""
+TOKENS = ("operator", "agent", "chaos", "intake", "guard")
+"""operator: the person at this machine · agent: the app at the action server · chaos: the drill runner · intake: alert senders ·
+guard: the action server at the chaos server, to redeem injections."""
 
 
 @dataclass(frozen=True, slots=True)

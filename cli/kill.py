@@ -33,14 +33,17 @@ def kill(
     started = time.monotonic()
     with connect(SESSION.home) as client:
         document = client.post("/api/kill", {"reason": reason})
-        quiet_s = round(time.monotonic() - started, 2)
+        answered_s = round(time.monotonic() - started, 2)
         undone: list[dict[str, Any]] = []
         if unwind and (yes or as_json or _confirmed(client.get("/api/unwind"))):
             undone = client.post("/api/unwind", {"reason": reason})["report"]["receipts"]
     if as_json:
-        print_json({**document, "quiet_s": quiet_s, "unwound": undone})
+        print_json({**document, "answered_s": answered_s, "unwound": undone})
         return
-    say(f"Frozen after {quiet_s} s. Nothing acts any more. firebreak resume lifts it.")
+    stopped = len(document["stopped"])
+    say(f"Frozen; quiet after {document['quiet_s']:.2f} s. Nothing acts any more. firebreak resume lifts it.")
+    if stopped:
+        say(f"{stopped} running effects were stopped; what came of them is read back.")
     for receipt in undone:
         say(f"  {receipt['step_id']}: {receipt['outcome']}: {receipt['summary']}")
 

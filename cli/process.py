@@ -27,6 +27,7 @@ from domain.inventory import Inventory
 from graph.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from chaos.executor import InjectionExecutor
     from governance.oidc import OidcVerifier
 
 
@@ -34,9 +35,11 @@ def action_server(home: Home, settings: Settings, port: int) -> None:
     """Guard, claims, ledger and executors: the only process that can change anything."""
     from cli.vault import issuer_of
     from domain.clock import SystemClock
+    from domain.zone import with_zone
     from governance.guard.build import build_guard
     from governance.guard.people import SignIn
     from governance.guard.server import build_action_server
+    from governance.guard.several import SeveralExecutors
     from governance.identity import home_identities
     from governance.ledger.opening import open_ledger
     from governance.people import FILE, People
@@ -48,9 +51,10 @@ def action_server(home: Home, settings: Settings, port: int) -> None:
     ledger = open_ledger(ledger_place(home, settings))
     credentials, environment = issuer_of(home, ledger)
     people = People(home.secrets / FILE, SystemClock(), inventory.people)
+    registry = ActionRegistry(inventory, environment, root=config.parent)
     guard = build_guard(
-        executor=ActionRegistry(inventory, environment, root=config.parent),
-        inventory=inventory,
+        executor=SeveralExecutors(registry, *_injections(home)),
+        inventory=with_zone(inventory),
         ledger=ledger,
         identities=home_identities(home.secrets, people),
         policy=load_policy(settings.policy or inventory.policy or "default"),
@@ -70,6 +74,15 @@ def _verifier(settings: Settings) -> OidcVerifier | None:
 
     provider = Provider(issuer=settings.oidc_issuer, client_id=settings.oidc_client_id, claim=settings.oidc_claim)
     return OidcVerifier(provider, SystemClock())
+
+
+def _injections(home: Home) -> list[InjectionExecutor]:
+    """The hand of the guard in the chaos process, where there is one."""
+    from chaos.executor import InjectionExecutor
+    from chaos.http import Http
+
+    url = os.environ.get("FIREBREAK_CHAOS_URL", "")
+    return [InjectionExecutor(Http(), url, home.token("guard"))] if url else []
 
 
 def app(home: Home, settings: Settings, port: int) -> None:
@@ -93,7 +106,11 @@ def chaos(home: Home, settings: Settings, port: int) -> None:
         chaos_token=home.token("chaos"),
         intake_token=home.token("intake"),
     )
-    _serve(build_chaos_server(lambda: open_chaos(place), token=home.token("chaos")), settings.host, port)
+    _serve(
+        build_chaos_server(lambda: open_chaos(place), token=home.token("chaos"), guard_token=home.token("guard")),
+        settings.host,
+        port,
+    )
 
 
 def reaper(home: Home, settings: Settings, port: int) -> None:

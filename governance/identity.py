@@ -41,6 +41,8 @@ class Right(StrEnum):
     """Ask how the door stands and whether the ledger holds; shows nothing of an incident."""
     PROPOSE = "propose"
     """Judge plans, apply and compensate steps."""
+    INJECT = "inject"
+    """Judge and apply sealed injections in the zone where chaos is allowed, and nothing else."""
     ANSWER = "answer"
     """Answer approvals, freeze, resume, unwind."""
     TAKE = "take"
@@ -59,7 +61,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.APPROVER: frozenset({Right.READ, Right.VERIFY, Right.ANSWER, Right.TAKE}),
     Role.ADMIN: frozenset({Right.READ, Right.VERIFY, Right.ANSWER, Right.TAKE, Right.MANAGE}),
     Role.AGENT: frozenset({Right.READ, Right.VERIFY, Right.PROPOSE, Right.OBSERVE}),
-    Role.CHAOS: frozenset({Right.VERIFY, Right.COMMIT}),
+    Role.CHAOS: frozenset({Right.VERIFY, Right.COMMIT, Right.INJECT}),
 }
 
 

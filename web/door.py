@@ -11,7 +11,7 @@ from domain.findings import Finding
 from domain.guard import GuardStatus, LedgerVerification
 from governance.guard.agents_client import HttpAgents
 from governance.guard.client import HttpGuard
-from governance.guard.face import UnwindItem, UnwindReport
+from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.shadow import Agreement, Shadowed
 from web.ports import LedgerPage
 
@@ -52,10 +52,10 @@ class GuardDoor:
         async with self._guard.with_token(person_token) as person:
             return await person.label_shadow(proposal, agreement)
 
-    async def freeze(self, person_token: str, reason: str) -> GuardStatus:
+    async def freeze(self, person_token: str, reason: str) -> FreezeReport:
         """See the port."""
         async with self._guard.with_token(person_token) as person:
-            return (await person.freeze(reason)).status
+            return await person.freeze(reason)
 
     async def resume(self, person_token: str, reason: str) -> GuardStatus:
         """See the port."""

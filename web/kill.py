@@ -21,6 +21,16 @@ class Why(Value):
     reason: str = ""
 
 
+class Killed(GuardStatus):
+    """How the door stands after a freeze, and how long it took until nothing ran any more."""
+
+    schema_version: str = "1"
+    quiet_s: float
+    """Seconds from the order until the last effect had ended or was stopped."""
+    stopped: list[str] = []
+    """Claims whose execution did not end by itself; their effect is read back."""
+
+
 class Unwindable(Value):
     """Applied steps that can be taken back, in the order in which an unwind would."""
 
@@ -47,14 +57,13 @@ def build(ports: Ports) -> APIRouter:
         return await door.status()
 
     @router.post("/api/kill", summary="Freeze: no further effect of any kind")
-    async def kill(caller: Caller, why: Why | None = None) -> GuardStatus:
-        return await door.freeze(caller.token, (why or Why()).reason)
+    async def kill(caller: Caller, why: Why | None = None) -> Killed:
+        report = await door.freeze(caller.token, (why or Why()).reason)
+        return Killed(**report.status.model_dump(), quiet_s=report.quiet_s, stopped=report.stopped)
 
     @router.post("/api/resume", summary="Effects may happen again")
     async def resume(caller: Caller, why: Why | None = None) -> GuardStatus:
-        if ports.drills:
-            await ports.drills.resume()
-        return await door.resume(caller.token, (why or Why()).reason)
+        return await _resume(ports, caller, (why or Why()).reason)
 
     @router.get("/api/unwind", summary="What an unwind would take back; changes nothing")
     async def unwind(caller: Caller) -> Unwindable:
@@ -77,7 +86,15 @@ def build(ports: Ports) -> APIRouter:
     async def resume_form(
         caller: Caller, reason: Annotated[str, Form(max_length=300)] = "", back: Annotated[str, Form()] = "/"
     ) -> RedirectResponse:
-        await door.resume(caller.token, reason)
+        await _resume(ports, caller, reason)
         return RedirectResponse(landing(back), 303)
 
     return router
+
+
+async def _resume(ports: Ports, caller: Caller, reason: str) -> GuardStatus:
+    """The door first, since it says whether this person may; then drills, which an unwind had stopped."""
+    status = await ports.door.resume(caller.token, reason)
+    if ports.drills:
+        await ports.drills.resume()
+    return status

@@ -18,7 +18,7 @@ from domain.inventory import Inventory
 from domain.retrieval import Retriever
 from domain.telemetry import Telemetry
 from domain.value import UtcTime, Value
-from governance.guard.face import UnwindItem, UnwindReport
+from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.shadow import Agreement, Shadowed
 from graph.face import Responder
 from graph.outgoing.subscription import Delivery, DeliveryState, SubscriptionRow
@@ -64,7 +64,7 @@ class Door(Protocol):
         """A person's word on it. Raises NotFoundError, AuthError."""
         ...
 
-    async def freeze(self, person_token: str, reason: str) -> GuardStatus:
+    async def freeze(self, person_token: str, reason: str) -> FreezeReport:
         """No further effect of any kind. Raises AuthError when the token may not."""
         ...
 

@@ -64,6 +64,8 @@ class Attempt:
     """The claim that is taken back, when the purpose is to compensate."""
     unwinding: bool = False
     """True when a person ordered this compensation."""
+    ordered_under: str = ""
+    """The freeze that stood when it was ordered; a later one stops it."""
 
     identity: Identity | None = None
     spec: ActionSpec | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domain.zone import BINDING
 from governance.guard.attempt import Attempt, Wrapper
 from governance.identity import Right
 
@@ -14,4 +15,10 @@ class Authenticate(Wrapper):
     async def look(self, attempt: Attempt) -> None:
         if attempt.identity is None:
             attempt.identity = self.parts.identities.identify(attempt.token)
-        attempt.identity.require(Right.ANSWER if attempt.unwinding else Right.PROPOSE)
+        attempt.identity.require(Right.ANSWER if attempt.unwinding else _needed(attempt))
+
+
+def _needed(attempt: Attempt) -> Right:
+    """Faults are injected by the chaos server alone, and it does nothing else."""
+    in_zone = attempt.spec is not None and attempt.spec.binding == BINDING
+    return Right.INJECT if in_zone else Right.PROPOSE

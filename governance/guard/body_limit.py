@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from domain.errors import GovernanceError
@@ -15,8 +16,10 @@ MAX_DEPTH = 40
 class BodyLimit:
     """ASGI middleware that answers 422 with a problem document for what no honest caller sends."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, tell: Callable[[str, str, str], None]) -> None:
+        """`tell` hears authorization header, request and problem of everything that is refused."""
         self.app = app
+        self.tell = tell
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD"}:
@@ -25,6 +28,9 @@ class BodyLimit:
         body = await _read(receive)
         problem = body_problem(body)
         if problem:
+            headers = dict(scope["headers"])
+            authorization = headers.get(b"authorization", b"").decode("latin-1")
+            self.tell(authorization, f"{scope['method']} {scope['path']}", problem)
             await _refuse(send, problem)
             return
         sent = False

@@ -18,13 +18,14 @@ from governance.guard.agents import Agents
 from governance.guard.answers import give_answer
 from governance.guard.attempt import Attempt, Parts, Refused, Wrapper, receipt_of
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
+from governance.guard.freeze import freeze_mark
 from governance.guard.judging import attempt_for, check_plan, pin, register
 from governance.guard.order import WRAPPERS, nested
 from governance.guard.recorded import ACTING, RecordedExecutor
 from governance.guard.resolve import resolve
 from governance.guard.revoked import told_revoked
 from governance.guard.saga import KIND as SAGA
-from governance.guard.saga import RUNNING, TakeBack, unwind, unwind_items, walk
+from governance.guard.saga import RUNNING, TakeBack, close_injections, unwind, unwind_items, walk
 from governance.guard.shadow import label, only_shadowed
 from governance.guard.switch import freeze, resume, status
 from governance.guard.taken import give_back, take
@@ -121,14 +122,16 @@ class GuardedExecutor:
 
     async def unwind(self, person: Identity, change: str | None) -> UnwindReport:
         """Take everything back that can be, last one first."""
-        return await unwind(self.parts.ledger, person.name, change, self._taker(person))
+        taker = self._taker(person, freeze_mark(self.parts.ledger))
+        return await unwind(self.parts.ledger, person.name, change, taker)
 
     async def recover(self) -> list[Claim]:
         """At start: resolve what was dispatched when the process ended, carry interrupted sagas on."""
         resolved = [await resolve(claim, self.parts) for claim in unresolved(self.parts.ledger)]
         for record in self.parts.ledger.find(SAGA, status=RUNNING):
             person = Identity(name=record.doc["by"], roles=frozenset({Role.ADMIN}))
-            await walk(self.parts.ledger, record.id, person.name, record.doc["change"], self._taker(person))
+            taker = self._taker(person, record.doc["freeze"])
+            await walk(self.parts.ledger, record.id, person.name, record.doc["change"], taker)
         return resolved
 
     async def quiet(self) -> None:
@@ -178,15 +181,15 @@ class GuardedExecutor:
         attempt.compensates = claim
         return attempt
 
-    def _taker(self, person: Identity) -> TakeBack:
-        return lambda claim: self._take_back(claim, person)
+    def _taker(self, person: Identity, freeze: str) -> TakeBack:
+        return lambda claim: self._take_back(claim, person, freeze)
 
-    async def _take_back(self, claim: Claim, person: Identity) -> Receipt:
+    async def _take_back(self, claim: Claim, person: Identity, freeze: str) -> Receipt:
         pinned = load_plan(self.parts.ledger, claim.plan)
         assert pinned is not None, "a claim belongs to a pinned plan"
         actor = Actor(agent=claim.agent, change=claim.change)
         attempt = self._compensation(pinned, pinned.step(claim.step), claim, actor)
-        attempt.identity, attempt.unwinding = person, True
+        attempt.identity, attempt.unwinding, attempt.ordered_under = person, True, freeze
         return await self._unbroken(attempt)
 
     async def _unbroken(self, attempt: Attempt) -> Receipt:
@@ -320,6 +323,8 @@ class Session:
             )
         identity = self._guard.holder(self._token, right)
         with self._parts.ledger.transaction() as tx:
+            if kind == "restoration":
+                close_injections(tx, change)
             entry = tx.append(Draft(kind=kind, actor=identity.name, change=change, content=content))
             suspicions = self._guard.trust.hear(tx, change, content, entry.seq) if kind == CLOSING else []
         await self._guard.trust.charge(suspicions)

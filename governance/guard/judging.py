@@ -5,8 +5,9 @@ from __future__ import annotations
 from domain.action import Judgement, Verdict
 from domain.errors import ConflictError, GovernanceError
 from domain.guard import Actor, ApprovalStatus
-from domain.inventory import Environment
+from domain.inventory import Environment, Service
 from domain.plan import Plan, Step
+from domain.zone import KIND
 from governance.approval import close_open, list_approvals
 from governance.claims import Purpose, claim_key
 from governance.credentials.terms import plan_deadline
@@ -90,9 +91,16 @@ def attempt_for(
         token=token,
         spec=parts.executor.spec(step.call.action),
         service=service,
-        environment=parts.policy.environment(service.environment if service else Environment.PRODUCTION),
+        environment=_environment(parts, service),
         tier=tier_of(parts.ledger, actor.agent, parts.policy),
     )
+
+
+def _environment(parts: Parts, service: Service | None) -> Environment:
+    """A policy that judges a sandbox as production rehearses the cure; the fault is injected into what is really there."""
+    if service is not None and service.kind == KIND:
+        return service.environment
+    return parts.policy.environment(service.environment if service else Environment.PRODUCTION)
 
 
 def register(tx: Transaction, pinned: PinnedPlan, attempts: list[Attempt], parts: Parts) -> list[Judgement]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from domain.action import Outcome
+from domain.action import Outcome, Verdict
 from domain.guard import Receipt
 from domain.value import new_id
-from governance.claims import Claim, compensable
+from domain.zone import INJECT
+from governance.claims import Claim, compensable, save_claim
 from governance.guard.face import UnwindItem, UnwindReport
-from governance.ledger.port import Draft, Ledger, Reader, Record
+from governance.guard.freeze import freeze_mark
+from governance.ledger.port import Draft, Ledger, Reader, Record, Transaction
 
 KIND = "saga"
 RUNNING = "running"
@@ -29,7 +31,7 @@ async def unwind(ledger: Ledger, by: str, change: str | None, take_back: TakeBac
     with ledger.transaction() as tx:
         items = [item.model_dump(mode="json") for item in unwind_items(tx, change)]
         tx.append(Draft(kind="unwind", actor=by, change=change or "", content={"saga": saga, "items": items}))
-        doc = {"by": by, "change": change}
+        doc = {"by": by, "change": change, "freeze": freeze_mark(tx)}
         tx.put(Record(kind=KIND, id=saga, change=change or "", status=RUNNING, at=tx.now, doc=doc))
     return await walk(ledger, saga, by, change, take_back)
 
@@ -40,7 +42,7 @@ async def walk(ledger: Ledger, saga: str, by: str, change: str | None, take_back
     while claims := compensable(ledger, change):
         receipt = await take_back(claims[0])
         receipts.append(receipt)
-        if receipt.outcome is not Outcome.SUCCEEDED:
+        if receipt.verdict is not Verdict.ALLOW or receipt.outcome not in {Outcome.SUCCEEDED, Outcome.SKIPPED}:
             break
     remaining = unwind_items(ledger, change)
     with ledger.transaction() as tx:
@@ -50,6 +52,13 @@ async def walk(ledger: Ledger, saga: str, by: str, change: str | None, take_back
         doc = {"by": by, "change": change}
         tx.put(Record(kind=KIND, id=saga, change=change or "", status=status, at=tx.now, doc=doc))
     return UnwindReport(saga=saga, receipts=receipts, complete=not remaining, remaining=remaining)
+
+
+def close_injections(tx: Transaction, change: str) -> None:
+    """A fault that was taken back, by its lease or its examiner, is nothing an unwind still has to do."""
+    for claim in compensable(tx, change):
+        if claim.call.action == INJECT:
+            save_claim(tx, claim.model_copy(update={"compensated": True}))
 
 
 def _item(claim: Claim) -> UnwindItem:

@@ -24,6 +24,7 @@ from governance.guard.body_limit import BodyLimit
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.guard.freeze import frozen_words
 from governance.guard.guard import GuardedExecutor, Session
+from governance.guard.malformed import bearer, note_malformed
 from governance.guard.people import SignIn
 from governance.guard.problems import Problem, problem_of
 from governance.shadow import Agreement, Shadowed
@@ -155,7 +156,9 @@ def build_action_server(guard: GuardedExecutor, sign_in: SignIn | None = None) -
     app = FastAPI(title="Firebreak action server", version="1", lifespan=lifespan, responses=_PROBLEMS)
     app.state.guard = guard
     app.state.sign_in = sign_in
-    app.add_middleware(BodyLimit)
+    app.add_middleware(
+        BodyLimit, tell=lambda header, where, why: note_malformed(guard.parts, bearer(header), where, why)
+    )
     app.include_router(_ROUTES)
     app.include_router(AGENTS)
     app.include_router(people.ROUTES)
@@ -165,8 +168,7 @@ def build_action_server(guard: GuardedExecutor, sign_in: SignIn | None = None) -
 
 def _session(request: Request, authorization: Annotated[str, Header()] = "") -> Session:
     guard: GuardedExecutor = request.app.state.guard
-    scheme, _, token = authorization.partition(" ")
-    return guard.held_by(token.strip() if scheme.lower() == "bearer" else "")
+    return guard.held_by(bearer(authorization))
 
 
 Holder = Annotated[Session, Depends(_session)]
@@ -310,10 +312,13 @@ def _add_errors(app: FastAPI) -> None:
         return _answer(problem_of(error))
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(_: Request, error: RequestValidationError) -> Response:
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         text = f"{where}: {first['msg']}"
+        if request.method != "GET":
+            token = bearer(request.headers.get("authorization", ""))
+            note_malformed(request.app.state.guard.parts, token, f"{request.method} {request.url.path}", text)
         return _answer(
             problem_of(GovernanceError("the request is not valid", found=text[:400], code="request.invalid"))
         )

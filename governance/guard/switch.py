@@ -63,6 +63,6 @@ def status(parts: Parts) -> GuardStatus:
 
 def _set(parts: Parts, person: Identity, to: str, kind: str, reason: str) -> None:
     with parts.ledger.transaction() as tx:
-        doc = {"by": person.name, "at": tx.now.isoformat(), "reason": reason}
-        tx.append(Draft(kind=kind, actor=person.name, content={"reason": reason}))
+        entry = tx.append(Draft(kind=kind, actor=person.name, content={"reason": reason}))
+        doc = {"by": person.name, "at": tx.now.isoformat(), "reason": reason, "entry": entry.seq}
         tx.put(Record(kind=KIND, id=CURRENT, status=to, at=tx.now, doc=doc))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 import yaml
 
 from chaos.model import Durability, FaultSpec, Magnitude, Note, Observation, Undo
+from chaos.responder import Said
 from chaos.site import Identity, Site, StackProcess, StackStatus, Visit
 from domain.clock import ManualClock
 from domain.drills import DrillLedger
-from domain.errors import UpstreamError
+from domain.errors import FirebreakError, UpstreamError
 from domain.incident import Incident, IncidentRow
 from domain.value import Value
 
@@ -211,9 +213,26 @@ class FakeDoor:
     def __init__(self) -> None:
         self.is_frozen = False
         self.entries: list[tuple[str, str, dict[str, Any]]] = []
+        self.redeem: Callable[[str], Awaitable[object]] | None = None
+        """The gate's; the door injects by it as the guard does."""
+        self.asked: list[str] = []
+        self.hold: asyncio.Event | None = None
+        """When set, injections wait for it before the door answers."""
 
     async def frozen(self) -> bool:
         return self.is_frozen
+
+    async def inject(self, change: str, commitment: str, lease_s: float) -> Said:
+        self.asked.append(commitment)
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.is_frozen or self.redeem is None:
+            return Said(done=False, text="the door is shut")
+        try:
+            await self.redeem(commitment)
+        except FirebreakError as error:
+            return Said(done=False, text=error.message)
+        return Said(done=True, text="done")
 
     async def record(self, kind: str, change: str, content: Mapping[str, Any]) -> None:
         self.entries.append((kind, change, dict(content)))

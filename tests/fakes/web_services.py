@@ -26,7 +26,7 @@ from domain.guard import (
 )
 from domain.incident import Incident, IncidentStatus
 from domain.retrieval import Passage
-from governance.guard.face import UnwindItem, UnwindReport
+from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.shadow import Agreement, Shadowed
 from graph.face import ChatPiece, Page, Receipt
 from tests.fakes import web_story as story
@@ -268,10 +268,10 @@ class FakeDoor:
             head=head,
         )
 
-    async def freeze(self, person_token: str, reason: str) -> GuardStatus:
+    async def freeze(self, person_token: str, reason: str) -> FreezeReport:
         self.tokens.append(person_token)
         self.state = self.state.model_copy(update={"frozen": True, "frozen_by": "operator", "frozen_at": story.at(50)})
-        return await self.status()
+        return FreezeReport(status=await self.status(), quiet_s=0.4)
 
     async def resume(self, person_token: str, reason: str) -> GuardStatus:
         self.tokens.append(person_token)

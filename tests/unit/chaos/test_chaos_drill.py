@@ -13,6 +13,7 @@ from chaos.commitment import Label, opens
 from chaos.drill import Drill, DrillOrder
 from chaos.errors import ChaosError
 from chaos.experiment import Experiments, Permission
+from chaos.gate import Gate
 from chaos.lease import LeaseState
 from chaos.lease_memory import MemoryLeaseStore
 from chaos.model import Fault
@@ -37,10 +38,12 @@ class Stage:
         self.responder = FakeResponder(self.world, records)
         self.said: list[tuple[DrillPhase, str]] = []
         experiments = Experiments(self.site, self.store, faults, Permission(frozen=self.door.frozen))
+        gate = Gate(experiments, self.store, self.door)
+        self.door.redeem = gate.redeem
         self.drill = Drill(
             DrillOrder(fault=self.fault, drill="drill-1", **order),
             site=self.site,
-            experiments=experiments,
+            gate=gate,
             store=self.store,
             responder=self.responder,
             door=self.door,

@@ -30,6 +30,7 @@ from tests.fakes.chaos_site import FakeDoor, FakeFault, FakeResponder, World, fa
 from tests.unit.chaos.chaos_records import incident
 
 TOKEN = "chaos-token"
+GUARD = "guard-token"
 
 
 class Served:
@@ -45,7 +46,7 @@ class Served:
         }
         self.door = FakeDoor()
         self.responder = FakeResponder(self.world, [incident(IncidentStatus.ESCALATED)])
-        self.app: FastAPI = build_chaos_server(self.opening, token=TOKEN)
+        self.app: FastAPI = build_chaos_server(self.opening, token=TOKEN, guard_token=GUARD)
         self.http = Http(transport=httpx.ASGITransport(self.app))
         self.drills = HttpDrills(self.http, "http://chaos", TOKEN)
 
@@ -61,6 +62,7 @@ class Served:
             door=self.door,
             rules=RoomRules(detect_s=5, finish_s=20),
         )
+        self.door.redeem = room.gate.redeem
         yield Running(site=self.site, database=self.database, faults=self.faults, room=room)
         await room.close()
         await restore_everything(self.site, self.database, self.faults, by="interrupt")
@@ -140,8 +142,10 @@ async def test_bad_wishes_get_problem_documents(tmp_path: Path, path: str, body:
 async def test_a_drill_runs_in_the_background_and_hides_its_label_meanwhile(tmp_path: Path) -> None:
     """While it runs the record has no fault, even when the caller named it; in the end it has the result."""
     async with serving(tmp_path) as served:
+        served.door.hold = asyncio.Event()
         drill = await served.drills.start("wound")
         assert (await served.drills.get(drill)).fault is None
+        served.door.hold.set()
         run = await served.ended(drill)
         assert run.state is DrillState.FINISHED
         assert run.result is not None

@@ -51,7 +51,7 @@ def test_who_sits_where(home: Path) -> None:
     text = firebreak(home, "tiers", "show", "responder").stdout
     for words in ("to T2:", "[ ] verified runs", "record:", "SCOPE_VIOLATION warned", "LOCK_EXPIRED recovering"):
         assert words in text, text
-    assert document(home, "tiers", "show")["agents"][0]["agent"] == "responder"
+    assert [a["agent"] for a in document(home, "tiers", "show")["agents"]] == ["chaos", "responder"]
     assert document(home, "tiers", "show", "responder")["next_tier"] == "T2"
 
 

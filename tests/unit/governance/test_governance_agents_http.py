@@ -44,7 +44,7 @@ async def test_every_endpoint_of_agents() -> None:
         )
     async with knocking(scene, "operator") as person:
         agents = HttpAgents(person)
-        assert [a.agent for a in await agents.all()] == ["responder"]
+        assert [a.agent for a in await agents.all()] == ["chaos", "responder"]
         assert (await agents.detail("responder")).next_tier is Tier.T2
         assert (await agents.demote("responder", {"reason": "quiet"})).tier is Tier.T0
         up: dict[str, Any] = {"to": "T3", "waive": True, "reason": "back again"}

@@ -97,13 +97,15 @@ async def through(body: list[bytes], scope: dict[str, Any]) -> tuple[list[dict[s
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await BodyLimit(app)(scope, receive, send)
+    await BodyLimit(app, tell=lambda *_: None)(scope, receive, send)
     return sent, received
 
 
 async def test_a_good_body_passes_in_one_piece() -> None:
     """The application sees the whole body once, then what follows."""
-    sent, received = await through([b'{"a":', b" 1}"], {"type": "http", "method": "POST"})
+    sent, received = await through(
+        [b'{"a":', b" 1}"], {"type": "http", "method": "POST", "path": "/v1/judge", "headers": []}
+    )
     assert sent == []
     assert [m.get("body") for m in received] == [b'{"a": 1}', None]
 
@@ -117,7 +119,9 @@ async def test_what_has_no_body_passes_untouched() -> None:
 
 async def test_an_endless_body_is_cut_off() -> None:
     """No more than the limit is ever held."""
-    sent, received = await through([b"x" * MAX_BYTES] * 5, {"type": "http", "method": "POST"})
+    sent, received = await through(
+        [b"x" * MAX_BYTES] * 5, {"type": "http", "method": "POST", "path": "/v1/judge", "headers": []}
+    )
     assert received == []
     assert sent[0]["status"] == 422
     assert json.loads(sent[1]["body"])["code"] == "request.body"

@@ -37,7 +37,7 @@ def test_every_role_has_its_rights() -> None:
     for role, rights in RIGHTS.items():
         assert not (Right.ANSWER in rights and not role.person)
         assert not (Right.PROPOSE in rights and role.person)
-    assert RIGHTS[Role.CHAOS] == {Right.VERIFY, Right.COMMIT}
+    assert RIGHTS[Role.CHAOS] == {Right.VERIFY, Right.COMMIT, Right.INJECT}
 
 
 def test_a_missing_right_is_refused_with_a_hint() -> None:

@@ -119,13 +119,13 @@ async def test_production_in_the_inventory_needs_a_higher_tier() -> None:
 async def test_a_fresh_sandbox_seats_its_agents_by_a_ledger_entry() -> None:
     """The grant is an entry; a second start grants nothing; other inventories seat nobody; policies seat apart."""
     scene = Scene()
-    [entry] = [e for e in scene.store.entries() if e.kind == "grant"]
-    assert (entry.actor, entry.content["agent"], entry.content["tier"]) == ("operator", "responder", "T1")
+    granted = [(e.actor, e.content["agent"], e.content["tier"]) for e in scene.store.entries() if e.kind == "grant"]
+    assert granted == [("operator", "responder", "T1"), ("operator", "chaos", "T1")]
     assert seat_fresh_sandbox(scene.store, scene.inventory, scene.policy) == []
     production = load_policy("production")
     assert tier_of(scene.store, "responder", production) is Tier.T0
     assert seat_fresh_sandbox(scene.store, mixed_inventory(), production) == []
-    assert seat_fresh_sandbox(scene.store, scene.inventory, production) == ["responder"]
+    assert seat_fresh_sandbox(scene.store, scene.inventory, production) == ["responder", "chaos"]
     assert tier_of(scene.store, "responder", production) is Tier.T2
 
 

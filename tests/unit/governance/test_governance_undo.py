@@ -242,3 +242,31 @@ async def test_unwinding_passes_ask_mode() -> None:
     services = [s.model_copy(update={"mode": Mode.ASK}) for s in scene.inventory.services]
     careful = scene.again(inventory=Inventory(services=services))
     assert (await careful.operator.unwind()).complete
+
+
+async def test_a_freeze_stops_an_unwind_that_is_under_way() -> None:
+    """Compensations included: the order passed the freeze it was given under, not the one that came after it."""
+    scene = await applied(Scene(), SCALE, CONFIG)
+    await scene.operator.freeze("everything back")
+    operator = scene.guard.parts.identities.identify(OPERATOR)
+
+    def freeze_again() -> None:
+        switch._set(scene.guard.parts, operator, "frozen", "freeze", "no, stop that too")
+
+    scene.executor.after_effect = freeze_again
+    report = await scene.operator.unwind()
+    assert [r.verdict for r in report.receipts] == [Verdict.ALLOW, Verdict.DENY]
+    assert "no, stop that too" in report.receipts[1].summary
+    assert [item.step for item in report.remaining] == ["s1"]
+    scene.executor.after_effect = None
+    assert (await scene.operator.unwind()).complete
+
+
+async def test_what_is_back_already_is_skipped_by_an_unwind() -> None:
+    """Somebody else put it right: nothing to do, and off the list."""
+    scene = await applied(Scene(), SCALE, CONFIG)
+    scene.executor.world["api"]["pool"] = 5
+    report = await scene.operator.unwind()
+    assert report.complete
+    assert [r.outcome for r in report.receipts] == [Outcome.SUCCEEDED, Outcome.SKIPPED]
+    assert await scene.operator.unwindable() == []

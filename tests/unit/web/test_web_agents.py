@@ -82,7 +82,7 @@ async def test_demotion_promotion_and_overturning_by_form(
 
 async def test_the_api_for_machines(person: httpx.AsyncClient, ports: Ports) -> None:
     """The same as JSON, with a person's token."""
-    assert [a["agent"] for a in (await person.get("/api/agents")).json()["agents"]] == ["responder"]
+    assert [a["agent"] for a in (await person.get("/api/agents")).json()["agents"]] == ["chaos", "responder"]
     assert (await person.get("/api/agents/responder")).json()["next_tier"] == "T2"
     moved = await person.post(
         "/api/agents/responder/promote", json={"to": "T2", "waive": True, "reason": "first week on staging"}
