@@ -6,7 +6,17 @@ import argparse
 import importlib
 import sys
 
-BENCHMARKS = ("retrieval", "graph_overhead", "footprint", "revocation", "drills", "ledger", "crash_points", "diagnosis")
+BENCHMARKS = (
+    "retrieval",
+    "graph_overhead",
+    "guard",
+    "footprint",
+    "revocation",
+    "drills",
+    "ledger",
+    "crash_points",
+    "diagnosis",
+)
 
 
 def main() -> int:
