@@ -21,7 +21,9 @@ def read_platform(content: bytes, name: str) -> list[dict[str, Any]]:
     found = [o for document in whole for o in platform_objects(document)]
     if text.strip() and found and not any("kind" in o for o in found):
         raise unreadable(
-            name, "platform objects with a kind (kubectl get … -o json)", f"keys {', '.join(list(found[0])[:6])}"
+            name,
+            "platform objects with a kind (kubectl get … -o json)",
+            f"keys {', '.join(str(k) for k in list(found[0])[:6])}",
         )
     return [_bare(o) for o in found]
 
