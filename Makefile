@@ -61,7 +61,7 @@ docs-check: $(STAMP)
 docs: $(STAMP) ## Write the generated documents (.env.example, settings table, picture of the graph, JSON Schema, Vault policies)
 	@$(BIN)/python -m cli.documents
 
-bench: $(STAMP) ## Print the benchmark tables (drills, diagnosis, retrieval, graph overhead, footprint); takes a while
+bench: $(STAMP) ## Print the benchmark tables (drills, diagnosis, bundles, retrieval, graph overhead, footprint); takes a while
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 lock: ## Renew uv.lock

@@ -8,6 +8,7 @@ import sys
 
 BENCHMARKS = (
     "retrieval",
+    "bundles",
     "graph_overhead",
     "guard",
     "footprint",

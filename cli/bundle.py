@@ -6,7 +6,7 @@ import asyncio
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -53,6 +53,7 @@ def build(
         Files | None,
         typer.Option(help="Log file, [SERVICE=]FILE: JSON lines, logfmt, text, CRI, Docker, journalctl -o json."),
     ] = None,
+    loki: Annotated[Files | None, typer.Option(help="Loki's answer to a range query.")] = None,
     otlp: Annotated[Files | None, typer.Option(help="Trace file: OTLP JSON, or Tempo's or Jaeger's answer.")] = None,
     kubernetes: Annotated[Files | None, typer.Option(help="kubectl get … -o json or yaml.")] = None,
     changes: Annotated[Files | None, typer.Option(help="Changes: JSON lines or a JSON list.")] = None,
@@ -88,7 +89,8 @@ def build(
         series = _series(given, query or [], window, step, service_label, token, told)
         pieces.series += series
         sources.append(Source(source=given, kind="prometheus", rows=len(series)))
-    sources += _files(pieces, told, log or [], otlp or [], kubernetes or [], changes or [])
+    named = {"log": log, "loki": loki, "otlp": otlp, "kubernetes": kubernetes, "changes": changes}
+    sources += _files(pieces, told, {kind: given or [] for kind, given in named.items()}, service_label)
     if not sources:
         raise ConfigError(
             "Nothing to build a bundle from.", expected="at least one file", hint="firebreak bundle build --help"
@@ -116,7 +118,7 @@ def build(
     for source in sources:
         say(f"{source.kind:<11} {source.rows:>8}  {source.source}" + ("  (nothing in it)" if not source.rows else ""))
     for line in told.problems:
-        say(f"skipped: {line}")
+        say(line)
     for line in told.notes:
         say(f"note: {line}")
     say(f"wrote {path}; next: firebreak investigate {path}")
@@ -154,17 +156,11 @@ def _spread(archive: Path, folder: Path) -> None:
                 target.write_bytes(content.read())
 
 
-def _files(
-    pieces: Pieces,
-    told: Told,
-    log: Sequence[str],
-    otlp: Sequence[str],
-    kubernetes: Sequence[str],
-    changes: Sequence[str],
-) -> list[Source]:
+def _files(pieces: Pieces, told: Told, named: Mapping[str, Sequence[str]], label: str) -> list[Source]:
     from tools.bundle.imports.changes import read_changes
     from tools.bundle.imports.log_file import read_log
     from tools.bundle.imports.platform_dump import read_platform
+    from tools.bundle.imports.streams import read_streams
     from tools.bundle.imports.traces import read_traces
 
     now = time.time()
@@ -174,6 +170,11 @@ def _files(
         found = read_log(
             content_of(path), path.name, told, service=service or _stem(path), fixed=bool(service), now=now
         )
+        pieces.logs += found
+        return len(found)
+
+    def streams(given: str) -> int:
+        found = read_streams(content_of(Path(given)), Path(given).name, told, label=label, now=now)
         pieces.logs += found
         return len(found)
 
@@ -192,13 +193,10 @@ def _files(
         pieces.changes += found
         return len(found)
 
-    plan: tuple[tuple[str, Sequence[str], Callable[[str], int]], ...] = (
-        ("log", log, lines),
-        ("otlp", otlp, spans),
-        ("kubernetes", kubernetes, objects),
-        ("changes", changes, edits),
-    )
-    return [Source(source=g, kind=kind, rows=read(g)) for kind, given, read in plan for g in given]
+    readers: dict[str, Callable[[str], int]] = {
+        "log": lines, "loki": streams, "otlp": spans, "kubernetes": objects, "changes": edits,
+    }  # fmt: skip
+    return [Source(source=g, kind=kind, rows=readers[kind](g)) for kind, given in named.items() for g in given]
 
 
 def _series(

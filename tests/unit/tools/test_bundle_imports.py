@@ -18,6 +18,7 @@ from tools.bundle import read_bundle
 from tools.bundle.imports.log_file import read_log
 from tools.bundle.imports.platform_dump import read_platform
 from tools.bundle.imports.range_answer import read_range
+from tools.bundle.imports.streams import read_streams
 from tools.bundle.imports.traces import edges_of, read_traces
 from tools.bundle.told import Told
 from tools.moment import moment
@@ -82,6 +83,13 @@ def test_truncated_and_timeless_lines_are_told_by_number() -> None:
     assert [line.service for line in found] == ["db"]
     assert [p.split(":")[0] for p in told.problems] == ["a.log line 1", "a.log line 3", "a.log line 4"]
     assert log('{"time": 1772359200, "message": "m", "service": "db"}', service="mine", fixed=True)[0].service == "mine"
+
+
+def test_a_file_in_which_nothing_has_a_time_is_an_error() -> None:
+    """Prose and binary files are no logs; an empty file is an empty log."""
+    with pytest.raises(EvidenceError, match=r"a\.log"):
+        log("hello\n\x00world\n")
+    assert log("") == []
 
 
 def test_secrets_do_not_pass() -> None:
@@ -234,14 +242,47 @@ def test_a_dump_in_yaml_documents() -> None:
 def test_no_bytes_make_a_reader_fall_over(content: bytes) -> None:
     """Whatever a file holds: values, told problems, or an EvidenceError."""
     told = Told()
-    read_log(content, "f", told, service="a", now=NOW)
     for read in (
+        lambda: read_log(content, "f", told, service="a", now=NOW),
         lambda: read_range(content, "f", told, metric="m"),
         lambda: read_traces(content, "f", told),
         lambda: read_platform(content, "f"),
+        lambda: read_streams(content, "f", told, now=NOW),
     ):
         with suppress(EvidenceError):
             read()
+
+
+def test_lokis_streams_become_log_lines() -> None:
+    """Time from the entry, service from the labels, level and trace from the line, the labels or the metadata."""
+    ns = str(int(T0) * 10**9)
+    rows = [
+        {
+            "stream": {"app": "cart", "detected_level": "error"},
+            "values": [[ns, "2020-01-01T00:00:00Z boom token=hunter2"], [ns, '{"level": "warn", "msg": "slow"}'], [ns]],
+        },
+        {"stream": {"job": "web"}, "values": [[ns[:13], "x", {"trace_id": "t1", "level": "info"}]]},
+        {"stream": None},
+    ]
+    told = Told()
+    content = json.dumps({"status": "success", "data": {"resultType": "streams", "result": rows}}).encode()
+    found = read_streams(content, "l.json", told, now=NOW)
+    assert [(x.time, x.service, x.level, x.trace_id) for x in found] == [
+        (T0, "cart", "ERROR", ""),
+        (T0, "cart", "WARNING", ""),
+        (T0, "web", "INFO", "t1"),
+    ]
+    assert "hunter2" not in str(found)
+    assert [p.split(":")[0] for p in told.problems] == ["l.json result[0].values[2]", "l.json result[2]"]
+    assert any("milliseconds" in n for n in told.notes)
+    for wrong in (
+        b"[]",
+        b"{",
+        b'{"status": "error", "error": "x"}',
+        b'{"data": {"resultType": "matrix", "result": []}}',
+    ):
+        with pytest.raises(EvidenceError, match=r"l\.json"):
+            read_streams(wrong, "l.json", told, now=NOW)
 
 
 def test_a_moment_in_every_unit() -> None:

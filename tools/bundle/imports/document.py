@@ -72,4 +72,4 @@ def json_rows(content: bytes, name: str, told: Told) -> Iterator[tuple[str, dict
         good += 1
         yield f"line {number}", row
     if text and not good:
-        raise unreadable(name, "a JSON document, a JSON list or JSON lines", text[:80])
+        raise unreadable(name, "a JSON document, a JSON list or JSON lines", repr(text[:80]))

@@ -17,6 +17,7 @@ from typing import Any
 from domain.bundle import LogLine
 from domain.redaction import redact
 from tools.bundle.imports.clocks import leading_time
+from tools.bundle.imports.document import unreadable
 from tools.bundle.told import Told
 from tools.moment import ISO, in_seconds, moment
 from tools.telemetry.lines import log_line, structured
@@ -44,10 +45,11 @@ def read_log(content: bytes, name: str, told: Told, *, service: str, fixed: bool
     """Lines of a file, in the file's order.
 
     `service` is whose they are where a line does not say; `fixed` says that it is theirs in any case. `now` (epoch
-    seconds) gives the year to times without one. What has no time at all is told and skipped.
+    seconds) gives the year to times without one. What has no time at all is told and skipped; a file in which nothing
+    has a time is an EvidenceError.
     """
     found: list[LogLine] = []
-    partial = ""
+    partial = text = ""
     for number, raw in enumerate(BytesIO(content), start=1):
         text = raw.decode("utf-8", errors="replace").rstrip("\r\n").lstrip("\ufeff")
         if not text.strip():
@@ -59,11 +61,11 @@ def read_log(content: bytes, name: str, told: Told, *, service: str, fixed: bool
         try:
             if cri is not None:
                 whole, partial = partial + cri[3], ""
-                line = replace(_inner(whole, service, fixed, now, name, told), time=moment(cri[1])[0])
+                line = replace(said_by(whole, service, fixed, now, name, told), time=moment(cri[1])[0])
             elif text[0] == "{":
                 line = _object(_parsed(text), service, fixed, now, name, told)
             else:
-                line = _inner(text, service, fixed, now, name, told)
+                line = said_by(text, service, fixed, now, name, told)
         except ValueError as error:
             told.skipped(name, f"line {number}", error)
             continue
@@ -73,6 +75,8 @@ def read_log(content: bytes, name: str, told: Told, *, service: str, fixed: bool
             found[-1] = replace(found[-1], message=f"{found[-1].message}\n{redact(text)}"[:MAX_MESSAGE])
         else:
             told.skipped(name, f"line {number}", f"expected a time, found none in {redact(text)[:80]!r}")
+    if not found and content.strip():
+        raise unreadable(name, "log lines of which at least one has a time", repr(redact(text)[:80]))
     return found
 
 
@@ -88,7 +92,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 def _object(row: dict[str, Any], service: str, fixed: bool, now: float, name: str, told: Told) -> LogLine:
     if isinstance(row.get("log"), str) and "time" in row and "message" not in row:
-        inner = _inner(row["log"].rstrip("\n"), service, fixed, now, name, told)
+        inner = said_by(row["log"].rstrip("\n"), service, fixed, now, name, told)
         return replace(inner, time=moment(row["time"])[0])
     if "__REALTIME_TIMESTAMP" in row:
         return _journal(row, service, fixed)
@@ -102,8 +106,8 @@ def _object(row: dict[str, Any], service: str, fixed: bool, now: float, name: st
     return line
 
 
-def _inner(text: str, service: str, fixed: bool, now: float, name: str, told: Told) -> LogLine:
-    """A line without the container runtime's envelope."""
+def said_by(text: str, service: str, fixed: bool, now: float, name: str, told: Told) -> LogLine:
+    """A line without its carrier's envelope: JSON, logfmt or text; its time is infinite when it has none."""
     if text[:1] == "{":
         try:
             return _object(_parsed(text), service, fixed, now, name, told)
