@@ -11,6 +11,8 @@ from domain.bundle import Edge
 
 BOX_W, BOX_H, GAP_X, GAP_Y, PAD = 200, 46, 52, 14, 8
 MOST = 24
+CROWDED = 3
+"""Calls per service from which a drawing of all of them shows nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ def call_graph(edges: Iterable[Edge], weights: Mapping[str, Weight], suspects: S
     links = sorted({(e.caller, e.callee) for e in edges if e.caller != e.callee})
     names = _chosen(links, [*suspects, *sorted(weights, key=lambda s: -weights[s].share)])
     kept = [(a, b) for a, b in links if a in names and b in names]
+    if len(kept) > CROWDED * len(names):  # everybody talks to everybody: only what touches a suspect says anything
+        kept = [(a, b) for a, b in kept if {a, b} & {*suspects[:1], *weights}] or kept
     linked = {n for link in kept for n in link}
     names = [n for n in names if n in linked]
     if not names:
@@ -54,20 +58,37 @@ def _chosen(links: Sequence[tuple[str, str]], wanted: Sequence[str]) -> list[str
 
 
 def _layers(names: Sequence[str], links: Sequence[tuple[str, str]]) -> list[list[str]]:
-    """Callers before callees as far as there are no circles: the longest way from an entry decides."""
-    depth = dict.fromkeys(names, 0)
-    for _ in range(len(names)):
-        moved = False
-        for a, b in links:
-            if depth[b] < depth[a] + 1 < len(names) and not _reaches(b, a, links):
-                depth[b] = depth[a] + 1
-                moved = True
-        if not moved:
-            break
+    """Columns: by the longest way from an entry where there are no circles, else by the shortest."""
+    circular = any(_reaches(b, a, links) for a, b in links)
+    depth = _shortest(names, links) if circular else _longest(names, links)
     rows: dict[int, list[str]] = defaultdict(list)
     for name in names:
         rows[depth[name]].append(name)
     return [rows[d] for d in sorted(rows)]
+
+
+def _longest(names: Sequence[str], links: Sequence[tuple[str, str]]) -> dict[str, int]:
+    depth = dict.fromkeys(names, 0)
+    for _ in names:
+        for a, b in links:
+            depth[b] = max(depth[b], depth[a] + 1)
+    return depth
+
+
+def _shortest(names: Sequence[str], links: Sequence[tuple[str, str]]) -> dict[str, int]:
+    """Steps from the services that nobody calls; a circle nobody calls into starts at its first name."""
+    called = {b for _, b in links}
+    depth: dict[str, int] = {}
+    for start in [*(n for n in names if n not in called), *names]:
+        if start in depth:
+            continue
+        depth[start] = 0
+        frontier = [start]
+        for here in frontier:
+            for following in (b for a, b in links if a == here and b not in depth):
+                depth[following] = depth[here] + 1
+                frontier.append(following)
+    return depth
 
 
 def _reaches(start: str, goal: str, links: Sequence[tuple[str, str]]) -> bool:
