@@ -41,10 +41,13 @@ def call_graph(edges: Iterable[Edge], weights: Mapping[str, Weight], suspects: S
         f'<svg viewBox="0 0 {width} {height}" style="min-width:{width}px;max-width:{width}px" role="img" '
         f'aria-label="Call graph of {len(names)} services">'
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" '
-        'markerWidth="8" markerHeight="8" orient="auto"><path class="arrow" d="M0 0L8 4L0 8z"/></marker></defs>'
+        'markerWidth="8" markerHeight="8" orient="auto-start-reverse"><path class="arrow" d="M0 0L8 4L0 8z"/></marker></defs>'
     )
-    curves = [_curve(places[a], places[b], bad=a in weights and b in weights) for a, b in kept]
-    boxes = [_box(name, places[name], weights.get(name), first=name in suspects[:1]) for name in names]
+    pairs = {(a, b) for a, b in kept if (b, a) in kept}
+    drawn = [(a, b) for a, b in kept if (a, b) not in pairs or (places[a], a) < (places[b], b)]
+    curves = [_curve(places[a], places[b], bad=a in weights and b in weights, both=(a, b) in pairs) for a, b in drawn]
+    quiet = "no excess" if weights else ""
+    boxes = [_box(n, places[n], weights.get(n) or Weight(share=0.0, words=quiet), n in suspects[:1]) for n in names]
     return head + "".join(curves + boxes) + "</svg>"
 
 
@@ -115,18 +118,18 @@ def _places(layers: Sequence[Sequence[str]], weights: Mapping[str, Weight]) -> d
     return places
 
 
-def _curve(start: tuple[int, int], end: tuple[int, int], *, bad: bool) -> str:
+def _curve(start: tuple[int, int], end: tuple[int, int], *, bad: bool, both: bool) -> str:
     x1, y1 = start[0] + BOX_W, start[1] + BOX_H / 2
     x2, y2 = end[0], end[1] + BOX_H / 2
     bend = GAP_X * 0.6
     kind = "edge bad" if bad else "edge"
-    return f'<path class="{kind}" marker-end="url(#arrow)" d="M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"/>'
+    back = ' marker-start="url(#arrow)"' if both else ""
+    return f'<path class="{kind}"{back} marker-end="url(#arrow)" d="M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"/>'
 
 
-def _box(name: str, place: tuple[int, int], weight: Weight | None, *, first: bool) -> str:
+def _box(name: str, place: tuple[int, int], weight: Weight, first: bool) -> str:
     x, y = place
-    share = weight.share if weight else 0.0
-    words = weight.words if weight else "no excess"
+    share, words = weight.share, weight.words
     kind = "node first" if first else "node bad" if share > 0 else "node"
     bar = (
         f'<rect class="share" x="{x}" y="{y + BOX_H - 4}" width="{round(BOX_W * share, 1)}" height="4"/>'
