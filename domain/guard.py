@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Protocol
 
+from pydantic import Field
+
 from domain.action import ActionCall, ActionSpec, Judgement, Outcome, Reason, Verdict
 from domain.plan import Plan
 from domain.value import UtcTime, Value
@@ -19,6 +21,8 @@ class Actor(Value):
     """The change this belongs to: an incident id, a drill id, a skill run, a deployment."""
     thread: str = ""
     run: str = ""
+    fence: int = Field(default=0, ge=0, lt=2**53)
+    """Token of the lock under which the agent works on the change; 0: it holds none. A newer one ends its right to act."""
 
 
 class ApprovalStatus(StrEnum):

@@ -21,12 +21,16 @@ from domain.incident import Incident
 from domain.inventory import Inventory
 from domain.reasoning import Reasoner
 from governance.guard.client import HttpGuard
+from governance.state.crew import Crew
+from governance.state.memory import MemoryState
+from governance.state.redis import RedisState
 from graph.build import build
 from graph.changes import all_changes
 from graph.checkpoint.lease import Lease, Leases, ProcessLeases
 from graph.checkpoint.redis import RedisSaver
 from graph.checkpoint.sqlite import open_sqlite_saver
 from graph.gather import LiveGather
+from graph.heart import Heart
 from graph.minds import reasoner_of
 from graph.outgoing.courier import Courier
 from graph.outgoing.sqlite import Outbox
@@ -123,7 +127,11 @@ class House:
         self.checkpoints = "sqlite"
         if isinstance(saver, RedisSaver):
             self.leases.inner, self.checkpoints, self._saver = saver, "redis", saver
-        return Threads(build(self.services, saver), self.leases, save, knobs_of(self.settings), holder(self.settings))
+            shared = RedisState(redis_url(self.settings), self.services.clock)
+            self._stack.push_async_callback(shared.aclose)
+            self.services.crew.shared = shared
+        graph, heart = build(self.services, saver), Heart(self.services.crew, self.services.agent)
+        return Threads(graph, self.leases, save, knobs_of(self.settings), holder(self.settings), heart)
 
     async def health(self) -> dict[str, Any]:
         """See graph.face."""
@@ -223,6 +231,7 @@ def build_house(
         leases=leases,
         note=ledger_note(guard),
         changes=changes,
+        crew=Crew(MemoryState(clock), clock),
         clock=clock,
     )
     house = House(

@@ -20,6 +20,7 @@ from domain.inventory import Inventory
 from domain.reasoning import Reasoner
 from domain.retrieval import CaseStore, Passage, Retriever
 from graph.changes import Changes
+from governance.state.crew import Crew
 
 
 class Probes(Protocol):
@@ -100,9 +101,11 @@ class Services:
     note: Note
     changes: Changes
     """What people and other tools changed."""
+    crew: Crew
     clock: Clock
     agent: str = "responder"
 
     def actor(self, incident: str, run: str) -> Actor:
-        """On whose behalf the guard is asked."""
-        return Actor(agent=self.agent, change=incident, thread=incident, run=run)
+        """On whose behalf the guard is asked, and under which lock."""
+        fence = self.crew.fence(incident)
+        return Actor(agent=self.agent, change=incident, thread=incident, run=run, fence=fence)

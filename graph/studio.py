@@ -28,6 +28,8 @@ from domain.guard import Actor, Approval, GuardStatus, Receipt
 from domain.inventory import Inventory, Service
 from domain.plan import Plan
 from domain.retrieval import Passage
+from governance.state.crew import Crew
+from governance.state.memory import MemoryState
 from graph.bootstrap import build_house, open_saver
 from graph.build import IncidentGraph, build
 from graph.changes import all_changes
@@ -97,6 +99,7 @@ def offline_services() -> Services:
         leases=ProcessLeases(),
         note=nothing.note,
         changes=all_changes(),
+        crew=Crew(MemoryState(clock), clock),
         clock=clock,
     )
 

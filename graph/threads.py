@@ -17,6 +17,7 @@ from domain.errors import FirebreakError, LeaseLostError
 from domain.incident import Incident, IncidentStatus
 from graph.build import RECURSION_LIMIT, IncidentGraph
 from graph.checkpoint.lease import Lease, Leases
+from graph.heart import Heart
 from graph.records.projection import project
 from graph.state import Knobs, State
 
@@ -58,9 +59,12 @@ class Position:
 class Threads:
     """Advances threads. One runner per thread at a time, by lease; a stale runner's writes are refused."""
 
-    def __init__(self, graph: IncidentGraph, leases: Leases, save: Project, knobs: Knobs, holder: str) -> None:
+    def __init__(
+        self, graph: IncidentGraph, leases: Leases, save: Project, knobs: Knobs, holder: str, heart: Heart
+    ) -> None:
         self._graph = graph
         self._leases = leases
+        self._heart = heart
         self._save = save
         self._knobs = knobs
         self._holder = holder
@@ -77,7 +81,7 @@ class Threads:
         """Run until the thread ends, waits, is told to halt (GraphDrained is swallowed) or fails. Raises what nodes raise."""
         control = self._controls[thread] = RunControl()
         try:
-            async with self._leased(thread):
+            async with self._leased(thread), self._heart.beating(thread):
                 with suppress(GraphDrained):
                     await self._stream(thread, given, control)
         finally:

@@ -153,6 +153,7 @@ class Attempt:
             **({"accessor": self.credential.accessor} if self.credential else {}),
             "causation": self.pinned.entry,
             "thread": self.actor.thread,
+            "agent_fence": self.actor.fence,
             "run": self.actor.run,
         }
 

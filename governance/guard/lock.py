@@ -1,33 +1,44 @@
-"""One change of a target at a time, with a fencing token that only grows."""
+"""One change of a target at a time, with a fencing token that only grows; and an agent's own token, which must be the newest."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 
 from domain.action import Reason, Verdict
+from domain.errors import LedgerError
 from governance.attribution import Cause, Excuse
 from governance.claims import Purpose
 from governance.guard.attempt import Attempt, Door, Parts, Refused, Wrapper
-from governance.ledger.port import Record, Transaction
+from governance.ledger.port import Reader, Record, Transaction
 from governance.violations import Violation
 
 KIND = "lock"
+AGENT_FENCE = "agent_fence"
+"""Kind of the record that keeps the newest token an agent showed for a change."""
 TTL_S = 60.0
-"""A claim that was not dispatched by then has lost its lock."""
+"""A claim that was not dispatched by then has lost its lock. Never longer than a heartbeat's life."""
+RENEW_S = 20.0
+"""How often a lock is renewed while its change runs, in real seconds."""
 WAIT_S = 120.0
 """How long a change waits for another one of the same target."""
 
 
 class Lock(Wrapper):
-    """The token is compared again in the dispatch's transaction: who slept through a takeover is refused."""
+    """Tokens are compared in the claim's and the dispatch's transactions: who slept through a takeover is refused."""
 
     name = "lock"
 
     def __init__(self, inner: Door, parts: Parts) -> None:
         super().__init__(inner, parts)
         self._targets: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def look(self, attempt: Attempt) -> None:
+        if words := overtaken(attempt, self.parts.ledger):
+            attempt.say(self.name, Verdict.DENY, words)
 
     async def carry_out(self, attempt: Attempt) -> None:
         lock = self._targets[attempt.call.target]
@@ -40,10 +51,52 @@ class Lock(Wrapper):
         try:
             with self.parts.ledger.transaction() as tx:
                 _take(tx, attempt)
+            attempt.on_claim.append(lambda tx: _newest(tx, attempt))
             attempt.on_dispatch.append(lambda tx: _check(tx, attempt))
-            await self.inner.carry_out(attempt)
+            async with self._renewed(attempt):
+                await self.inner.carry_out(attempt)
         finally:
             lock.release()
+
+    @asynccontextmanager
+    async def _renewed(self, attempt: Attempt) -> AsyncGenerator[None]:
+        keeper = asyncio.create_task(self._renew(attempt))
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeper
+
+    async def _renew(self, attempt: Attempt) -> None:
+        """Until the change ends. A ledger that cannot be written now is tried again; the token decides, not the clock."""
+        while True:
+            await asyncio.sleep(RENEW_S)
+            with suppress(LedgerError), self.parts.ledger.transaction() as tx:
+                if _lost(tx, attempt):
+                    return
+                _hold(tx, attempt)
+
+
+def overtaken(attempt: Attempt, reader: Reader) -> str:
+    """Why the agent may not act for this change any more, or empty. What takes something back may come without a token."""
+    record = reader.get(AGENT_FENCE, attempt.actor.change)
+    newest = int(record.doc["token"]) if record else 0
+    token = attempt.actor.fence
+    free = attempt.unwinding or (token == 0 and attempt.purpose is Purpose.COMPENSATE)
+    if free or token >= newest:
+        return ""
+    return f"another runner took {attempt.actor.change} over: the agent's token is {token}, newest is {newest}"
+
+
+def _newest(tx: Transaction, attempt: Attempt) -> None:
+    """Refuse a stale agent, remember a newer one: before it takes the target, and in the claim's transaction."""
+    if words := overtaken(attempt, tx):
+        raise Refused(Reason(wrapper=Lock.name, verdict=Verdict.DENY, text=words))
+    actor = attempt.actor
+    if actor.fence:
+        doc = {"token": actor.fence, "agent": actor.agent}
+        tx.put(Record(kind=AGENT_FENCE, id=actor.change, change=actor.change, at=tx.now, doc=doc))
 
 
 def release_locks(tx: Transaction, agent: str) -> list[str]:
@@ -60,10 +113,20 @@ def _holder(attempt: Attempt) -> str:
 
 
 def _take(tx: Transaction, attempt: Attempt) -> None:
+    _newest(tx, attempt)
     attempt.fence = tx.next_number("fence")
+    _hold(tx, attempt)
+
+
+def _hold(tx: Transaction, attempt: Attempt) -> None:
     expires = tx.now + timedelta(seconds=TTL_S)
     doc = {"fence": attempt.fence, "claim": attempt.key, "expires_at": expires.isoformat(), "agent": _holder(attempt)}
     tx.put(Record(kind=KIND, id=attempt.call.target, change=attempt.actor.change, status="held", at=tx.now, doc=doc))
+
+
+def _lost(reader: Reader, attempt: Attempt) -> bool:
+    held = reader.get(KIND, attempt.call.target)
+    return held is None or int(held.doc["fence"]) != attempt.fence
 
 
 def _check(tx: Transaction, attempt: Attempt) -> None:

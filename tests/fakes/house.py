@@ -13,6 +13,8 @@ from domain.action import Verdict
 from domain.alert import Change
 from domain.bundle import Window
 from domain.reasoning import Reasoner
+from governance.state.crew import Crew
+from governance.state.memory import MemoryState
 from graph.build import IncidentGraph, build
 from graph.changes import all_changes
 from graph.checkpoint.lease import ProcessLeases
@@ -48,6 +50,7 @@ class House:
         self.clock = TickingClock()
         self.guard = WorldGuard(self.world, self.clock, self.verdicts)
         self.documents = NoDocuments()
+        self.crew = Crew(MemoryState(self.clock), self.clock)
         self.saver = self.saver or InMemorySaver(serde=strict_serde())
 
     @property
@@ -66,6 +69,7 @@ class House:
             leases=ProcessLeases(),
             note=self._note,
             changes=all_changes(self._told),
+            crew=self.crew,
             clock=self.clock,
         )
 

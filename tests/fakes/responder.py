@@ -18,6 +18,7 @@ from domain.errors import IntakeError
 from domain.guard import Approval, ApprovalAnswer, ApprovalStatus, Decision
 from domain.incident import Incident
 from graph.checkpoint.lease import Leases, ProcessLeases
+from graph.heart import Heart
 from graph.records.sqlite import SqliteRecords
 from graph.runner import IncidentRunner, Outside
 from graph.state import Knobs
@@ -66,7 +67,8 @@ async def responder(
 
     async def threads(save: Any) -> Threads:
         given = knobs or Knobs(verify_s=0.2, patience_s=0.2)
-        return Threads(house.graph(), leases or ProcessLeases(), save, given, holder)
+        heart = Heart(house.services.crew, house.services.agent)
+        return Threads(house.graph(), leases or ProcessLeases(), save, given, holder, heart)
 
     runner = IncidentRunner(
         services=house.services,

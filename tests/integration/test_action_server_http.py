@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from domain.action import Outcome, Verdict
 from domain.errors import AuthError, ConflictError, GovernanceError, LedgerError, NotFoundError
@@ -21,6 +20,7 @@ from governance.ledger.anchor import FileAnchor
 from governance.ledger.sqlite import verify_file
 from governance.policy import load_policy
 from tests.fakes.guard import RESTART, SCALE, TOKENS, Scene, actor, plan
+from tests.fakes.served import served
 
 pytestmark = pytest.mark.integration
 
@@ -179,22 +179,6 @@ async def test_a_successor_on_a_real_socket_resolves_what_was_left(tmp_path: Pat
         assert len(scene.executor.executed) == 1
     scene.store.close()
     assert verify_file(tmp_path / "ledger.db", FileAnchor(tmp_path / "ledger.anchor")).verified
-
-
-@asynccontextmanager
-async def served(scene: Scene) -> AsyncIterator[str]:
-    config = uvicorn.Config(build_action_server(scene.guard), host="127.0.0.1", port=0, log_level="error")
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    running = asyncio.ensure_future(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        await running
 
 
 async def test_a_lost_answer_to_a_question_is_listed() -> None:
