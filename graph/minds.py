@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from agents.reasoners.circuit import CircuitReasoner
 from agents.reasoners.fallback import FallbackReasoner
 from agents.reasoners.openai import Endpoint, OpenAiReasoner
 from agents.reasoners.rules import RulesReasoner
 from domain.clock import Clock
 from domain.inventory import Inventory
 from domain.reasoning import Reasoner
+from governance.health import Breaker
 from graph.settings import Settings
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 """Asked for when an endpoint or a key is given and no model is named."""
 
 
-def reasoner_of(settings: Settings, inventory: Inventory, clock: Clock) -> Reasoner:
+def reasoner_of(settings: Settings, inventory: Inventory, clock: Clock, breaker: Breaker | None = None) -> Reasoner:
     """The reasoner for every role. The inventory's model settings override the environment's."""
     rules = RulesReasoner(clock)
     endpoint = endpoint_of(settings, inventory)
-    return FallbackReasoner(OpenAiReasoner(endpoint), rules) if endpoint else rules
+    if endpoint is None:
+        return rules
+    model = CircuitReasoner(OpenAiReasoner(endpoint), breaker or Breaker("model", clock))
+    return FallbackReasoner(model, rules)
 
 
 def endpoint_of(settings: Settings, inventory: Inventory) -> Endpoint | None:

@@ -10,6 +10,7 @@ from domain.clock import Clock
 from domain.inventory import Connector, Inventory
 from domain.redaction import redact
 from domain.telemetry import Telemetry
+from governance.health import Circuits
 from graph.settings import Settings
 from tools.telemetry.combined import CombinedTelemetry
 from tools.telemetry.prometheus import PrometheusTelemetry
@@ -27,13 +28,22 @@ class Sources:
 
 
 def sources_of(
-    first: Telemetry, settings: Settings, inventory: Inventory, env: Mapping[str, str], clock: Clock
+    first: Telemetry,
+    settings: Settings,
+    inventory: Inventory,
+    env: Mapping[str, str],
+    clock: Clock,
+    circuits: Circuits | None = None,
 ) -> Sources:
     """The embedded store alone, or with every configured Prometheus beside it. Nothing is connected before it is read."""
     named = prometheus_servers(settings, inventory)
     if not named:
         return Sources(telemetry=first, gaps=tuple)
-    others = [PrometheusTelemetry(c.url, inventory, token=env.get(c.token_env, "")) for c in named]
+    breakers = [(circuits or Circuits(clock)).of(f"{PROBE}_{n}" if n > 1 else PROBE) for n in range(1, len(named) + 1)]
+    others = [
+        PrometheusTelemetry(c.url, inventory, token=env.get(c.token_env, ""), breaker=breaker)
+        for c, breaker in zip(named, breakers, strict=True)
+    ]
     combined = CombinedTelemetry(first, *others)
 
     def gaps() -> list[Reading]:

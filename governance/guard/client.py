@@ -12,7 +12,8 @@ import stamina
 from pydantic import ValidationError
 
 from domain.action import ActionSpec, Judgement
-from domain.errors import UpstreamError
+from domain.clock import SystemClock
+from domain.errors import CircuitOpenError, UpstreamError
 from domain.guard import Actor, Approval, ApprovalAnswer, GuardStatus, LedgerEntry, LedgerVerification, Receipt
 from domain.plan import Plan
 from domain.value import Value
@@ -20,6 +21,7 @@ from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.guard.people import PeopleShown, Welcome
 from governance.guard.problems import error_of
 from governance.shadow import Agreement, Shadowed
+from governance.health import Breaker
 
 V = TypeVar("V", bound=Value)
 
@@ -32,9 +34,16 @@ _TRIES = 6
 class HttpGuard:
     """Implements GuardFace. Calls that are safe to repeat are repeated while the server does not answer."""
 
-    def __init__(self, url: str, token: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+        breaker: Breaker | None = None,
+    ) -> None:
         self._url = url
         self._transport = transport
+        self._breaker = breaker or Breaker("action_server", SystemClock())
         self._client = httpx.AsyncClient(
             base_url=url,
             transport=transport,
@@ -44,7 +53,7 @@ class HttpGuard:
 
     def with_token(self, token: str) -> HttpGuard:
         """The same server for another holder, such as the person whose answer is passed on. Close it yourself."""
-        return HttpGuard(self._url, token, self._transport)
+        return HttpGuard(self._url, token, self._transport, self._breaker)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -171,11 +180,11 @@ class HttpGuard:
         retried = httpx.TransportError if repeatable else httpx.ConnectError
         try:
             return _parsed(await self._patiently(retried, method, path, body, query))
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, CircuitOpenError) as error:
             raise UpstreamError(
                 "the action server does not answer",
                 expected=f"an answer from {self._url}",
-                found=type(error).__name__,
+                found=error.message if isinstance(error, CircuitOpenError) else type(error).__name__,
                 hint="`firebreak status` shows whether it runs",
             ) from error
 
@@ -187,8 +196,12 @@ class HttpGuard:
         body: dict[str, Any] | None,
         query: Mapping[str, str] | None,
     ) -> httpx.Response:
+        async def once() -> httpx.Response:
+            async with self._breaker.watching(httpx.TransportError):
+                return await self._client.request(method, path, json=body, params=query)
+
         caller = stamina.AsyncRetryingCaller(attempts=_TRIES, timeout=20.0, wait_initial=0.2, wait_max=3.0)
-        return await caller(retried, self._client.request, method, path, json=body, params=query)
+        return await caller(retried, once)
 
 
 def _parsed(response: httpx.Response) -> Any:

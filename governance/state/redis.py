@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError, WatchError
 
 from domain.clock import Clock
-from domain.errors import StorageError, StorageUnavailableError
+from domain.errors import CircuitOpenError, StorageError, StorageUnavailableError
+from governance.health import Breaker
 from governance.state import keys
 from governance.state.keys import Key
 from governance.state.port import Lock, lock_of, lost, next_token, not_ours
@@ -26,16 +27,17 @@ _RACES = 10
 class RedisState:
     """Implements SharedState. A URL is redis://, rediss:// or unix:///path; its password never appears in an error."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, breaker: Breaker | None = None) -> None:
         self._clock = clock
+        self._breaker = breaker or Breaker("redis", clock)
         self._client: Any = cast(Any, Redis).from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
 
     async def ping(self) -> None:
-        async with _answering():
+        async with self._answering():
             await self._client.ping()
 
     async def get(self, key: Key) -> Any:
-        async with _answering():
+        async with self._answering():
             return _read(key, await self._client.get(key.name))
 
     async def put(self, key: Key, value: Any) -> None:
@@ -49,19 +51,19 @@ class RedisState:
         await self._together([*commands, *_life(key)])
 
     async def items(self, key: Key) -> list[Any]:
-        async with _answering():
+        async with self._answering():
             return [_read(key, raw) for raw in await self._client.lrange(key.name, 0, -1)]
 
     async def include(self, key: Key, member: str) -> None:
         await self._together([("SADD", key.name, member), *_life(key)])
 
     async def members(self, key: Key) -> set[str]:
-        async with _answering():
+        async with self._answering():
             return {member.decode() for member in await self._client.smembers(key.name)}
 
     async def acquire(self, task: str, agent: str) -> Lock | None:
         for _ in range(_RACES):
-            async with _answering(), self._client.pipeline(transaction=True) as pipe:
+            async with self._answering(), self._client.pipeline(transaction=True) as pipe:
                 try:
                     return await self._try(pipe, task, agent)
                 except WatchError:
@@ -97,7 +99,7 @@ class RedisState:
     async def _fenced(self, lock: Lock, commands: Sequence[Command]) -> None:
         """Commands in one transaction that a newer token refuses."""
         fence = keys.fence(lock.task)
-        async with _answering(), self._client.pipeline(transaction=True) as pipe:
+        async with self._answering(), self._client.pipeline(transaction=True) as pipe:
             await pipe.watch(fence.name)
             newest = _read(fence, await pipe.get(fence.name)) or 0
             if newest != lock.token:
@@ -110,9 +112,31 @@ class RedisState:
                 raise lost(lock, newest) from error
 
     async def _together(self, commands: Sequence[Command]) -> None:
-        async with _answering(), self._client.pipeline(transaction=True) as pipe:
+        async with self._answering(), self._client.pipeline(transaction=True) as pipe:
             _queue(pipe, commands)
             await pipe.execute()
+
+    @asynccontextmanager
+    async def _answering(self) -> AsyncGenerator[None]:
+        """The vendor's errors as ours, behind the breaker."""
+        try:
+            async with self._breaker.watching(ConnectionError, TimeoutError):
+                yield
+        except (ConnectionError, TimeoutError, CircuitOpenError) as error:
+            raise StorageUnavailableError(
+                "the coordination server does not answer",
+                expected="a Redis, Valkey or DragonflyDB server at REDIS_URL",
+                found=error.message if isinstance(error, CircuitOpenError) else type(error).__name__,
+                hint="`firebreak status` shows whether it runs",
+            ) from error
+        except ResponseError as error:
+            raise StorageError(
+                "the coordination server refused a command",
+                expected="keys that only Firebreak writes, and Redis' core commands",
+                found=str(error).partition(" ")[0],
+                hint="WRONGTYPE: something else writes our keys; delete those that start with fb:",
+                code="state.refused",
+            ) from error
 
 
 def _queue(pipe: Any, commands: Sequence[Command]) -> None:
@@ -141,25 +165,3 @@ def _read(key: Key, raw: bytes | None) -> Any:
         return None if raw is None else json.loads(raw)
     except ValueError as error:
         raise not_ours(key, f"{len(raw or b'')} bytes that are not JSON") from error
-
-
-@asynccontextmanager
-async def _answering() -> AsyncGenerator[None]:
-    """The vendor's errors as ours."""
-    try:
-        yield
-    except (ConnectionError, TimeoutError) as error:
-        raise StorageUnavailableError(
-            "the coordination server does not answer",
-            expected="a Redis, Valkey or DragonflyDB server at REDIS_URL",
-            found=type(error).__name__,
-            hint="`firebreak status` shows whether it runs",
-        ) from error
-    except ResponseError as error:
-        raise StorageError(
-            "the coordination server refused a command",
-            expected="keys that only Firebreak writes, and Redis' core commands",
-            found=str(error).partition(" ")[0],
-            hint="WRONGTYPE: something else writes our keys; delete those that start with fb:",
-            code="state.refused",
-        ) from error

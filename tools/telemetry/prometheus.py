@@ -15,8 +15,10 @@ import httpx
 
 from domain.alert import Change
 from domain.bundle import LogLine, Series, Span, Window
-from domain.errors import AuthError, EvidenceError, FirebreakError
+from domain.clock import SystemClock
+from domain.errors import AuthError, CircuitOpenError, EvidenceError, FirebreakError
 from domain.inventory import Inventory, Service
+from governance.health import Breaker
 from tools.telemetry.meter import WINDOW_S
 from tools.telemetry.metered import metered, quoted
 from tools.telemetry.roles import plain
@@ -39,11 +41,13 @@ class PrometheusApi:
         headers: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_s: float = TIMEOUT_S,
+        breaker: Breaker | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._headers = dict(headers or {}) | ({"authorization": f"Bearer {token}"} if token else {})
         self._transport = transport
         self._timeout_s = timeout_s
+        self._breaker = breaker or Breaker("prometheus", SystemClock())
 
     def client(self) -> httpx.AsyncClient:
         """A connection for several questions; close it."""
@@ -65,7 +69,10 @@ class PrometheusApi:
     async def ask(self, client: httpx.AsyncClient, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         """The `data` of one answer. Raises EvidenceError, or AuthError when the server refuses us."""
         try:
-            response = await client.get(self._url + path, params=dict(query))
+            async with self._breaker.watching(httpx.HTTPError):
+                response = await client.get(self._url + path, params=dict(query))
+        except CircuitOpenError as error:
+            raise self.silent(error.message) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self.silent(str(error) or type(error).__name__) from error
         if response.status_code in {401, 403}:
@@ -113,9 +120,12 @@ class PrometheusTelemetry:
         headers: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_s: float = TIMEOUT_S,
+        breaker: Breaker | None = None,
     ) -> None:
         self._inventory = inventory
-        self._api = PrometheusApi(url, token=token, headers=headers, transport=transport, timeout_s=timeout_s)
+        self._api = PrometheusApi(
+            url, token=token, headers=headers, transport=transport, timeout_s=timeout_s, breaker=breaker
+        )
         self._timeout_s = timeout_s
         self.gaps: tuple[str, ...] = ()
         """Which services were silent at the last reading, and why."""
