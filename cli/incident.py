@@ -162,6 +162,10 @@ def incident_lines(incident: Incident) -> list[str]:
     if incident.brief:
         lines += ["", "Brief"]
         lines += [f"  {s.text}  [{', '.join(s.evidence)}]" for s in incident.brief.sentences()]
+    if incident.outputs:
+        ended = f", result {incident.run_result}" if incident.run_result else ""
+        lines += ["", f"Outputs ({incident.phase}, {incident.runtime}{ended})"]
+        lines += [f"  {o.at:%H:%M:%S}  {o.type:<5}  {o.kind:<12}  sha256 {o.sha256}" for o in incident.outputs]
     lines += ["", "Timeline", *[f"  {e.at:%H:%M:%S}  {e.text}" for e in incident.timeline]]
     return lines
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from domain.action import Judgement
 from domain.alert import Alert
+from domain.crew import OutputPointer
 from domain.diagnosis import Diagnosis
+from domain.lifecycle import RuntimeStatus
 from domain.plan import Plan, StepResult
 from domain.report import Brief, Verification
 from domain.severity import Severity
@@ -92,8 +94,16 @@ class Incident(Value):
     brief: Brief | None = None
     timeline: list[TimelineEntry] = []
     phase: str = "BOOTSTRAP"
+    runtime: RuntimeStatus = RuntimeStatus.PENDING
+    """How the agent stands within its phase."""
+    recoveries: int = 0
+    """How often the run failed and was taken up again."""
     outcome: str = ""
-    """mitigated, rolled_back, escalated, healthy, external, inconclusive, denied, taken — empty while open."""
+    """mitigated, rolled_back, escalated, healthy, external, inconclusive, denied, taken, disagreed, failed — empty while open."""
+    run_result: str = ""
+    """success, error, consensus_failure or aborted; empty while the run goes on."""
+    outputs: list[OutputPointer] = []
+    """What the run left in the artifact store, oldest first."""
     reopens: str | None = None
     """Id of the closed incident that this one re-opens."""
     model: str = ""

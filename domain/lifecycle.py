@@ -120,6 +120,7 @@ NODE_PHASE: dict[str, Phase] = {
     "act": Phase.EXECUTE,
     "verify": Phase.VERIFY,
     "oversee": Phase.VERIFY,
+    "clarify": Phase.PLAN,
     "roll_back": Phase.EXECUTE,
     "escalate": Phase.PACKAGE,
     "explain": Phase.REPORT,
@@ -134,9 +135,8 @@ _RESULTS: dict[str, RunResult] = {
     "rolled_back": RunResult.ABORTED,
     "escalated": RunResult.ABORTED,
     "taken": RunResult.ABORTED,
-    "denied": RunResult.CONSENSUS_FAILURE,
+    "denied": RunResult.ABORTED,
     "disagreed": RunResult.CONSENSUS_FAILURE,
-    "revoked": RunResult.ERROR,
     "failed": RunResult.ERROR,
 }
 """Outcome of an incident → result of its run."""

@@ -138,6 +138,10 @@ class OverseeQuestion(Question[OverseeAnswer]):
     verifications: list[Verification]
     seconds: float
     violations: list[str] = []
+    alarms: list[str] = []
+    """What overwatch's watch noticed since the last question."""
+    underway: bool = False
+    """The last step held and the plan's next one follows."""
 
 
 class ExplainAnswer(Value):

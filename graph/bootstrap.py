@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +21,12 @@ from domain.incident import Incident
 from domain.inventory import Inventory
 from domain.reasoning import Reasoner
 from governance.guard.client import HttpGuard
+from governance.health import Circuits, DependencyHealth
+from governance.health import Condition as DependencyCondition
 from governance.state.crew import Crew
 from governance.state.memory import MemoryState
 from governance.state.redis import RedisState
+from graph.artifacts import FileArtifacts
 from graph.build import build
 from graph.changes import all_changes
 from graph.checkpoint.lease import Lease, Leases, ProcessLeases
@@ -39,7 +42,7 @@ from graph.pipelines.runner import PipelineRunner
 from graph.pipelines.stages import Bindings
 from graph.records.sqlite import SqliteRecords
 from graph.runner import IncidentRunner, Outside
-from graph.services import Minds, Services
+from graph.services import Charge, Minds, Services
 from graph.settings import Settings
 from graph.sources import sources_of
 from graph.state import Knobs
@@ -90,6 +93,7 @@ class House:
     outbox: Outbox
     services: Services
     leases: LateLeases
+    circuits: Circuits
     responder: IncidentRunner = field(init=False)
     pipelines: PipelineRunner = field(init=False)
     courier: Courier = field(init=False)
@@ -127,7 +131,8 @@ class House:
         self.checkpoints = "sqlite"
         if isinstance(saver, RedisSaver):
             self.leases.inner, self.checkpoints, self._saver = saver, "redis", saver
-            shared = RedisState(redis_url(self.settings), self.services.clock)
+            breaker = self.circuits.of("redis")
+            shared = RedisState(redis_url(self.settings), self.services.clock, breaker)
             self._stack.push_async_callback(shared.aclose)
             self.services.crew.shared = shared
         graph, heart = build(self.services, saver), Heart(self.services.crew, self.services.agent)
@@ -142,7 +147,9 @@ class House:
             "telemetry": self._telemetry_age,
         }
         found = dict(zip(checks, await asyncio.gather(*(answers(c) for c in checks.values())), strict=True))
-        return {**found, "model": {"ok": True, "detail": self.reasoner.name}}
+        model = self.circuits.of("model").health().condition is not DependencyCondition.DOWN
+        told = {**found, "model": {"ok": model, "detail": self.reasoner.name}}
+        return with_circuits(told, list(self.circuits))
 
     async def _ping(self) -> str:
         if self._saver is not None:
@@ -157,6 +164,18 @@ class House:
         if age > 15:
             raise FirebreakError(f"the collector's last sign of life is {age:.0f} s old")
         return f"{age:.0f} s old"
+
+
+def with_circuits(found: dict[str, Any], circuits: Sequence[DependencyHealth]) -> dict[str, Any]:
+    """What the looks found, and how the breakers around the same dependencies stand. A breaker alone is its own row."""
+    names = {"redis": "checkpoints"}
+    told = {name: dict(row) for name, row in found.items()}
+    for health in circuits:
+        fresh = {"ok": health.condition is not DependencyCondition.DOWN, "detail": health.last_error}
+        row = told.setdefault(names.get(health.name, health.name), fresh)
+        row |= {"condition": health.condition.value, "circuit": health.circuit.value}
+        row |= {"retry_after_s": health.retry_after_s} if health.retry_after_s else {}
+    return told
 
 
 async def answers(check: Answering) -> dict[str, Any]:
@@ -209,16 +228,18 @@ def build_house(
     the inventory file's folder. Raises ConfigError when the action server or the agent's token is unknown.
     """
     clock = clock or SystemClock()
-    guard = HttpGuard(_action_url(env), _agent_token(settings.home))
+    circuits = Circuits(clock)
+    guard = HttpGuard(_action_url(env), _agent_token(settings.home), breaker=circuits.of("action_server"))
     settings.home.mkdir(parents=True, exist_ok=True)
     telemetry = SqliteTelemetry(settings.home / "telemetry.db")
     documents = open_store(settings.home / "rag")
     probes = ProbeRunner(inventory, env, root=root)
-    reasoner = reasoner_of(settings, inventory, clock)
+    reasoner = reasoner_of(settings, inventory, clock, circuits.of("model"))
     leases = LateLeases()
     sources = sources_of(telemetry, settings, inventory, env, clock)
     records = SqliteRecords(settings.home / "incidents.db")
     changes = all_changes(sources.telemetry.changes, records.changes)
+    sources = sources_of(telemetry, settings, inventory, env, clock, circuits)
     services = Services(
         inventory=inventory,
         gather=LiveGather(inventory, sources.telemetry, probes, clock, sources.gaps, changes),
@@ -231,7 +252,9 @@ def build_house(
         leases=leases,
         note=ledger_note(guard),
         changes=changes,
+        charge=ledger_charge(guard),
         crew=Crew(MemoryState(clock), clock),
+        artifacts=FileArtifacts(settings.home / "artifacts"),
         clock=clock,
     )
     house = House(
@@ -245,6 +268,7 @@ def build_house(
         records=records,
         services=services,
         leases=leases,
+        circuits=circuits,
     )
     house.responder = IncidentRunner(
         services=services,
@@ -313,6 +337,14 @@ def pass_taking(guard: HttpGuard) -> Callable[[str, str, str, bool], Awaitable[N
             await (person.take if taken else person.give_back)(change, reason)
 
     return passed
+def ledger_charge(guard: HttpGuard) -> Charge:
+    """A violation stands in the ledger with its facts, before anybody decides who is charged for it."""
+    note = ledger_note(guard)
+
+    async def charge(violation: str, change: str, facts: dict[str, Any]) -> None:
+        await note("observation", change, {"event": "violation.seen", "violation": violation, **facts})
+
+    return charge
 
 
 def pass_answer(guard: HttpGuard) -> Callable[[str, str, ApprovalAnswer], Awaitable[Approval]]:

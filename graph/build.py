@@ -12,8 +12,10 @@ from langgraph.types import RetryPolicy
 
 from domain.errors import LeaseLostError, Transient
 from graph import routing
+from graph.at_work import carried_out
 from graph.nodes.act import make_act, make_roll_back
 from graph.nodes.approve import approve
+from graph.nodes.clarify import make_clarify
 from graph.nodes.closing import make_escalate, make_explain, make_learn
 from graph.nodes.intake import make_intake
 from graph.nodes.judge import make_judge
@@ -44,21 +46,29 @@ ACTS = RetryPolicy(initial_interval=0.5, max_interval=4.0, max_attempts=6, jitte
 def incident_graph(services: Services) -> StateGraph[State, Knobs, State, State]:
     """The uncompiled graph with its services bound."""
     graph: StateGraph[State, Knobs, State, State] = StateGraph(State, context_schema=Knobs)
-    graph.add_node("intake", make_intake(services))
-    graph.add_node("perceive", make_perceive(services), retry_policy=READS)
+    for name, node, retries in _nodes(services):
+        graph.add_node(name, carried_out(services, name, node), retry_policy=retries)
     graph.add_node("probe", make_probe(services), retry_policy=READS)
-    graph.add_node("plan", make_plan(services), retry_policy=READS)
-    graph.add_node("judge", make_judge(services), retry_policy=ACTS)
-    graph.add_node("approve", approve)
-    graph.add_node("act", make_act(services), retry_policy=ACTS)
-    graph.add_node("verify", make_verify(services), retry_policy=READS)
-    graph.add_node("oversee", make_oversee(services))
-    graph.add_node("roll_back", make_roll_back(services), retry_policy=ACTS)
-    graph.add_node("escalate", make_escalate(services))
-    graph.add_node("explain", make_explain(services))
-    graph.add_node("learn", make_learn(services))
     _connect(graph)
     return graph
+
+
+def _nodes(services: Services) -> list[tuple[str, Any, RetryPolicy | None]]:
+    return [
+        ("intake", make_intake(services), None),
+        ("perceive", make_perceive(services), READS),
+        ("plan", make_plan(services), READS),
+        ("judge", make_judge(services), ACTS),
+        ("approve", approve, None),
+        ("act", make_act(services), ACTS),
+        ("verify", make_verify(services), READS),
+        ("oversee", make_oversee(services), None),
+        ("clarify", make_clarify(services), READS),
+        ("roll_back", make_roll_back(services), ACTS),
+        ("escalate", make_escalate(services), None),
+        ("explain", make_explain(services), None),
+        ("learn", make_learn(services), None),
+    ]
 
 
 def _connect(graph: StateGraph[State, Knobs, State, State]) -> None:
@@ -72,6 +82,7 @@ def _connect(graph: StateGraph[State, Knobs, State, State]) -> None:
     graph.add_conditional_edges("act", routing.after_act, _targets(routing.AfterAct))
     graph.add_edge("verify", "oversee")
     graph.add_conditional_edges("oversee", _knobbed(routing.after_oversee), _targets(routing.AfterOversee))
+    graph.add_conditional_edges("clarify", _knobbed(routing.after_clarify), _targets(routing.AfterClarify))
     graph.add_conditional_edges("roll_back", _knobbed(routing.after_roll_back), _targets(routing.AfterRollBack))
     graph.add_edge("escalate", "explain")
     graph.add_edge("explain", "learn")

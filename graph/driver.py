@@ -13,7 +13,11 @@ from langgraph.types import Command
 from domain.clock import Clock
 from domain.errors import FirebreakError, LeaseLostError, Transient, UpstreamError
 from domain.guard import Approval, ApprovalStatus, Guard
+from domain.incident import Incident, IncidentStatus
+from domain.lifecycle import MAX_RECOVERIES, RuntimeStatus, run_result
+from graph.nodes.closing import FAILED
 from graph.records.delivery import Order
+from graph.records.events import RUN_FAILED
 from graph.records.projection import project
 from graph.records.sqlite import SqliteRecords
 from graph.state import State
@@ -23,10 +27,10 @@ from graph.threads import Position, Threads
 
 log = structlog.get_logger(__name__)
 
+RECOVERY_S = 3.0
+"""Rest before a failed run is taken up again."""
 POLL_S = 1.0
 """How often an open approval is looked up, for answers that were given elsewhere."""
-ATTEMPTS = 5
-"""Failures of one run in a row before a person is told."""
 
 
 class Driver:
@@ -76,12 +80,10 @@ class Driver:
         self._nudges.pop(incident_id, None)
 
     async def _run(self, incident_id: str) -> None:
-        failures = 0
         while True:
             try:
                 if await self._go_on(incident_id):
                     return
-                failures = 0
             except LeaseLostError:
                 log.warning("run.elsewhere", incident=incident_id)
                 await self._clock.sleep(5.0)
@@ -89,10 +91,10 @@ class Driver:
                 log.warning("run.delayed", incident=incident_id, error=type(error).__name__)
                 await self._clock.sleep(2.0)
             except Exception as error:
-                failures += 1
-                log.error("run.failed", incident=incident_id, failures=failures, trace=format_exc(limit=-3))
-                await self._failed(incident_id, error, failures)
-                await self._clock.sleep(min(10.0, 1.0 * 2**failures))
+                log.error("run.failed", incident=incident_id, trace=format_exc(limit=-3))
+                if await self._failed(incident_id, error):
+                    return
+                await self._clock.sleep(RECOVERY_S)
 
     async def _go_on(self, incident_id: str) -> bool:
         """One stretch of a run; True when it ended."""
@@ -160,16 +162,30 @@ class Driver:
             return approval.model_copy(update={"status": ApprovalStatus.EXPIRED})
         return None if approval.status is ApprovalStatus.OPEN else approval
 
-    async def _failed(self, incident_id: str, error: Exception, failures: int) -> None:
+    async def _failed(self, incident_id: str, error: Exception) -> bool:
+        """Remember the failure and decide: recover, turn towards a person, or give up. True when nothing more is tried."""
         words = error.message if isinstance(error, FirebreakError) else type(error).__name__
         try:
-            await self._telling.remarked(
-                incident_id, "run.failed", f"the run failed ({failures} of {ATTEMPTS}): {words}"
-            )
-            if failures >= ATTEMPTS:
-                await self._threads.halt(incident_id, f"the run failed {failures} times: {words}")
+            failures = await self._records.failures(incident_id) + 1
+            text = f"{FAILED} ({failures} of {MAX_RECOVERIES} recoveries): {words}"
+            await self._telling.remarked(incident_id, RUN_FAILED, text, failures=failures)
+            record = await self._records.get(incident_id)
+            if failures == MAX_RECOVERIES + 1 and not record.status.terminal:
+                await self._threads.halt(incident_id, f"{FAILED} {failures} times: {words}")
+            if failures <= 2 * MAX_RECOVERIES:
+                return False
+            await self._give_up(record, words)
         except Exception:
             log.error("run.failure_unrecorded", incident=incident_id, trace=format_exc(limit=-3))
+            return False
+        return True
+
+    async def _give_up(self, record: Incident, words: str) -> None:
+        """Even the end fails: close the record where it stands, so that a person is told. A cure stays a cure."""
+        closing = {"status": IncidentStatus.ESCALATED, "outcome": "failed", "run_result": run_result("failed").value}
+        update = {} if record.status.terminal else {**closing, "closed_at": self._clock.now()}
+        await self._telling.saved(record.model_copy(update={**update, "runtime": RuntimeStatus.FAILED}))
+        await self._telling.remarked(record.id, "incident.abandoned", f"{FAILED} for good: {words}")
 
 
 def _as_answer(approval: Approval) -> dict[str, Any]:

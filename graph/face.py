@@ -68,6 +68,10 @@ class Responder(Protocol):
         """The whole record with timeline and evidence."""
         ...
 
+    async def output(self, incident_id: str, sha256: str) -> dict[str, Any]:
+        """One output that the incident's run left in the artifact store."""
+        ...
+
     async def stop(self, incident_id: str, person: str, reason: str = "") -> Incident:
         """No further step; the run ends in an escalation with what is known."""
         ...

@@ -33,8 +33,7 @@ class Heart:
             yield
         finally:
             keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
+            await asyncio.wait([keeper])
             with suppress(FirebreakError):
                 await self._crew.unlock(task)
                 await self._crew.rest(agent)

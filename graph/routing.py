@@ -17,7 +17,8 @@ AfterPlan = Literal["judge", "escalate"]
 AfterJudge = Literal["act", "approve", "plan", "escalate"]
 AfterApprove = Literal["act", "plan", "escalate"]
 AfterAct = Literal["verify", "approve", "plan", "escalate"]
-AfterOversee = Literal["act", "approve", "roll_back", "plan", "escalate", "explain"]
+AfterOversee = Literal["act", "approve", "clarify", "roll_back", "plan", "escalate", "explain"]
+AfterClarify = Literal["act", "approve", "roll_back", "plan", "escalate"]
 AfterRollBack = Literal["roll_back", "plan", "escalate"]
 
 MAX_REVISIONS = 8
@@ -89,20 +90,32 @@ def after_act(state: State) -> AfterAct:
 
 
 def after_oversee(state: State, knobs: Knobs) -> AfterOversee:
-    """Cured, next step, take back, second choice, or a person."""
+    """Cured, a clarified plan first, or what overwatch leaves to do."""
     verifications = state.get("verifications", [])
     if state.get("halt") or not verifications:
         return "escalate"
     if verifications[-1].passed:
         return "explain"
+    if state.get("decision") == "clarify" and clarifiable(state, knobs):
+        return "clarify"
+    return after_clarify(state, knobs)
+
+
+def after_clarify(state: State, knobs: Knobs) -> AfterClarify:
+    """Next step, take back, second choice, or a person."""
+    if state.get("halt"):
+        return "escalate"
     if state.get("undoing"):
         return "roll_back"
     if state.get("decision") == "revoke":
         return "escalate"
     if not state.get("stale") and more_steps(state) and step_held(state) and not verifications[-1].regressed:
+    verifications = state.get("verifications", [])
+    worse = bool(verifications) and verifications[-1].regressed
+    if more_steps(state) and step_held(state) and not worse:
         step = current_step(state)
         return "approve" if step is not None and verdict_of(state, step) is Verdict.ASK else "act"
-    return "plan" if state.get("replans", 0) < knobs.max_replans else "escalate"
+    return "plan" if replannable(state, knobs) else "escalate"
 
 
 def after_roll_back(state: State, knobs: Knobs) -> AfterRollBack:
@@ -113,7 +126,17 @@ def after_roll_back(state: State, knobs: Knobs) -> AfterRollBack:
         return "roll_back"
     if state.get("decision") == "revoke":
         return "escalate"
-    return "plan" if state.get("replans", 0) < knobs.max_replans else "escalate"
+    return "plan" if replannable(state, knobs) else "escalate"
+
+
+def clarifiable(state: State, knobs: Knobs) -> bool:
+    """Whether the plan may be clarified once more, and another one could follow."""
+    return len(state.get("clarified", [])) < knobs.max_clarifications and state.get("replans", 0) < knobs.max_replans
+
+
+def replannable(state: State, knobs: Knobs) -> bool:
+    """Whether a second choice may be looked for: replans are left, and no clarification is outstanding."""
+    return state.get("decision") != "clarify" and state.get("replans", 0) < knobs.max_replans
 
 
 def unread(diagnosis: Diagnosis) -> bool:

@@ -12,9 +12,11 @@ from typing import Any
 from agents.chat import Chat
 from domain.alert import Change
 from domain.errors import ConflictError, UpstreamError
+from domain.errors import ConflictError, NotFoundError
 from domain.events import Event
 from domain.guard import Approval, ApprovalAnswer, Guard
 from domain.incident import Incident, IncidentStatus
+from domain.lifecycle import RuntimeStatus
 from domain.value import new_id
 from graph.deliveries import Deliveries, Normalise
 from graph.driver import Driver
@@ -25,6 +27,7 @@ from graph.records.sqlite import SqliteRecords
 from graph.services import Services
 from graph.telling import Telling
 from graph.threads import Threads
+from graph.watcher import Watcher
 
 PassAnswer = Callable[[str, str, ApprovalAnswer], Any]
 """(person's token, approval id, answer) → awaitable Approval: the action server, as that person."""
@@ -66,18 +69,28 @@ class IncidentRunner:
             clock=services.clock,
             drive=self._driver.drive,
         )
-        self._intake: asyncio.Task[None] | None = None
+        self._watcher = Watcher(
+            crew=services.crew,
+            clock=services.clock,
+            unfinished=records.unfinished,
+            remark=self._telling.remarked,
+            charge=services.charge,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Take up waiting deliveries and unfinished incidents."""
         await self._driver.start(await self._make_threads(self._telling.saved))
-        self._intake = asyncio.create_task(self._deliveries.take_in_forever(), name="intake")
+        self._tasks = [
+            asyncio.create_task(self._deliveries.take_in_forever(), name="intake"),
+            asyncio.create_task(self._watcher.watch_forever(), name="overwatch"),
+        ]
 
     async def close(self) -> None:
         """Stop all tasks where they are; the checkpoints have everything."""
-        if self._intake is not None:
-            self._intake.cancel()
-            await asyncio.gather(self._intake, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._driver.close()
         self._records.close()
 
@@ -101,6 +114,17 @@ class IncidentRunner:
     async def incident(self, incident_id: str) -> Incident:
         """See the face."""
         return await self._records.get(incident_id)
+
+    async def output(self, incident_id: str, sha256: str) -> dict[str, Any]:
+        """See the face."""
+        record = await self._records.get(incident_id)
+        if sha256 not in {p.sha256 for p in record.outputs}:
+            raise NotFoundError(
+                f"{incident_id} left no such output",
+                expected="the full SHA-256 of one of its outputs",
+                found=sha256[:80],
+            )
+        return await self._services.artifacts.get(sha256)
 
     async def stop(self, incident_id: str, person: str, reason: str = "") -> Incident:
         """See the face."""
@@ -165,7 +189,15 @@ class IncidentRunner:
             update={
                 **{
                     k: []
-                    for k in ("plans", "judgements", "results", "verifications", "approvals", "confidence_history")
+                    for k in (
+                        "plans",
+                        "judgements",
+                        "results",
+                        "verifications",
+                        "approvals",
+                        "confidence_history",
+                        "outputs",
+                    )
                 },
                 "id": fresh_id,
                 "thread_id": fresh_id,
@@ -175,6 +207,9 @@ class IncidentRunner:
                 "opened_at": now,
                 "closed_at": None,
                 "outcome": "",
+                "run_result": "",
+                "runtime": RuntimeStatus.PENDING,
+                "recoveries": 0,
                 "phase": "BOOTSTRAP",
                 "diagnosis": None,
                 "brief": None,

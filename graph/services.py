@@ -21,6 +21,8 @@ from domain.reasoning import Reasoner
 from domain.retrieval import CaseStore, Passage, Retriever
 from graph.changes import Changes
 from governance.state.crew import Crew
+from graph.artifacts import Artifacts
+from graph.heart import at_work
 
 
 class Probes(Protocol):
@@ -62,6 +64,9 @@ class Leases(Protocol):
 Note = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 """Writes an observation or decision to the ledger: (kind, change, content). Never raises; the run is not about it."""
 
+Charge = Callable[[str, str, dict[str, Any]], Awaitable[None]]
+"""Reports a violation: (type, change, facts). Whether anybody is charged for it is decided elsewhere. Never raises."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minds:
@@ -101,9 +106,15 @@ class Services:
     note: Note
     changes: Changes
     """What people and other tools changed."""
+    charge: Charge
     crew: Crew
+    artifacts: Artifacts
     clock: Clock
     agent: str = "responder"
+
+    def agent_at(self, incident: str) -> str:
+        """The agent at work on an incident."""
+        return at_work(self.agent, incident)
 
     def actor(self, incident: str, run: str) -> Actor:
         """On whose behalf the guard is asked, and under which lock."""

@@ -15,6 +15,7 @@ from langgraph.graph.message import add_messages
 
 from domain.action import Judgement
 from domain.alert import Alert
+from domain.crew import OutputPointer
 from domain.diagnosis import Diagnosis
 from domain.incident import IncidentStatus, TimelineEntry
 from domain.lifecycle import Phase
@@ -34,6 +35,10 @@ class Knobs:
     """True is the same as autonomy shadow."""
     max_replans: int = 2
     """Plans after the first one, before a run escalates."""
+    max_clarifications: int = 3
+    """Clarified plans of one run, before it escalates."""
+    barrier_s: float = 20.0
+    """Seconds that the agents of a run have to acknowledge a clarified plan."""
     max_looks: int = 3
     """Looks at a system that seems healthy or unclear before that verdict stands."""
     max_probe_rounds: int = 1
@@ -102,6 +107,13 @@ def append_phases(known: Sequence[Phase], new: Sequence[Phase]) -> list[Phase]:
     return walked
 
 
+def append_outputs(known: Sequence[OutputPointer], new: Sequence[OutputPointer]) -> list[OutputPointer]:
+    """By digest, in order of appearance."""
+    merged = {p.sha256: p for p in known}
+    merged.update({p.sha256: p for p in new if p.sha256 not in merged})
+    return list(merged.values())
+
+
 def union(known: Sequence[str], new: Sequence[str]) -> list[str]:
     """In order of appearance, each once."""
     return list(dict.fromkeys([*known, *new]))
@@ -154,6 +166,12 @@ class State(TypedDict, total=False):
     replans: int
     stale: str
     """What somebody changed since the plan was made, so that it is looked at again; empty: nothing."""
+    clarified: list[str]
+    """Ids of the clarified plans that every active agent acknowledged."""
+    alarms: int
+    """How many of overwatch's alarms were heard."""
+    outputs: Annotated[list[OutputPointer], append_outputs]
+    """Where everything lies that the run left."""
     halt: str
     """Why nothing further may be done (a person took over or stopped it, the door is frozen); empty: go on."""
     outcome: str

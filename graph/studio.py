@@ -30,6 +30,7 @@ from domain.plan import Plan
 from domain.retrieval import Passage
 from governance.state.crew import Crew
 from governance.state.memory import MemoryState
+from graph.artifacts import MemoryArtifacts
 from graph.bootstrap import build_house, open_saver
 from graph.build import IncidentGraph, build
 from graph.changes import all_changes
@@ -99,7 +100,9 @@ def offline_services() -> Services:
         leases=ProcessLeases(),
         note=nothing.note,
         changes=all_changes(),
+        charge=nothing.note,
         crew=Crew(MemoryState(clock), clock),
+        artifacts=MemoryArtifacts(),
         clock=clock,
     )
 

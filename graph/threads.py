@@ -18,7 +18,7 @@ from domain.incident import Incident, IncidentStatus
 from graph.build import RECURSION_LIMIT, IncidentGraph
 from graph.checkpoint.lease import Lease, Leases
 from graph.heart import Heart
-from graph.records.projection import project
+from graph.records.projection import project, shown_as
 from graph.state import Knobs, State
 
 LEASE_S = 15.0
@@ -32,6 +32,7 @@ NODE_STATUS: dict[str, IncidentStatus] = {
     "act": IncidentStatus.ACTING,
     "verify": IncidentStatus.VERIFYING,
     "oversee": IncidentStatus.VERIFYING,
+    "clarify": IncidentStatus.PLANNING,
     "roll_back": IncidentStatus.ACTING,
 }
 """What the inbox shows while a node runs. The closing nodes show the final status."""
@@ -120,7 +121,7 @@ class Threads:
         if not state.get("run") or not state.get("started_at"):
             return
         incident = project(state)
-        await self._save(incident.model_copy(update={"status": status}) if status else incident)
+        await self._save(shown_as(incident, status) if status else incident)
 
     @asynccontextmanager
     async def _leased(self, thread: str) -> AsyncIterator[Lease]:

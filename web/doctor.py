@@ -57,6 +57,15 @@ def _shown(name: str, value: Any) -> str:
     return redact(str(value)) if value not in (None, "") else "not set"
 
 
+def told(state: Mapping[str, Any]) -> str:
+    """What a dependency says, and how the breaker around it stands when it is not closed."""
+    circuit, detail = state.get("circuit", "closed"), str(state.get("detail", ""))
+    if circuit == "closed":
+        return detail
+    again = f", tried again in {state['retry_after_s']:.0f} s" if state.get("retry_after_s") else ""
+    return f"{detail}; circuit {circuit.replace('_', '-')}{again}".lstrip("; ")
+
+
 def process_rows(home: Path) -> list[ProcessRow]:
     """The supervisor's table; empty when this app was started by itself."""
     try:
@@ -87,7 +96,7 @@ def build(ports: Ports, pages: Pages, settings: Settings) -> APIRouter:
     @router.get("/settings")
     async def page(request: Request) -> HTMLResponse:
         health = await look(ports)
-        dependencies = [(name, s.get("ok"), redact(str(s.get("detail", "")))) for name, s in health.items()]
+        dependencies = [(name, s.get("ok"), redact(told(s))) for name, s in health.items()]
         return await pages.render(
             request,
             "settings.html",

@@ -26,6 +26,8 @@ class Health(Value):
     failing: list[str] = []
     dependencies: dict[str, bool | None] = {}
     """Name → healthy; None: not used here."""
+    circuits: dict[str, str] = {}
+    """Name → closed, open or half_open: the circuit breaker around it, where it has one."""
 
 
 def judge(health: Mapping[str, Mapping[str, Any]]) -> Health:
@@ -33,7 +35,11 @@ def judge(health: Mapping[str, Mapping[str, Any]]) -> Health:
     states = {name: state.get("ok") for name, state in health.items()}
     failing = sorted((n for n, ok in states.items() if ok is False), key=lambda n: (n not in _VITAL, n))
     status: Literal["ok", "degraded", "down"] = "ok" if not failing else "down" if failing[0] in _VITAL else "degraded"
-    return Health(status=status, failing=failing, dependencies=states)
+    circuits = {name: str(state["circuit"]) for name, state in health.items() if state.get("circuit")}
+    open_now = any(circuit != "closed" for circuit in circuits.values())
+    if status == "ok" and open_now:
+        status = "degraded"
+    return Health(status=status, failing=failing, dependencies=states, circuits=circuits)
 
 
 async def look(ports: Ports) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sse_starlette import EventSourceResponse
 
@@ -29,7 +29,7 @@ from web.ports import Ports
 PAGE_SIZE = 25
 _SCAN = 200
 """Incidents looked through when the inbox is filtered by words or severity."""
-PARTS = ("header", "approvals", "brief", "hypotheses", "plan", "verification", "evidence", "timeline")
+PARTS = ("header", "approvals", "brief", "hypotheses", "plan", "verification", "evidence", "outputs", "timeline")
 """The live parts of an incident's page; each is a template of that name."""
 
 
@@ -60,6 +60,13 @@ def build(ports: Ports, metrics: Metrics) -> APIRouter:
     @router.get("/incidents/{incident_id}/series", summary="The series that tell its story, around onset and fix")
     async def plots(incident_id: str) -> series.Plots:
         return await _plots(ports, await responder.incident(incident_id))
+
+    @router.get("/incidents/{incident_id}/outputs/{sha256}", summary="One output of its run, as it was stored")
+    async def output(
+        incident_id: str, sha256: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="Full SHA-256, in hex.")]
+    ) -> dict[str, Any]:
+        """Canonical JSON; its SHA-256 is its name. Type GAMMA and kind `handoff`: what is known, for who takes over."""
+        return await responder.output(incident_id, sha256)
 
     @router.get("/incidents/{incident_id}/events", summary="Its events as they happen (SSE)", response_class=Response)
     async def events(incident_id: str) -> EventSourceResponse:

@@ -65,8 +65,7 @@ class Lock(Wrapper):
             yield
         finally:
             keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
+            await asyncio.wait([keeper])
 
     async def _renew(self, attempt: Attempt) -> None:
         """Until the change ends. A ledger that cannot be written now is tried again; the token decides, not the clock."""

@@ -6,10 +6,11 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from domain.action import ActionCall, ActionResult, DryRun, DryRunResult, Effect, Judgement, Outcome, Reason, Verdict
 from domain.alert import Alert, AlertStatus, Change, Signature
+from domain.crew import OutputPointer
 from domain.diagnosis import BlastRadius, Diagnosis, DiagnosisVerdict, Evidence, Hypothesis, NextProbe
 from domain.guard import Approval, ApprovalStatus, Receipt
 from domain.incident import IncidentStatus, TimelineEntry
-from domain.lifecycle import Phase
+from domain.lifecycle import OutputType, Phase
 from domain.pipeline import StageResult, StageStatus
 from domain.plan import Criterion, Plan, Step, StepResult
 from domain.reasoning import ProbeWish
@@ -40,6 +41,8 @@ PERSISTED_TYPES: tuple[type, ...] = (
     Judgement,
     NextProbe,
     Outcome,
+    OutputPointer,
+    OutputType,
     Passage,
     Phase,
     Plan,

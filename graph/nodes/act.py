@@ -19,6 +19,8 @@ from domain.plan import Step, StepResult
 from graph.changes import meanwhile
 from graph.nodes.walk import enter, entry
 from graph.routing import current_step, judgement_of, was_carried_out
+from graph.nodes.walk import entry
+from graph.routing import current_step, judgement_of
 from graph.services import Services
 from graph.state import State
 
@@ -101,7 +103,7 @@ def thread_of(config: RunnableConfig, state: State) -> str:
 
 def acted(state: State, step: Step, receipt: Receipt, now: datetime) -> dict[str, Any]:
     """What a receipt means for the run: done (in whatever way), asked, or refused."""
-    update: dict[str, Any] = {"phases": enter(state, "act"), "timeline": [receipt_entry(step, receipt, now)]}
+    update: dict[str, Any] = {"timeline": [receipt_entry(step, receipt, now)]}
     if receipt.verdict is Verdict.ALLOW:
         return {**update, "results": [step_result(step, receipt, now)], "status": IncidentStatus.VERIFYING}
     verdict = Judgement(
@@ -176,6 +178,5 @@ def taken_back(state: State, step: Step, receipt: Receipt, now: datetime) -> dic
         "halt": state.get("halt")
         or ("" if done else f"taking {step.call.action} back needs a person: {receipt.summary}"),
         "status": IncidentStatus.ACTING,
-        "phases": enter(state, "roll_back"),
         "timeline": [entry(now, "step.rolled_back", text, evidence=[f"L{n}" for n in receipt.ledger], step=step.id)],
     }

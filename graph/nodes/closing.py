@@ -19,6 +19,7 @@ from domain.incident import IncidentStatus
 from domain.lifecycle import Phase
 from domain.report import Brief
 from domain.value import digest
+from graph.nodes.clarify import DISAGREED
 from graph.nodes.verify import verified_words
 from graph.nodes.walk import Node, author, enter, entry, fallback_entries, knobs_of
 from graph.records.projection import project
@@ -28,6 +29,10 @@ from rag.learning import case_note
 
 TAKEN = "taken over"
 """How a halt starts when a person works on the incident now."""
+FAILED = "the run failed"
+"""How a halt starts when all recoveries are used up."""
+HALTS = {TAKEN: "taken", FAILED: "failed", DISAGREED: "disagreed"}
+"""How a halt starts → outcome; any other halt escalates."""
 
 
 def make_escalate(services: Services) -> Node:
@@ -42,7 +47,6 @@ def make_escalate(services: Services) -> Node:
             "status": IncidentStatus.TAKEN if outcome == "taken" else IncidentStatus.ESCALATED,
             "outcome": outcome,
             "undoing": [],
-            "phases": enter(state, "escalate"),
             "timeline": [entry(now, "incident.escalated", reason, outcome=outcome)],
         }
 
@@ -53,7 +57,7 @@ def why_escalated(state: State, knobs: Knobs) -> tuple[str, str]:
     """Reason in words, and the outcome."""
     halt = state.get("halt", "")
     if halt:
-        return halt, "taken" if halt.startswith(TAKEN) else "escalated"
+        return halt, next((o for words, o in HALTS.items() if halt.startswith(words)), "escalated")
     diagnosis, plan = state.get("diagnosis"), state.get("plan")
     if diagnosis is None or diagnosis.verdict is DiagnosisVerdict.INCONCLUSIVE:
         blind = "; ".join(diagnosis.blind_spots[:3]) if diagnosis else "nothing could be read"
@@ -94,7 +98,6 @@ def make_explain(services: Services) -> Node:
             "status": status,
             "outcome": outcome,
             "model": written.by,
-            "phases": enter(state, "explain"),
             "timeline": [*fallback_entries(now, "explainer", written.fell_back), closing_entry(status, outcome, now)],
         }
 
@@ -149,7 +152,6 @@ def make_learn(services: Services) -> Node:
         walked = enter(state, "learn")
         await services.note("closing", state["incident"], closing_note(state, walked, services.agent))
         return {
-            "phases": walked,
             "timeline": [entry(services.clock.now(), "case.remembered", f"remembered as {document}")]
             if document
             else [],

@@ -12,7 +12,7 @@ from domain.incident import IncidentStatus
 from domain.inventory import Inventory
 from domain.redaction import redact
 from domain.value import new_id
-from graph.nodes.walk import Node, enter, entry
+from graph.nodes.walk import Node, entry
 from graph.services import Services
 from graph.state import Knobs, State
 from tools.intake import resolve_service
@@ -33,7 +33,6 @@ def make_intake(services: Services) -> Node:
             "service": state.get("service") or service_of(alerts, services.inventory),
             "alerts": alerts,
             "status": IncidentStatus.DIAGNOSING,
-            "phases": enter(state, "intake"),
             "timeline": [entry(now, "incident.opened", f"opened: {title}", alerts=len(alerts))]
             + [entry(now, "alert.received", f"{a.source}: {redact(a.title)}", episode=a.episode_id) for a in alerts],
         }

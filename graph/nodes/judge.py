@@ -14,7 +14,7 @@ from agents.verifier import HEALTH_PROBES, health_of
 from domain.action import Judgement, Verdict
 from domain.incident import IncidentStatus, TimelineEntry
 from domain.plan import Plan
-from graph.nodes.walk import Node, enter, entry
+from graph.nodes.walk import Node, entry
 from graph.services import Services
 from graph.state import Knobs, State
 
@@ -36,7 +36,6 @@ def make_judge(services: Services) -> Node:
             "before": health_of(readings),
             "halt": state.get("halt") or (f"everything is frozen by {status.frozen_by}" if status.frozen else ""),
             "status": status_after(judgements),
-            "phases": enter(state, "judge"),
             "timeline": [judged_entry(plan, j, now) for j in judgements],
         }
 

@@ -11,10 +11,13 @@ from langgraph.runtime import Runtime
 
 from domain.incident import IncidentStatus, TimelineEntry
 from domain.reasoning import OverseeAnswer, OverseeQuestion
-from graph.nodes.walk import Node, author, enter, entry, fallback_entries, knobs_of
+from graph.nodes.walk import Node, author, entry, fallback_entries, knobs_of
 from graph.routing import more_steps, step_held, steps_to_undo
 from graph.services import Services
 from graph.state import Knobs, State
+
+ALARMS = "overwatch"
+"""Channel on which the watch tells what it noticed."""
 
 
 def make_oversee(services: Services) -> Node:
@@ -22,17 +25,19 @@ def make_oversee(services: Services) -> Node:
 
     async def oversee(state: State, runtime: Runtime[Knobs]) -> dict[str, Any]:
         now = services.clock.now()
-        heard = await services.minds.overwatch.oversee(question_of(state, knobs_of(runtime), now))
+        said = await services.crew.said(state["incident"], ALARMS)
+        question = question_of(state, knobs_of(runtime), now, said[state.get("alarms", 0) :])
+        heard = await services.minds.overwatch.oversee(question)
         undoing = to_undo(state, heard.answer)
         who = author("overwatch", heard.by, heard.fell_back)
         if heard.answer.decision != "continue" or "prompt" in who:
-            said = {"decision": heard.answer.decision, "reason": heard.answer.reason, "undoing": undoing, **who}
-            await services.note("decision", state["incident"], said)
+            told = {"decision": heard.answer.decision, "reason": heard.answer.reason, "undoing": undoing, **who}
+            await services.note("decision", state["incident"], told)
         return {
             "decision": heard.answer.decision,
             "undoing": undoing,
+            "alarms": len(said),
             "status": IncidentStatus.VERIFYING,
-            "phases": enter(state, "oversee"),
             "timeline": [
                 *fallback_entries(now, "overwatch", heard.fell_back),
                 *decision_entries(heard.answer, undoing, now),
@@ -42,7 +47,7 @@ def make_oversee(services: Services) -> Node:
     return oversee
 
 
-def question_of(state: State, knobs: Knobs, now: datetime) -> OverseeQuestion:
+def question_of(state: State, knobs: Knobs, now: datetime, alarms: list[str]) -> OverseeQuestion:
     """What overwatch reads."""
     started = datetime.fromisoformat(state["started_at"]) if state.get("started_at") else now
     return OverseeQuestion(
@@ -52,7 +57,15 @@ def question_of(state: State, knobs: Knobs, now: datetime) -> OverseeQuestion:
         results=state.get("results", []),
         verifications=state.get("verifications", []),
         seconds=max(0.0, (now - started).total_seconds()),
+        alarms=alarms,
+        underway=underway(state),
     )
+
+
+def underway(state: State) -> bool:
+    """Whether the last step held, nothing got worse, and the plan's next step follows."""
+    checks = state.get("verifications", [])
+    return more_steps(state) and step_held(state) and not (checks and checks[-1].regressed)
 
 
 def to_undo(state: State, word: OverseeAnswer) -> list[str]:
@@ -60,8 +73,7 @@ def to_undo(state: State, word: OverseeAnswer) -> list[str]:
     plan, checks = state.get("plan"), state.get("verifications", [])
     if plan is None or not checks or checks[-1].passed:
         return []
-    between = more_steps(state) and step_held(state) and not checks[-1].regressed
-    return [] if between and word.decision != "revoke" else steps_to_undo(plan, state)
+    return [] if underway(state) and word.decision != "revoke" else steps_to_undo(plan, state)
 
 
 def decision_entries(word: OverseeAnswer, undoing: list[str], at: datetime) -> list[TimelineEntry]:

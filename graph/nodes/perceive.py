@@ -17,7 +17,7 @@ from domain.incident import IncidentStatus
 from domain.reasoning import ProbeWish
 from domain.retrieval import Passage
 from graph.nodes.probe import readings_of
-from graph.nodes.walk import Node, author, enter, entry, fallback_entries, knobs_of
+from graph.nodes.walk import Node, author, entry, fallback_entries, knobs_of
 from graph.services import Services
 from graph.state import Knobs, State
 
@@ -45,7 +45,6 @@ def make_perceive(services: Services) -> Node:
             "runbooks": [f"[{p.id}] {p.text}" for p in passages],
             "model": seen.by,
             "status": IncidentStatus.DIAGNOSING,
-            "phases": enter(state, "perceive"),
             "confidence_history": [confidence_row(diagnosis, now.isoformat())],
             "timeline": [*fallback_entries(now, "perception", seen.fell_back), diagnosis_entry(diagnosis, now)],
         }

@@ -13,6 +13,8 @@ from domain.guard import ApprovalStatus
 from domain.incident import IncidentStatus, TimelineEntry
 from graph.nodes.walk import Node, author, enter, entry, fallback_entries
 from graph.routing import current_step, was_carried_out
+from graph.nodes.walk import Node, author, entry, fallback_entries
+from graph.routing import current_step
 from graph.services import Services
 from graph.state import Knobs, State
 
@@ -48,7 +50,6 @@ def make_plan(services: Services) -> Node:
             "stale": "",
             "model": proposal.by,
             "status": IncidentStatus.PLANNING,
-            "phases": enter(state, "plan"),
             "timeline": [*fallback_entries(now, "planner", proposal.fell_back), *plan_entries(proposal, now)],
         }
 

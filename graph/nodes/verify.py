@@ -22,7 +22,7 @@ from domain.plan import Plan
 from domain.report import Verification
 from domain.value import digest
 from graph.nodes.perceive import look_at
-from graph.nodes.walk import Node, author, enter, entry, fallback_entries, knobs_of
+from graph.nodes.walk import Node, author, entry, fallback_entries, knobs_of
 from graph.services import Services
 from graph.state import Knobs, State
 from graph.watch import watch_users
@@ -73,7 +73,6 @@ def make_verify(services: Services) -> Node:
             "diagnosis": carried(diagnosis, seen.fresh, evidence, cured=heard.answer.passed or not last),
             "cursor": cursor + 1,
             "status": IncidentStatus.VERIFYING,
-            "phases": enter(state, "verify"),
             "timeline": [*fallback_entries(now, "verifier", heard.fell_back), verified_entry(heard.answer)],
         }
 

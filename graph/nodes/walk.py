@@ -15,7 +15,10 @@ from domain.incident import TimelineEntry
 from domain.lifecycle import NODE_PHASE, Phase, may_move
 from graph.state import Knobs, State
 
-_CLOSING = ("escalate", "explain")
+PROCEDURE = "PROCEDURE_VIOLATION"
+"""The violation that an illegal move is."""
+_CLOSING = ("escalate", "explain", "learn")
+"""What overwatch still does for a run whose agent was revoked."""
 _BRIDGES: tuple[list[Phase], ...] = ([], [Phase.PACKAGE], [Phase.PREFLIGHT], [Phase.PREFLIGHT, Phase.PACKAGE])
 """Phases that a run which ends early passes through on the way to its report."""
 
@@ -30,6 +33,10 @@ def enter(state: State, node: str) -> list[Phase]:
     """The phases to record when a node runs. Raises GovernanceError (PROCEDURE_VIOLATION) for an illegal move."""
     walked = state.get("phases", [])
     now, then = (walked[-1] if walked else Phase.BOOTSTRAP), NODE_PHASE[node]
+    if now is Phase.REVOKED and node in _CLOSING:
+        return []
+    if node == "escalate" and state.get("decision") == "revoke" and not now.terminal:
+        return [Phase.REVOKED]
     for bridge in _BRIDGES if node in _CLOSING else ([],):
         path = [now, *bridge, then]
         if all(may_move(one, next_) for one, next_ in pairwise(path)):

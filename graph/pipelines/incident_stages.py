@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from domain.action import Tier
+from graph.at_work import carried_out
 from graph.nodes.act import make_act, make_roll_back
 from graph.nodes.approve import approve
+from graph.nodes.clarify import make_clarify
 from graph.nodes.closing import make_escalate, make_explain, make_learn
 from graph.nodes.intake import make_intake
 from graph.nodes.judge import make_judge
@@ -27,6 +29,7 @@ _READING: dict[str, Callable[[Services], Any]] = {
     "approve": lambda _: approve,
     "verify": make_verify,
     "oversee": make_oversee,
+    "clarify": make_clarify,
     "escalate": make_escalate,
     "explain": make_explain,
     "learn": make_learn,
@@ -40,9 +43,10 @@ _CONFIGURED: dict[str, Callable[[Services], Any]] = {
 _CHANGING = ("act", "roll_back")
 
 
-def _work(make: Callable[[Services], Any], *, configured: bool) -> Callable[[Bindings], StageWork]:
+def _work(name: str, make: Callable[[Services], Any], *, configured: bool) -> Callable[[Bindings], StageWork]:
     def bound(bindings: Bindings) -> StageWork:
-        node: Callable[..., Awaitable[dict[str, Any]]] = make(bindings.services)
+        made: Callable[..., Coroutine[Any, Any, dict[str, Any]]] = make(bindings.services)
+        node = made if name == "probe" else carried_out(bindings.services, name, made)
 
         async def work(call: StageCall) -> StageAnswer:
             update = node(call.state, call.config) if configured else node(call.state, runtime=call.runtime)
@@ -60,7 +64,7 @@ def _template(name: str, make: Callable[[Services], Any], *, configured: bool) -
         summary=f"the incident graph's {name}",
         tier=Tier.T1 if changing else Tier.T0,
         args=NoArguments,
-        make=_work(make, configured=configured),
+        make=_work(name, make, configured=configured),
         mutating=changing,
     )
 

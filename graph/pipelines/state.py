@@ -77,6 +77,7 @@ def context(state: PipelineState, knobs: Knobs) -> dict[str, Any]:
             "approve": routing.after_approve(state),
             "act": routing.after_act(state),
             "oversee": routing.after_oversee(state, knobs),
+            "clarify": routing.after_clarify(state, knobs),
             "roll_back": routing.after_roll_back(state, knobs),
         },
     }

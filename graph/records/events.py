@@ -7,16 +7,25 @@ from collections.abc import Sequence
 from domain.alert import Alert
 from domain.events import PREFIX, Event
 from domain.incident import Incident, TimelineEntry
+from domain.lifecycle import MAX_RECOVERIES
 from domain.value import new_id
+
+RUN_FAILED = "run.failed"
+"""Remark of every failure of a run; they are counted durably, whatever process drove it."""
 
 
 def merged(incident: Incident, remarks: Sequence[TimelineEntry], alerts: Sequence[Alert]) -> Incident:
     """The projection with remarks and joined alerts in it."""
     timeline = [*incident.timeline, *(r for r in remarks if r not in incident.timeline)]
+    failures = sum(r.event == RUN_FAILED for r in remarks)
     by_episode = {a.episode_id: a for a in incident.alerts}
     by_episode.update({a.episode_id: a for a in alerts})
     return incident.model_copy(
-        update={"timeline": sorted(timeline, key=lambda e: e.at), "alerts": list(by_episode.values())}
+        update={
+            "timeline": sorted(timeline, key=lambda e: e.at),
+            "alerts": list(by_episode.values()),
+            "recoveries": min(failures, MAX_RECOVERIES),
+        }
     )
 
 

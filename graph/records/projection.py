@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from domain.alert import Alert
 from domain.incident import Incident, IncidentStatus, TimelineEntry
+from domain.lifecycle import Phase, RuntimeStatus, may_stand, run_result
 from domain.severity import Severity
 from graph.state import State
 from tools.intake.route import group_of
@@ -42,10 +43,31 @@ def project(state: State) -> Incident:
         brief=state.get("brief"),
         timeline=timeline,
         phase=phases[-1].value if phases else "BOOTSTRAP",
+        runtime=runtime_of(phases, status, state.get("outcome", "")),
         outcome=state.get("outcome", ""),
+        run_result=run_result(state["outcome"]).value if status.terminal and state.get("outcome") else "",
+        outputs=state.get("outputs", []),
         reopens=state.get("reopens"),
         model=state.get("model", ""),
     )
+
+
+def runtime_of(phases: list[Phase], status: IncidentStatus, outcome: str) -> RuntimeStatus:
+    """How the agent stands, from where the run stands. Every answer is legal in its phase."""
+    phase = phases[-1] if phases else Phase.BOOTSTRAP
+    if phase is Phase.REVOKED:
+        return RuntimeStatus.REVOKED
+    if phase is Phase.EXIT:
+        return RuntimeStatus.FAILED if outcome == "failed" else RuntimeStatus.COMPLETED
+    if status is IncidentStatus.WAITING and may_stand(phase, RuntimeStatus.PAUSED):
+        return RuntimeStatus.PAUSED
+    return RuntimeStatus.RUNNING if phases else RuntimeStatus.PENDING
+
+
+def shown_as(incident: Incident, status: IncidentStatus) -> Incident:
+    """The record while a node runs that gives it another status."""
+    runtime = runtime_of([Phase(incident.phase)], status, incident.outcome)
+    return incident.model_copy(update={"status": status, "runtime": runtime})
 
 
 def closed_at(timeline: list[TimelineEntry]) -> datetime | None:

@@ -16,9 +16,10 @@ from domain.bundle import Window
 from domain.errors import NotFoundError
 from domain.events import Event
 from domain.incident import Incident, IncidentRow, TimelineEntry
+from domain.lifecycle import Phase, RuntimeStatus
 from graph.face import Page, Receipt
 from graph.records.delivery import Delivery, Order
-from graph.records.events import events_of, merged
+from graph.records.events import RUN_FAILED, events_of, merged
 from tools.intake.route import OpenIncident, dedup_key
 
 T = TypeVar("T")
@@ -148,6 +149,12 @@ class SqliteRecords:
             return _save(db, _load(db, incident_id))
 
         return await self._do(work)
+
+    async def failures(self, incident_id: str) -> int:
+        """How often the incident's run failed so far."""
+        sql = "SELECT count(*) FROM remarks WHERE incident = ? AND json_extract(body, '$.event') = ?"
+        found: int = (await self._do(lambda db: db.execute(sql, (incident_id, RUN_FAILED)).fetchone()))[0]
+        return found
 
     async def join(self, incident_id: str, alert: Alert, service: str) -> None:
         """An alert that belongs to an incident; the newest word about an episode counts."""
@@ -303,7 +310,8 @@ def _save(db: sqlite3.Connection, incident: Incident) -> list[Event]:
 
 def finished(incident: Incident) -> bool:
     """Whether no run works on it any more: closed and, where a brief follows, told."""
-    return incident.status.terminal and incident.phase in ("EXIT", "REVOKED")
+    told = incident.phase == Phase.EXIT or (incident.phase == Phase.REVOKED and incident.brief is not None)
+    return incident.status.terminal and (told or incident.runtime is RuntimeStatus.FAILED)
 
 
 def _append(db: sqlite3.Connection, event: Event) -> Event:

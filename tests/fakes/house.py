@@ -15,6 +15,7 @@ from domain.bundle import Window
 from domain.reasoning import Reasoner
 from governance.state.crew import Crew
 from governance.state.memory import MemoryState
+from graph.artifacts import MemoryArtifacts
 from graph.build import IncidentGraph, build
 from graph.changes import all_changes
 from graph.checkpoint.lease import ProcessLeases
@@ -46,7 +47,10 @@ class House:
     """What people changed out of band."""
     notes: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
+    charged: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+
     def __post_init__(self) -> None:
+        self.artifacts = MemoryArtifacts()
         self.clock = TickingClock()
         self.guard = WorldGuard(self.world, self.clock, self.verdicts)
         self.documents = NoDocuments()
@@ -69,7 +73,9 @@ class House:
             leases=ProcessLeases(),
             note=self._note,
             changes=all_changes(self._told),
+            charge=self._charge,
             crew=self.crew,
+            artifacts=self.artifacts,
             clock=self.clock,
         )
 
@@ -78,6 +84,9 @@ class House:
 
     async def _note(self, kind: str, change: str, content: dict[str, Any]) -> None:
         self.notes.append((kind, change, content))
+
+    async def _charge(self, violation: str, change: str, facts: dict[str, Any]) -> None:
+        self.charged.append((violation, change, facts))
 
     def graph(self) -> IncidentGraph:
         """A fresh graph over the same world and saver, as after a restart."""

@@ -103,6 +103,12 @@ class FakeResponder:
             raise NotFoundError("There is no such incident.", found=incident_id)
         return self.records[incident_id]
 
+    async def output(self, incident_id: str, sha256: str) -> dict[str, Any]:
+        for pointer in (await self.incident(incident_id)).outputs:
+            if pointer.sha256 == sha256:
+                return {"kind": pointer.kind, "content": {}}
+        raise NotFoundError("There is no such output.", found=sha256)
+
     async def stop(self, incident_id: str, person: str, reason: str = "") -> Incident:
         return await self._deed("stop", incident_id, person, reason, IncidentStatus.ESCALATED)
 

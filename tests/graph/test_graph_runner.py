@@ -201,8 +201,8 @@ async def test_a_delivery_stored_before_a_crash_is_worked_on(tmp_path: Path) -> 
     """What was answered 202 is never lost."""
     house = paused()
     async with responder(house, tmp_path) as runner:
-        if runner._intake:
-            runner._intake.cancel()
+        for task in runner._tasks:
+            task.cancel()
         await runner.submit_delivery("generic", {}, BODY)
     async with responder(house, tmp_path) as runner:
         (incident,) = await until(runner, all_closed)

@@ -10,6 +10,7 @@ from domain.action import Verdict
 from domain.conditions import Condition
 from domain.incident import Incident
 from graph.checkpoint.lease import Lease, ProcessLeases
+from graph.heart import Heart
 from graph.state import Knobs
 from graph.threads import Threads
 from tests.fakes.house import House
@@ -41,7 +42,7 @@ async def test_a_cancellation_while_the_lease_is_given_back_is_not_swallowed(mon
     leases = StuckRenewal()
     world = World(wrong={(Condition.PROCESS_PAUSED, "api"): {}}, mends={"resume_process api"})
     house = House(world, verdicts={"resume_process": Verdict.ASK})
-    threads = Threads(house.graph(), leases, unsaved, Knobs(), "app")
+    threads = Threads(house.graph(), leases, unsaved, Knobs(), "app", Heart(house.crew, "responder"))
     running = asyncio.create_task(
         threads.advance("inc-1", {"incident": "inc-1", "run": "run-1", "alerts": [alert()], "title": "", "service": ""})
     )

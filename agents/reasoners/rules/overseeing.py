@@ -28,6 +28,10 @@ def oversee(question: OverseeQuestion) -> OverseeAnswer:
             decision="revoke", reason=f"running for {question.seconds:.0f} s, at most {MAX_SECONDS:.0f} s"
         )
     last = question.verifications[-1] if question.verifications else None
-    if last is not None and not last.passed:
+    if last is not None and last.passed:
+        return OverseeAnswer(decision="continue", reason="the run keeps its promises")
+    if question.alarms:
+        return OverseeAnswer(decision="clarify", reason=question.alarms[-1])
+    if last is not None and not question.underway:
         return OverseeAnswer(decision="clarify", reason="the last step did not cure it")
     return OverseeAnswer(decision="continue", reason="the run keeps its promises")

@@ -228,6 +228,36 @@ def test_after_roll_back(state: State, goes: str) -> None:
     assert routing.after_roll_back(state, KNOBS) == goes
 
 
+@pytest.mark.parametrize(
+    ("state", "knobs", "goes"),
+    [
+        (State(verifications=[BAD], decision="clarify"), KNOBS, "clarify"),
+        (State(verifications=[GOOD], decision="clarify"), KNOBS, "explain"),
+        (State(verifications=[BAD], decision="clarify", undoing=["r1s1"]), KNOBS, "clarify"),
+        (State(verifications=[BAD], decision="clarify", clarified=["c1", "c2", "c3"]), KNOBS, "escalate"),
+        (State(verifications=[BAD], decision="clarify", clarified=["c"] * 3, undoing=["r1s1"]), KNOBS, "roll_back"),
+        (State(verifications=[BAD], decision="clarify", replans=2), KNOBS, "escalate"),
+        (State(verifications=[BAD], decision="clarify"), Knobs(max_clarifications=0), "escalate"),
+    ],
+)
+def test_clarifications_are_limited(state: State, knobs: Knobs, goes: str) -> None:
+    """A failed cure is clarified first while there are any left and another plan may follow."""
+    assert routing.after_oversee(state, knobs) == goes
+
+
+@pytest.mark.parametrize(
+    ("state", "goes"),
+    [
+        (State(halt="the clarified plan was not acknowledged by x"), "escalate"),
+        (State(decision="continue", undoing=["r1s1"]), "roll_back"),
+        (State(decision="continue", verifications=[BAD]), "plan"),
+    ],
+)
+def test_after_clarify(state: State, goes: str) -> None:
+    """Acknowledged by all: take back, go on or plan again; otherwise a person."""
+    assert routing.after_clarify(state, KNOBS) == goes
+
+
 def test_only_applied_undoable_steps_are_taken_back() -> None:
     """Last first; failed, irreversible and already taken back ones are left alone."""
     three = Step(id="r1s3", call=CALL, effect=Effect.REVERSIBLE, rationale="")

@@ -147,7 +147,7 @@ async def test_only_changed_parts_are_sent_again(browser: httpx.AsyncClient, por
     """A browser that has everything gets nothing; after a step it gets the parts that changed."""
     page = (await browser.get(PAGE)).text
     have = re.findall(r'name="have" value="([^"]+)"', page)
-    assert len(have) == 8
+    assert len(have) == 9
     assert (await browser.get(f"{PAGE}/parts", params={"have": have})).text == ""
     _keep(ports, story.resolved())
     parts = (await browser.get(f"{PAGE}/parts", params={"have": have})).text
