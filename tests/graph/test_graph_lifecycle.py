@@ -273,7 +273,7 @@ async def test_who_takes_over_finds_everything_in_the_handoff() -> None:
     assert (pointer.type, pointer.kind, pointer.phase) == (OutputType.GAMMA, "handoff", Phase.PACKAGE)
     document = (await house.artifacts.get(pointer.sha256))["content"]
     assert document["why"] == "no registered action removes what was read"
-    assert document["known"]["cause"] == "process_paused at api"
+    assert document["known"]["cause"] == "process.paused at api"
     assert next((d["action"], d["taken_back"]) for d in document["done"]) == ("resume_process", False)
     assert document["open"]["unknown_outcome"] == [r.step_id for r in state["results"] if r.outcome is Outcome.UNKNOWN]
     assert len(document["outputs"]) >= 5
