@@ -337,6 +337,8 @@ def pass_taking(guard: HttpGuard) -> Callable[[str, str, str, bool], Awaitable[N
             await (person.take if taken else person.give_back)(change, reason)
 
     return passed
+
+
 def ledger_charge(guard: HttpGuard) -> Charge:
     """A violation stands in the ledger with its facts, before anybody decides who is charged for it."""
     note = ledger_note(guard)

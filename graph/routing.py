@@ -109,10 +109,9 @@ def after_clarify(state: State, knobs: Knobs) -> AfterClarify:
         return "roll_back"
     if state.get("decision") == "revoke":
         return "escalate"
-    if not state.get("stale") and more_steps(state) and step_held(state) and not verifications[-1].regressed:
     verifications = state.get("verifications", [])
     worse = bool(verifications) and verifications[-1].regressed
-    if more_steps(state) and step_held(state) and not worse:
+    if not state.get("stale") and more_steps(state) and step_held(state) and not worse:
         step = current_step(state)
         return "approve" if step is not None and verdict_of(state, step) is Verdict.ASK else "act"
     return "plan" if replannable(state, knobs) else "escalate"

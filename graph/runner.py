@@ -11,8 +11,7 @@ from typing import Any
 
 from agents.chat import Chat
 from domain.alert import Change
-from domain.errors import ConflictError, UpstreamError
-from domain.errors import ConflictError, NotFoundError
+from domain.errors import ConflictError, NotFoundError, UpstreamError
 from domain.events import Event
 from domain.guard import Approval, ApprovalAnswer, Guard
 from domain.incident import Incident, IncidentStatus

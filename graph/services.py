@@ -19,9 +19,9 @@ from domain.guard import Actor, Guard
 from domain.inventory import Inventory
 from domain.reasoning import Reasoner
 from domain.retrieval import CaseStore, Passage, Retriever
-from graph.changes import Changes
 from governance.state.crew import Crew
 from graph.artifacts import Artifacts
+from graph.changes import Changes
 from graph.heart import at_work
 
 

@@ -20,8 +20,8 @@ from domain.value import Value
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.guard.people import PeopleShown, Welcome
 from governance.guard.problems import error_of
-from governance.shadow import Agreement, Shadowed
 from governance.health import Breaker
+from governance.shadow import Agreement, Shadowed
 
 V = TypeVar("V", bound=Value)
 

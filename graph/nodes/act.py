@@ -19,8 +19,6 @@ from domain.plan import Step, StepResult
 from graph.changes import meanwhile
 from graph.nodes.walk import enter, entry
 from graph.routing import current_step, judgement_of, was_carried_out
-from graph.nodes.walk import entry
-from graph.routing import current_step, judgement_of
 from graph.services import Services
 from graph.state import State
 

@@ -11,10 +11,8 @@ from langgraph.runtime import Runtime
 from agents.planner import PlanRequest, Proposal
 from domain.guard import ApprovalStatus
 from domain.incident import IncidentStatus, TimelineEntry
-from graph.nodes.walk import Node, author, enter, entry, fallback_entries
-from graph.routing import current_step, was_carried_out
 from graph.nodes.walk import Node, author, entry, fallback_entries
-from graph.routing import current_step
+from graph.routing import current_step, was_carried_out
 from graph.services import Services
 from graph.state import Knobs, State
 
