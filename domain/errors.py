@@ -150,12 +150,3 @@ class CircuitOpenError(Transient, FirebreakError):
     """A dependency failed again and again; nothing is sent until its circuit breaker tries once more."""
 
     code = "dependency.circuit_open"
-
-    def __init__(self, name: str, retry_after: float, last_error: str) -> None:
-        super().__init__(
-            f"{name} is down: its circuit breaker is open",
-            expected=f"an answer from {name}",
-            found=last_error,
-            hint=f"it is tried again in {retry_after:.1f} s; `firebreak doctor` shows what is down",
-        )
-        self.retry_after = retry_after

@@ -118,7 +118,7 @@ class Breaker:
         if self._until is None:
             return
         if self._wait_s() > 0 or self._trial:
-            raise CircuitOpenError(self.name, self._wait_s() or REST_S, self._error)
+            raise _open(self.name, self._wait_s() or REST_S, self._error)
         self._trial = True
 
     def _succeeded(self) -> None:
@@ -147,3 +147,14 @@ class Circuits:
     def __iter__(self) -> Iterator[DependencyHealth]:
         """How every dependency stands, by name."""
         return iter([self._breakers[name].health() for name in sorted(self._breakers)])
+
+
+def _open(name: str, retry_after: float, last_error: str) -> CircuitOpenError:
+    error = CircuitOpenError(
+        f"{name} is down: its circuit breaker is open",
+        expected=f"an answer from {name}",
+        found=last_error,
+        hint=f"it is tried again in {retry_after:.1f} s; `firebreak doctor` shows what is down",
+    )
+    error.retry_after = retry_after
+    return error

@@ -36,6 +36,7 @@ STATUS: dict[type[tree.FirebreakError], int] = {
     tree.LeaseLostError: 503,
     tree.ProcessError: 500,
     tree.UpstreamError: 503,
+    tree.CircuitOpenError: 503,
 }
 """HTTP code per class of the error tree; a test proves that no class is missing."""
 
