@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Protocol
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from domain.action import ActionCall, ActionSpec, Judgement, Outcome, Reason, Verdict
 from domain.plan import Plan
@@ -78,8 +78,28 @@ class Approval(Value):
     """What the person gave as reason."""
 
 
+REASONED = (Decision.REJECT, Decision.ESCALATE, Decision.TERMINATE)
+"""Answers that others will want to know the reason of."""
+_ANSWER_RULES = {
+    "allOf": [
+        {
+            "if": {"properties": {"decision": {"const": Decision.MODIFY.value}}},
+            "then": {"required": ["args"], "properties": {"args": {"type": "object"}}},
+            "else": {"properties": {"args": {"type": "null"}}},
+        },
+        {
+            "if": {"properties": {"decision": {"enum": [d.value for d in REASONED]}}},
+            "then": {"required": ["reason"], "properties": {"reason": {"type": "string", "pattern": "[0-9A-Za-z]"}}},
+        },
+    ]
+}
+"""What `web.approvals.checked` asks for, in the published schema."""
+
+
 class ApprovalAnswer(Value):
     """A person's answer. The person's identity comes from the credential, never from the body."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_ANSWER_RULES)
 
     decision: Decision
     reason: str = ""

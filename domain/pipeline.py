@@ -33,6 +33,12 @@ class _Written(Value):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+def _exactly_one_of(*names: str) -> ConfigDict:
+    """The published schema says it too."""
+    ways = [{"required": [name], "properties": {name: {"type": "object"}}} for name in names]
+    return ConfigDict(frozen=True, extra="forbid", populate_by_name=True, json_schema_extra={"oneOf": ways})
+
+
 class Metadata(_Written):
     """Who wrote it, when, and how it is found."""
 
@@ -88,6 +94,8 @@ class ConsensusGate(_Written):
 class Gate(_Written):
     """Exactly one of the two kinds."""
 
+    model_config = _exactly_one_of("approval", "consensus")
+
     approval: PeopleGate | None = None
     consensus: ConsensusGate | None = None
 
@@ -124,6 +132,8 @@ class OnFailure(_Written):
 
 class Stage(_Written):
     """One named stage of exactly one kind."""
+
+    model_config = _exactly_one_of("agent", "gate", "parallel", "condition")
 
     name: Name
     agent: AgentStage | None = None

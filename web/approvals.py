@@ -9,14 +9,12 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from domain.errors import ConflictError, FirebreakError
-from domain.guard import Approval, ApprovalAnswer, ApprovalStatus, Decision
+from domain.guard import REASONED, Approval, ApprovalAnswer, ApprovalStatus, Decision
 from domain.value import Value
 from web.login import landing
 from web.pages import Pages
 from web.persons import Caller
 from web.ports import Ports
-
-_REASONED = frozenset({Decision.REJECT, Decision.ESCALATE, Decision.TERMINATE})
 
 
 class Approvals(Value):
@@ -28,7 +26,7 @@ class Approvals(Value):
 
 def checked(answer: ApprovalAnswer) -> ApprovalAnswer:
     """The answer, when it says all it must. Raises FirebreakError (request.invalid)."""
-    if answer.decision in _REASONED and not answer.reason.strip():
+    if answer.decision in REASONED and not answer.reason.strip():
         raise FirebreakError(
             f"To {answer.decision} needs a reason: others will read it.",
             expected="a few words in `reason`",

@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 
 from domain.errors import AuthError
 from domain.value import Value
@@ -80,19 +80,19 @@ def build(pages: Pages, keyring: Keyring, sessions: Sessions) -> APIRouter:
     async def refused(request: Request, target: str) -> Response:
         return await pages.render(request, "login.html", status=401, target=local_path(target), refused=True)
 
-    @router.get("/login", response_class=HTMLResponse, summary="Sign in, or exchange a token for a session cookie")
+    @router.get("/login", include_in_schema=False)
     async def login(request: Request, token: str = "", to: str = "/") -> Response:
         if token:
             return await answer(request, token, to)
         return await pages.render(request, "login.html", target=local_path(to), refused=False)
 
-    @router.post("/login", response_class=HTMLResponse, summary="Sign in with the form")
+    @router.post("/login", include_in_schema=False)
     async def submit(request: Request, token: Annotated[str, Form()], to: Annotated[str, Form()] = "/") -> Response:
         if not same_origin(request.headers):
             raise AuthError("This form was not sent by our own page.", code="auth.cross_site")
         return await answer(request, token, to)
 
-    @router.post("/logout", summary="End this browser's session")
+    @router.post("/logout", include_in_schema=False)
     async def logout(request: Request, caller: Caller) -> Response:
         sessions.close(session_id(request.headers.get("cookie", "")))
         response = RedirectResponse("/login", 303)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
+from pydantic.json_schema import SkipJsonSchema
 
 from domain.errors import NotFoundError
 from domain.value import Value
@@ -61,7 +62,7 @@ def build(ports: Ports) -> APIRouter:
 
     @router.get("/api/webhook-deliveries", summary="Deliveries, newest first; state=dead are the dead letters")
     async def deliveries(
-        state: DeliveryState | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 100
+        state: DeliveryState | SkipJsonSchema[None] = None, limit: Annotated[int, Query(ge=1, le=500)] = 100
     ) -> Deliveries:
         return Deliveries(deliveries=await _there(ports).deliveries(state=state, limit=limit))
 

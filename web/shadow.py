@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from domain.errors import FirebreakError, NotFoundError
@@ -19,6 +19,7 @@ from web.persons import Caller
 from web.ports import Ports
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
+SINCE = r"^[0-9]{1,5}[mhd]$"
 
 
 class Label(Value):
@@ -29,12 +30,11 @@ class Label(Value):
 
 def since_of(words: str, now: datetime) -> datetime:
     """`30d`, `12h`, `45m` before now. Raises FirebreakError (request.invalid)."""
-    found = re.fullmatch(r"(\d{1,5})([mhd])", words)
-    if found is None:
+    if not re.fullmatch(SINCE, words):
         raise FirebreakError(
             "How far back?", expected="a number and m, h or d, such as 30d", found=words[:40], code="request.invalid"
         )
-    return now - timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+    return now - timedelta(seconds=int(words[:-1]) * _UNITS[words[-1]])
 
 
 def build(ports: Ports, pages: Pages) -> APIRouter:
@@ -49,7 +49,7 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
         return report([compare(p, changes, await _incident(ports, p.change)) for p in proposals], start)
 
     @router.get("/api/shadow", summary="Proposals of shadow mode against what people did")
-    async def shadow(since: str = "30d") -> ShadowReport:
+    async def shadow(since: Annotated[str, Query(pattern=SINCE, max_length=12)] = "30d") -> ShadowReport:
         """`since`: 30d, 12h, 45m."""
         return await compared(since)
 

@@ -1,4 +1,4 @@
-"""The real face over fake ports on a real loopback socket, for tests that need a browser or a socket."""
+"""Our apps on a real loopback socket, for tests that need a browser or a socket."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from fastapi import FastAPI
 
 from graph.settings import Settings
 from web.build import build_app
@@ -17,8 +18,14 @@ from web.ports import Ports
 
 @contextmanager
 def serving(ports: Ports, settings: Settings | None = None) -> Iterator[str]:
-    """Serve until the block ends; yields the address."""
-    app = build_app(ports, settings or Settings(home=ports.home))
+    """Serve the real face over fake ports until the block ends; yields the address."""
+    with serving_app(build_app(ports, settings or Settings(home=ports.home))) as url:
+        yield url
+
+
+@contextmanager
+def serving_app(app: FastAPI) -> Iterator[str]:
+    """Serve any app until the block ends; yields the address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
