@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Protocol
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from domain.action import ActionCall, ActionSpec, Judgement, Outcome, Reason, Verdict
 from domain.plan import Plan
@@ -80,7 +80,7 @@ class Approval(Value):
 
 REASONED = (Decision.REJECT, Decision.ESCALATE, Decision.TERMINATE)
 """Answers that others will want to know the reason of."""
-_ANSWER_RULES = {
+_ANSWER_RULES: dict[str, JsonValue] = {
     "allOf": [
         {
             "if": {"properties": {"decision": {"const": Decision.MODIFY.value}}},

@@ -7,7 +7,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from domain.action import Tier
 from domain.value import UtcTime, Value
@@ -35,7 +35,7 @@ class _Written(Value):
 
 def _exactly_one_of(*names: str) -> ConfigDict:
     """The published schema says it too."""
-    ways = [{"required": [name], "properties": {name: {"type": "object"}}} for name in names]
+    ways: list[JsonValue] = [{"required": [name], "properties": {name: {"type": "object"}}} for name in names]
     return ConfigDict(frozen=True, extra="forbid", populate_by_name=True, json_schema_extra={"oneOf": ways})
 
 

@@ -93,7 +93,7 @@ class FakeResponder:
         rows = sorted((i.row() for i in self.records.values()), key=lambda r: r.opened_at, reverse=True)
         if status:
             rows = [r for r in rows if r.status == status or (status == "open" and not r.status.terminal)]
-        start = int(cursor) if (cursor or "").isdecimal() else 0
+        start = int(cursor) if cursor and cursor.isdecimal() else 0
         following = str(start + limit) if start + limit < len(rows) else None
         return Page(incidents=rows[start : start + limit], next=following)
 
