@@ -105,13 +105,13 @@ def test_the_sign_in_page_passes_too(chromium: Any, site: str) -> None:
 
 
 def test_from_the_inbox_over_the_approval_to_the_brief(chromium: Any, site: str) -> None:
-    """Clicking Approve leads back to the incident, which shows the outcome and the brief with its evidence."""
+    """Clicking Approve leads back to the incident's content, which shows the outcome and the brief with its evidence."""
     page = _open(chromium, site)
     page.get_by_role("link", name="Checkout availability burns its budget").last.click()
     page.goto(f"{site}/incidents/{story.ID}")
     page.get_by_role("button", name="Approve", exact=True).click()
     page.get_by_role("heading", name="Brief").wait_for()
-    assert page.url == f"{site}/incidents/{story.ID}"
+    assert page.url == f"{site}/incidents/{story.ID}#main"
     page.locator("#part-brief").get_by_role("link", name="E10").click()
     assert page.url.endswith("#E10")
     page.context.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -24,6 +25,12 @@ def server_binary() -> str | None:
     return str(bundled) if bundled.exists() else None
 
 
+def _accepts(path: Path) -> bool:
+    """A socket is in the folder a moment before anybody listens on it."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 @contextmanager
 def running_redis(directory: Path | None = None) -> Iterator[str]:
     """The URL (unix://…) of a fresh append-only server; stopped and cleared afterwards."""
@@ -37,7 +44,7 @@ def running_redis(directory: Path | None = None) -> Iterator[str]:
         process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + 10
-            while not sock.exists():
+            while not _accepts(sock):
                 assert process.poll() is None, "redis-server did not start"
                 assert time.monotonic() < deadline, "redis-server did not start in time"
                 time.sleep(0.01)

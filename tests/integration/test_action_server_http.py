@@ -45,7 +45,7 @@ async def test_a_plan_is_judged_applied_and_remembered() -> None:
         assert len(scene.executor.executed) == 1
         verification = await guard.verify()
         assert verification.verified
-        assert scene.kinds() == ["genesis", "grant", "judgement", "attempt", "intent", "effect", "read_back"]
+        assert scene.kinds() == ["genesis", "grant", "grant", "judgement", "attempt", "intent", "effect", "read_back"]
 
 
 async def test_an_applied_step_is_taken_back() -> None:
@@ -111,7 +111,7 @@ async def test_people_and_processes_find_everything_over_http() -> None:
         assert (await agent.specs())[0].name == "restart_service"
         await agent.judge(plan(SCALE), actor())
         await agent.apply("plan-1", "s1", actor())
-        assert (await agent.status()).ledger_entries == 7
+        assert (await agent.status()).ledger_entries == 8
         assert await agent.approvals(open_only=True, change="inc-1") == []
         assert (await chaos.record("commitment", "drill-1", {"sha256": "ab"})).actor == "chaos"
         with pytest.raises(AuthError):
