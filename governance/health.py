@@ -154,7 +154,7 @@ def _open(name: str, retry_after: float, last_error: str) -> CircuitOpenError:
         f"{name} is down: its circuit breaker is open",
         expected=f"an answer from {name}",
         found=last_error,
-        hint=f"it is tried again in {retry_after:.1f} s; `firebreak doctor` shows what is down",
+        hint=f"it is tried again in {retry_after:.1f} s; the settings page and `/healthz` show what is down",
     )
     error.retry_after = retry_after
     return error
