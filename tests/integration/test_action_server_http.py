@@ -116,7 +116,7 @@ async def test_people_and_processes_find_everything_over_http() -> None:
         assert (await chaos.record("commitment", "drill-1", {"sha256": "ab"})).actor == "chaos"
         with pytest.raises(AuthError):
             await chaos.ledger()
-        page = await agent.ledger(after=2, limit=2, change="inc-1")
+        page = await agent.ledger(after=3, limit=2, change="inc-1")
         assert [entry.kind for entry in page] == ["attempt", "intent"]
         assert (await person.freeze("look")).status.frozen_by == "operator"
         assert [item.step for item in await person.unwindable("inc-1")] == ["s1"]
