@@ -236,10 +236,9 @@ def build_house(
     probes = ProbeRunner(inventory, env, root=root)
     reasoner = reasoner_of(settings, inventory, clock, circuits.of("model"))
     leases = LateLeases()
-    sources = sources_of(telemetry, settings, inventory, env, clock)
     records = SqliteRecords(settings.home / "incidents.db")
-    changes = all_changes(sources.telemetry.changes, records.changes)
     sources = sources_of(telemetry, settings, inventory, env, clock, circuits)
+    changes = all_changes(sources.telemetry.changes, records.changes)
     services = Services(
         inventory=inventory,
         gather=LiveGather(inventory, sources.telemetry, probes, clock, sources.gaps, changes),
@@ -270,30 +269,34 @@ def build_house(
         leases=leases,
         circuits=circuits,
     )
-    house.responder = IncidentRunner(
-        services=services,
-        records=house.records,
-        threads=house.threads,
-        outside=Outside(
-            normalise=normalise,
-            pass_answer=pass_answer(guard),
-            pass_taking=pass_taking(guard),
-            chat=Chat(reasoner),
-            health=house.health,
-        ),
-    )
-    house.pipelines = PipelineRunner(
-        bindings=Bindings(services=services, drills=drills),
-        leases=leases,
-        folder=settings.home / "pipelines",
-        say=person_says(guard),
-        knobs=knobs_of(settings),
-        holder=holder(settings),
-    )
+    house.responder = _responder(house)
+    house.pipelines = _pipelines(house, drills)
     house.courier = Courier(inventory, house.records, house.outbox, env, clock)
     telling = house.responder.telling
     house.tail = LedgerTail(guard, telling.observed, telling.followed, clock)
     return house
+
+
+def _responder(house: House) -> IncidentRunner:
+    outside = Outside(
+        normalise=normalise,
+        pass_answer=pass_answer(house.guard),
+        pass_taking=pass_taking(house.guard),
+        chat=Chat(house.reasoner),
+        health=house.health,
+    )
+    return IncidentRunner(services=house.services, records=house.records, threads=house.threads, outside=outside)
+
+
+def _pipelines(house: House, drills: Drills | None) -> PipelineRunner:
+    return PipelineRunner(
+        bindings=Bindings(services=house.services, drills=drills),
+        leases=house.leases,
+        folder=house.settings.home / "pipelines",
+        say=person_says(house.guard),
+        knobs=knobs_of(house.settings),
+        holder=holder(house.settings),
+    )
 
 
 @asynccontextmanager
