@@ -14,12 +14,13 @@ from tests.fakes.crash.sweep import crash_run
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
-SAMPLE: list[tuple[str, Victim]] = [
-    ("after the commit of [approval consumed] + approval consumed + attempt + [claim claimed]", "action-server"),
-    ("before the effect on frontend", "action-server"),
-    ("after the effect on frontend", "action-server"),
-    ("before the commit of effect + read_back + [claim confirmed]", "app"),
+SAMPLE: list[tuple[tuple[str, ...], Victim]] = [
+    (("after the commit of", "[approval consumed]", "[claim claimed]"), "action-server"),
+    (("before the effect on frontend",), "action-server"),
+    (("after the effect on frontend",), "action-server"),
+    (("before the commit of", "effect", "[claim confirmed]"), "app"),
 ]
+"""Words of a boundary's label (it lists all that one transaction writes), and who is killed there."""
 
 
 def test_no_crash_repeats_loses_or_reuses_anything(tmp_path: Path) -> None:
@@ -27,8 +28,9 @@ def test_no_crash_repeats_loses_or_reuses_anything(tmp_path: Path) -> None:
     calm = crash_run(tmp_path / "calm", -1, "nobody")
     assert (calm.problems, calm.asked) == ([], 3)
     assert len(calm.boundaries) > 50
-    for number, (label, victim) in enumerate(SAMPLE):
-        ended = crash_run(tmp_path / str(number), calm.boundaries.index(label), victim)
+    for number, (words, victim) in enumerate(SAMPLE):
+        place = next(n for n, label in enumerate(calm.boundaries) if all(word in label for word in words))
+        ended = crash_run(tmp_path / str(number), place, victim)
         assert ended.problems == [], ended
-        assert ended.label == label
+        assert ended.label == calm.boundaries[place]
         assert ended.restarts[victim] >= 1
