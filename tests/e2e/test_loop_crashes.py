@@ -12,7 +12,9 @@ import pytest
 from tests.e2e.installation import Installation, installed, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
-OURS = ("app", "action-server", "chaos", "reaper", "collector")
+OURS = ("app", "action-server", "chaos", "reaper", "collector", "redis")
+THEIRS = ("postgres",)
+"""The patient's database: its own supervisor starts it again."""
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +43,16 @@ def test_only_the_action_server_holds_what_can_change_the_stack(here: Installati
 
 
 def test_production_asks_and_a_crash_while_waiting_loses_nothing(here: Installation) -> None:
-    """The same fault under the production policy asks first; all our processes die while it waits; one approval, one effect."""
+    """The production policy asks first; our processes and the database die while it waits; one approval, one effect."""
     here.calm()
     known = here.known()
     here.kill("api", signal.SIGSTOP)
     incident = here.new_incident(known)
     _waiting(here, incident)
     assert _effects(here, incident) == []
-    for name in OURS:
+    for name in (*OURS, *THEIRS):
         here.kill(name)
-    until(lambda: all(here.process(n)["state"] == "running" for n in OURS), 60, "our processes back")
+    until(lambda: all(here.process(n)["state"] == "running" for n in (*OURS, *THEIRS)), 60, "all processes back")
     _waiting(here, incident)
     approved = here.run("incident", "approve", incident, "--reason", "seen")
     assert approved.returncode == 0, approved.stderr
