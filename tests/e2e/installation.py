@@ -101,8 +101,8 @@ class Installation:
         """Wait until users are served and no incident is open, so that the next thing that happens is the test's own."""
         until(lambda: self.users_are_served() and not self._open(), 90, "a calm system")
 
-    def new_incident(self, known: set[str], seconds: float = 60) -> str:
-        """Id of the first incident that was not known before."""
+    def new_incident(self, known: set[str], seconds: float = 120) -> str:
+        """Id of the first incident that was not known before. An alert that fires still is told again after a minute only."""
         found: list[str] = []
 
         def look() -> bool:
