@@ -15,7 +15,7 @@ from cli.client import connect
 from cli.home import Home
 from tests.e2e.installation import Installation, installed, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
 
 @pytest.fixture(scope="module")
