@@ -5,6 +5,8 @@ UV := $(BIN)/uv
 STAMP := .venv/.installed
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+# Where a company signs its own certificates, the system's store knows them.
+export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check bench up down docs format lint types imports test-fast test-long lock clean
