@@ -28,11 +28,12 @@ from tools.process import PidFileProcess
 from tools.schema import revision_facts
 from tools.target import Target
 from tools.telemetry import lines, roles
+from tools.telemetry.book import AlertBook
 from tools.telemetry.embedded import SqliteTelemetry
 from tools.telemetry.http_poll import Checked, HttpPoller, check_tcp
 from tools.telemetry.meter import Meter
 from tools.telemetry.roles import named
-from tools.telemetry.rules import SCALE, AlertBook
+from tools.telemetry.rules import SCALE
 from tools.telemetry.sli import KEEP_S, SLI_FACT, Recent, objectives
 from tools.telemetry.sqlite import TelemetryWriter
 from tools.telemetry.tail import Tail

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from domain.inventory import Inventory
 from tools.telemetry import roles
-from tools.telemetry.rules import LEAST_TICKS, AlertBook, fingerprint, tiers
+from tools.telemetry.book import AlertBook, fingerprint
+from tools.telemetry.rules import LEAST_TICKS, tiers
 from tools.telemetry.sli import Objective, Recent, objectives
 
 START = 1_700_000_000.0
@@ -86,6 +87,27 @@ def test_a_new_blip_after_an_incident_is_still_a_blip() -> None:
     world.run(20, BAD)
     assert world.statuses() == ["firing", "resolved", "firing"]
     assert world.sent[-1][1]["alerts"][0]["startsAt"] > world.sent[0][1]["alerts"][0]["startsAt"]
+
+
+def test_what_breaks_again_before_its_alert_resolved_is_told_as_a_new_episode() -> None:
+    """Mended for a few seconds and broken anew: said at once, with a start of its own, not at the next repeat."""
+    world = World().run(30, GOOD).run(12, BAD).run(6, GOOD).run(12, BAD)
+    (_, first), (told, again) = world.sent
+    assert (first["status"], again["status"]) == ("firing", "firing")
+    assert 30 + 12 + 6 + LEAST_TICKS <= told <= 30 + 12 + 6 + 8
+    assert again["notification_reason"] == "changed"
+    assert again["alerts"][0]["startsAt"] > first["alerts"][0]["startsAt"]
+    assert again["alerts"][0]["fingerprint"] == first["alerts"][0]["fingerprint"]
+    over = again["alerts"][1]
+    assert (over["status"], over["startsAt"]) == ("resolved", first["alerts"][0]["startsAt"])
+    assert over["endsAt"] == again["alerts"][0]["startsAt"]
+
+
+@pytest.mark.parametrize(("good", "bad"), [(2, 12), (6, LEAST_TICKS - 1)])
+def test_an_outage_that_flickers_is_one_episode(good: int, bad: int) -> None:
+    """A second of service in between, or a blip while the alert cools, is the same trouble."""
+    world = World().run(30, GOOD).run(12, BAD).run(good, GOOD).run(bad, BAD)
+    assert [s["notification_reason"] for _, s in world.sent] == ["first"]
 
 
 def test_silence_is_not_health() -> None:
@@ -226,7 +248,9 @@ def test_notifications_always_make_sense(seconds: Iterable[bool]) -> None:
     world = World().run(10, GOOD)
     for good in seconds:
         world.run(1, GOOD if good else BAD)
-    firing = False
+    firing, began = False, ""
     for _, sent in world.sent:
-        assert sent["status"] == ("resolved" if firing else "firing") or sent["notification_reason"] == "repeat"
-        firing = sent["status"] == "firing"
+        starts = sent["alerts"][0]["startsAt"]
+        repeated, anew = sent["notification_reason"] == "repeat", firing and starts > began
+        assert sent["status"] == ("resolved" if firing else "firing") or repeated or anew
+        firing, began = sent["status"] == "firing", starts
