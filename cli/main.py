@@ -33,6 +33,7 @@ from cli import (
     shadow,
     skill,
     stack,
+    target,
     tiers,
     up,
     vault,
@@ -89,6 +90,7 @@ for name, group in (
     ("vault", vault.app),
     ("people", people.app),
     ("shadow", shadow.app),
+    ("target", target.app),
 ):
     app.add_typer(group, name=name, no_args_is_help=True)
 

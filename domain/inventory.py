@@ -97,9 +97,9 @@ class Telemetry(Value):
 class Binding(Value):
     """How one aspect of a service is reached. The words of `via` are the technologies in tools/."""
 
-    via: Literal["control", "process", "postgres", "redis", "file", "http", "directory"]
+    via: Literal["control", "process", "postgres", "redis", "file", "http", "directory", "ssh", "kubernetes"]
     """control: an HTTP control endpoint; process: a pid file; postgres: a database role or server;
-    redis: a cache; file: a configuration file; directory: a place on disk."""
+    redis: a cache; file: a configuration file; directory: a place on disk; ssh and kubernetes: a TARGET file."""
     url: str = ""
     path: str = ""
     """File or directory, absolute or relative to the inventory file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,14 @@ def find_program(name: str) -> str:
 
 async def run_program(words: Sequence[str], *, folder: Path, timeout_s: float) -> Ran:
     """Run it to its end. Raises ToolError when it is missing, cannot start or does not end in time (then it is killed)."""
+    code, out, err = await run_raw(words, folder=folder, timeout_s=timeout_s)
+    return Ran(code=code, out=_bounded(out), err=_bounded(err))
+
+
+async def run_raw(
+    words: Sequence[str], *, folder: Path, timeout_s: float, env: Mapping[str, str] | None = None
+) -> tuple[int, bytes, bytes]:
+    """The same with its bytes as they are: (exit code, output, errors). `env` replaces our own variables."""
     program = find_program(words[0])
     if not folder.is_dir():
         raise ToolError(f"there is no folder {folder}", expected="a folder to run in", found="nothing")
@@ -48,13 +56,15 @@ async def run_program(words: Sequence[str], *, folder: Path, timeout_s: float) -
         program,
         *words[1:],
         cwd=folder,
+        env=env,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
     try:
-        out, err = await asyncio.wait_for(child.communicate(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            out, err = await child.communicate()
     except TimeoutError as error:
         raise ToolError(f"{words[0]} did not end within {timeout_s:.0f} s", code="tool.too_slow") from error
     finally:
@@ -62,7 +72,7 @@ async def run_program(words: Sequence[str], *, folder: Path, timeout_s: float) -
             with suppress(ProcessLookupError):
                 child.kill()
             await child.wait()
-    return Ran(code=child.returncode or 0, out=_bounded(out), err=_bounded(err))
+    return child.returncode or 0, out, err
 
 
 def _bounded(raw: bytes) -> str:

@@ -16,6 +16,8 @@ from redis import Redis
 from domain.action import ActionCall, DryRun, Effect, Outcome
 from domain.errors import ToolError
 from tests.fakes.redis_server import running_redis
+from tests.fakes.ssh_servers import SSHD, running_ssh_site
+from tests.fakes.ssh_servers import Site as SshSite
 from tests.fakes.tools_postgres import running_postgres
 from tests.fakes.tools_site import Site, prepare_database, running_site
 from tools.actions.catalogue import ACTIONS
@@ -46,13 +48,21 @@ def site(tmp_path: Path, dsn: str, cache_url: str) -> Iterator[Site]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def ssh_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshSite]:
+    if SSHD is None:
+        pytest.skip("no sshd is installed")
+    with running_ssh_site(tmp_path_factory.mktemp("ssh")) as found:
+        yield found
+
+
 @dataclass(frozen=True)
 class Case:
     """One action with a world in which it has something to do."""
 
     action: str
     target: str = "api"
-    args: dict[str, Any] | None = None
+    args: dict[str, Any] | Callable[[Site], dict[str, Any]] | None = None
     arrange: Callable[[Site], Any] = lambda site: None
 
 
@@ -95,6 +105,19 @@ def _revoked(site: Site) -> None:
         conn.execute("revoke shop_rw from shop_api")
 
 
+def _marked(site: Site) -> Path:
+    return site.directory / "marked"
+
+
+def _command(site: Site) -> dict[str, Any]:
+    """A command of its own step; a host remembers the steps of all tests."""
+    return {"step": f"step-{site.directory.name}", "argv": ["touch", str(_marked(site))]}
+
+
+def _undoable(site: Site) -> dict[str, Any]:
+    return {**_command(site), "undo_argv": ["rm", str(_marked(site))]}
+
+
 CASES = [
     Case("restart_service"),
     Case("resume_process", arrange=lambda site: site.pause("api")),
@@ -114,6 +137,8 @@ CASES = [
     Case("shift_traffic"),
     Case("take_snapshot", "postgres"),
     Case("restore_snapshot", "postgres", arrange=lambda site: site.snapshots.append("snap-1")),
+    Case("run_command", "far", _command),
+    Case("run_undoable_command", "far", _undoable),
 ]
 IDS = [f"{case.action}-{case.target}" for case in CASES]
 
@@ -122,8 +147,9 @@ def _registry(site: Site) -> ActionRegistry:
     return ActionRegistry(site.inventory(), site.env(), root=site.directory)
 
 
-def _call(case: Case) -> ActionCall:
-    return ActionCall(action=case.action, target=case.target, args=case.args or {})
+def _call(case: Case, site: Site, **more: Any) -> ActionCall:
+    args = case.args(site) if callable(case.args) else case.args or {}
+    return ActionCall(action=case.action, target=case.target, args={**args, **more})
 
 
 def _fingerprint(site: Site) -> dict[str, Any]:
@@ -151,6 +177,9 @@ def _fingerprint(site: Site) -> dict[str, Any]:
 @pytest.fixture
 def arranged(site: Site, request: pytest.FixtureRequest) -> Iterator[tuple[Case, Site]]:
     case: Case = request.param
+    if case.target == "far":
+        commands = [{"run": ["touch"], "undo": ["rm"]}]
+        site.target = request.getfixturevalue("ssh_site").write_target(commands=commands)
     held = case.arrange(site)
     if case.action == "terminate_sessions":
         _until_idle(site)
@@ -194,7 +223,7 @@ async def test_dry_run_changes_nothing(arranged: tuple[Case, Site]) -> None:
     """A dry run says that something would change, and nothing does."""
     case, site = arranged
     before = _fingerprint(site)
-    found = await _registry(site).dry_run(_call(case))
+    found = await _registry(site).dry_run(_call(case, site))
     assert found.answer is DryRun.WOULD_CHANGE, found.summary
     assert found.summary
     assert set(found.witness) == set(_registry(site).spec(case.action).witness)  # type: ignore[union-attr]
@@ -207,11 +236,12 @@ async def test_one_key_takes_effect_once(arranged: tuple[Case, Site]) -> None:
     case, site = arranged
     registry = _registry(site)
     first, second = await asyncio.gather(
-        registry.execute(_call(case), idempotency_key="k1"), registry.execute(_call(case), idempotency_key="k1")
+        registry.execute(_call(case, site), idempotency_key="k1"),
+        registry.execute(_call(case, site), idempotency_key="k1"),
     )
     assert first.outcome is Outcome.SUCCEEDED, first.summary
     after = _fingerprint(site)
-    third = await _registry(site).execute(_call(case), idempotency_key="k1")
+    third = await _registry(site).execute(_call(case, site), idempotency_key="k1")
     assert first == second == third
     assert _fingerprint(site) == after
 
@@ -221,9 +251,9 @@ async def test_read_back_sees_the_effect(arranged: tuple[Case, Site]) -> None:
     """After execution the state itself says that the effect is there, with and without the result at hand."""
     case, site = arranged
     registry = _registry(site)
-    result = await registry.execute(_call(case), idempotency_key="k2")
-    assert (await registry.read_back(_call(case), result)).outcome is Outcome.SUCCEEDED
-    assert (await _registry(site).read_back(_call(case), None)).outcome is Outcome.SUCCEEDED
+    result = await registry.execute(_call(case, site), idempotency_key="k2")
+    assert (await registry.read_back(_call(case, site), result)).outcome is Outcome.SUCCEEDED
+    assert (await _registry(site).read_back(_call(case, site), None)).outcome is Outcome.SUCCEEDED
 
 
 @every
@@ -231,7 +261,7 @@ async def test_undo_restores_what_was_captured(arranged: tuple[Case, Site]) -> N
     """Executing and then executing the recorded undo gives the captured state back; others say why they cannot."""
     case, site = arranged
     registry = _registry(site)
-    result = await registry.execute(_call(case), idempotency_key="k3")
+    result = await registry.execute(_call(case, site), idempotency_key="k3")
     spec = registry.spec(case.action)
     assert spec is not None
     if spec.effect is not Effect.REVERSIBLE:
@@ -241,7 +271,7 @@ async def test_undo_restores_what_was_captured(arranged: tuple[Case, Site]) -> N
     registry.check(result.undo)
     taken_back = await registry.execute(result.undo, idempotency_key="k4")
     assert taken_back.outcome is Outcome.SUCCEEDED, taken_back.summary
-    now = (await registry.dry_run(_call(case))).witness
+    now = (await registry.dry_run(_call(case, site))).witness
     captured = {key: result.before.get(key) for key in spec.witness}
     assert {k: v for k, v in now.items() if k != "wanted"} == {k: v for k, v in captured.items() if k != "wanted"}
 
@@ -250,7 +280,7 @@ async def test_undo_restores_what_was_captured(arranged: tuple[Case, Site]) -> N
 async def test_unknown_arguments_are_refused(arranged: tuple[Case, Site]) -> None:
     """An argument that the model does not know is an error that names it, and nothing happens."""
     case, site = arranged
-    call = ActionCall(action=case.action, target=case.target, args={**(case.args or {}), "command": "rm -rf /"})
+    call = _call(case, site, command="rm -rf /")
     before = _fingerprint(site)
     with pytest.raises(ToolError, match="command"):
         _registry(site).check(call)
@@ -264,7 +294,7 @@ async def test_results_hold_no_secret(arranged: tuple[Case, Site]) -> None:
     """Neither password, key nor DSN stands in anything an action says."""
     case, site = arranged
     registry = _registry(site)
-    said = (await registry.dry_run(_call(case))).model_dump_json()
-    said += (await registry.execute(_call(case), idempotency_key="k6")).model_dump_json()
+    said = (await registry.dry_run(_call(case, site))).model_dump_json()
+    said += (await registry.execute(_call(case, site), idempotency_key="k6")).model_dump_json()
     secrets = ["first-password", "admin-password", "k-123456", "control-word", site.password.read_text().strip()]
     assert not [secret for secret in secrets if secret in said]

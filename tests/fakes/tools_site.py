@@ -74,6 +74,8 @@ class Site:
             (self.versions / f"{name}_step.py").write_text(f"revision = {name!r}\ndown_revision = {down!r}\n")
         (directory / "api.log").write_text('{"level": "info", "message": "hello password=hunter22"}\n')
         self.url = ""
+        self.target: Path | None = None
+        """TARGET file of a host or cluster, when the test has one: the inventory then has a service `far`."""
 
     def spawn(self, name: str) -> None:
         """Start a real process that does nothing."""
@@ -215,8 +217,15 @@ class Site:
                     },
                 ),
                 Service(name="worker", kind="worker", telemetry=Telemetry(scrape=f"{self.url}/metrics")),
+                *self._far(),
             ],
         )
+
+    def _far(self) -> list[Service]:
+        if self.target is None:
+            return []
+        bindings = {"host": Binding(via="ssh", path=str(self.target))}
+        return [Service(name="far", kind="host", environment=Environment.SANDBOX, mode=Mode.ACT, bindings=bindings)]
 
     def _api_bindings(self) -> dict[str, Binding]:
         routes = {name: {"host": "127.0.0.1", "port": self._port()} for name in ("proxy-db", "proxy-db-b")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tools.actions.clear_cache import CLEAR_CACHE
+from tools.actions.commands import RUN_COMMAND, RUN_UNDOABLE_COMMAND
 from tools.actions.config import RESTORE_CONFIG, SET_CONFIG
 from tools.actions.free_disk_space import FREE_DISK_SPACE
 from tools.actions.migrate import MIGRATE
@@ -34,4 +35,6 @@ ACTIONS: tuple[Action[Any], ...] = (
     SHIFT_TRAFFIC,
     TAKE_SNAPSHOT,
     RESTORE_SNAPSHOT,
+    RUN_COMMAND,
+    RUN_UNDOABLE_COMMAND,
 )
