@@ -29,6 +29,7 @@ from graph.settings import Settings, load_settings
 if TYPE_CHECKING:
     from chaos.executor import InjectionExecutor
     from governance.oidc import OidcVerifier
+    from governance.pulse import Pulses
 
 
 def action_server(home: Home, settings: Settings, port: int) -> None:
@@ -63,7 +64,20 @@ def action_server(home: Home, settings: Settings, port: int) -> None:
         baselines=FileBaselines(inventory, config.parent),
     )
     sign_in = SignIn(people=people, oidc=_verifier(settings), by_proxy=bool(settings.trusted_proxies))
-    _serve(build_action_server(guard, sign_in), settings.host, port)
+    _serve(build_action_server(guard, sign_in, _pulses(settings)), settings.host, port)
+
+
+def _pulses(settings: Settings) -> Pulses | None:
+    """Heartbeats in the store that the agents' process shares with this one; nowhere without such a store."""
+    if settings.redis_url is None:
+        return None
+    from domain.clock import SystemClock
+    from governance.state.crew import Crew
+    from governance.state.pulses import CrewPulses
+    from governance.state.redis import RedisState
+
+    clock = SystemClock()
+    return CrewPulses(Crew(RedisState(settings.redis_url.get_secret_value(), clock), clock), clock)
 
 
 def _verifier(settings: Settings) -> OidcVerifier | None:

@@ -82,7 +82,9 @@ class AgentRow(Value):
     revoked: str = ""
     """By whom, when and why; empty when it is not."""
     heartbeat: UtcTime | None = None
-    """Last sign of life; None when none is on record."""
+    """Last heartbeat that was seen; None when none was since the action server started."""
+    asked: UtcTime | None = None
+    """When it last asked the guard for something; None when it did not since the action server started."""
     charges: int = 0
     """Within the window that counts."""
     budgets: list[BudgetRow] = []

@@ -94,3 +94,13 @@ class RunRow(Value):
     result: str
     outcome: str
     at: UtcTime
+
+
+def at_work(agent: str, task: str) -> str:
+    """The name of an agent at work on a task."""
+    return f"{agent}@{task}"
+
+
+def role_of(name: str) -> str:
+    """The agent behind a name of one at work; any other name is its own."""
+    return name.partition("@")[0]

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
+from domain.crew import at_work
 from domain.errors import FirebreakError, LeaseLostError
 from governance.state import keys
 from governance.state.crew import Crew
@@ -50,8 +51,3 @@ class Heart:
             except FirebreakError as error:
                 log.warning("agent.silent", agent=agent, error=error.message)
             await asyncio.sleep(keys.BEAT_EVERY_S)
-
-
-def at_work(agent: str, task: str) -> str:
-    """The name of an agent at work on a task."""
-    return f"{agent}@{task}"

@@ -14,6 +14,7 @@ from agents.verifier import Verifier
 from domain.alert import Alert
 from domain.bundle import Bundle, Reading
 from domain.clock import Clock
+from domain.crew import at_work
 from domain.diagnosis import Diagnosis
 from domain.guard import Actor, Guard
 from domain.inventory import Inventory
@@ -22,7 +23,6 @@ from domain.retrieval import CaseStore, Passage, Retriever
 from governance.state.crew import Crew
 from graph.artifacts import Artifacts
 from graph.changes import Changes
-from graph.heart import at_work
 
 
 class Probes(Protocol):

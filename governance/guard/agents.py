@@ -165,7 +165,8 @@ class Agents:
             name=NAMES[tier],
             status=status,
             revoked=words(revoked) if revoked else "",
-            heartbeat=self._trust.last_heard(agent),
+            heartbeat=self._trust.heartbeats.last_beat(agent),
+            asked=self._trust.heartbeats.last_asked(agent),
             charges=len(recent_charges(ledger, agent)),
             budgets=self._budgets(agent, tier),
         )

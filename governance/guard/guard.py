@@ -77,7 +77,7 @@ class GuardedExecutor:
     async def judge(self, plan: Plan, actor: Actor, token: str) -> list[Judgement]:
         """Judge every step and pin the plan. Raises AuthError, ConflictError, GovernanceError."""
         check_plan(plan)
-        self.trust.heard(actor)
+        self.trust.heartbeats.heard(actor)
         pinned = pin(plan, actor, self.parts)
         attempts = [
             attempt_for(self.parts, pinned, pinned.step(step.id), actor, Purpose.JUDGE, token)
@@ -141,7 +141,7 @@ class GuardedExecutor:
         await self.trust.quiet()
 
     async def _pinned(self, plan_id: str, step_id: str, actor: Actor, token: str) -> tuple[PinnedPlan, Step]:
-        self.trust.heard(actor)
+        self.trust.heartbeats.heard(actor)
         pinned = load_plan(self.parts.ledger, plan_id)
         if pinned is not None:
             return pinned, pinned.step(step_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -24,9 +25,11 @@ from governance.guard.body_limit import BodyLimit
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.guard.freeze import frozen_words
 from governance.guard.guard import GuardedExecutor, Session
+from governance.guard.heartbeats import watch_forever
 from governance.guard.malformed import bearer, note_malformed
 from governance.guard.people import SignIn
 from governance.guard.problems import Problem, problem_of
+from governance.pulse import Pulses
 from governance.shadow import Agreement, Shadowed
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
@@ -143,13 +146,19 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 _ROUTES = APIRouter()
 
 
-def build_action_server(guard: GuardedExecutor, sign_in: SignIn | None = None) -> FastAPI:
-    """The application. At start it resolves what an earlier process left unresolved."""
+def build_action_server(
+    guard: GuardedExecutor, sign_in: SignIn | None = None, pulses: Pulses | None = None
+) -> FastAPI:
+    """The application. At start it resolves what an earlier process left unresolved.
+
+    While it serves it looks after the heartbeats of the agents that ask it, where `pulses` says where they are read.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
         await guard.recover()
-        yield
+        async with _watched(guard, pulses):
+            yield
         await guard.quiet()
         guard.parts.ledger.close()
 
@@ -164,6 +173,19 @@ def build_action_server(guard: GuardedExecutor, sign_in: SignIn | None = None) -
     app.include_router(people.ROUTES)
     _add_errors(app)
     return app
+
+
+@asynccontextmanager
+async def _watched(guard: GuardedExecutor, pulses: Pulses | None) -> AsyncGenerator[None, None]:
+    if pulses is None:
+        yield
+        return
+    watch = asyncio.create_task(watch_forever(lambda: guard.trust.check_pulses(pulses)), name="heartbeats")
+    try:
+        yield
+    finally:
+        watch.cancel()
+        await asyncio.wait([watch])
 
 
 def _session(request: Request, authorization: Annotated[str, Header()] = "") -> Session:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from domain.agents import RevocationReport
 from domain.errors import GovernanceError
-from domain.guard import Actor
 from governance.attribution import Cause, Condition, Standing, Suspicion
 from governance.charging import Charge, charge
 from governance.claims import Claim, Purpose, find_claims
@@ -19,9 +17,10 @@ from governance.closing import Closing, close, symptoms
 from governance.conditions import declare, lift
 from governance.guard.attempt import Parts
 from governance.guard.harmless import diagnose, make_harmless
+from governance.guard.heartbeats import Heartbeats
 from governance.ledger.port import Transaction
 from governance.outcomes import keep_outcomes
-from governance.pulse import Pulses, silences
+from governance.pulse import Pulses
 from governance.revocation import reinstate, revoke
 
 CLOSING = "closing"
@@ -34,24 +33,11 @@ class Trust:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._heard: dict[tuple[str, str], datetime] = {}
-        self._silent: set[tuple[str, str]] = set()
-
-    def heard(self, actor: Actor) -> None:
-        """The agent asked for something: a sign of life."""
-        self._heard[(actor.agent, actor.change)] = self._parts.clock.now()
-
-    def last_heard(self, agent: str) -> datetime | None:
-        """When it last asked something of this process."""
-        return max((at for (name, _), at in self._heard.items() if name == agent), default=None)
+        self.heartbeats = Heartbeats(parts.clock)
 
     async def check_pulses(self, pulses: Pulses) -> list[Charge]:
-        """Look who is silent. A silence is looked at once, and again after it ended."""
-        found = await pulses.read(list(self._heard))
-        now = {(s.agent, s.change): s for s in silences(found, self._heard, self._parts.clock.now())}
-        fresh = [suspicion for key, suspicion in now.items() if key not in self._silent]
-        self._silent = set(now)
-        return await self.charge(fresh)
+        """Look who is silent, and charge or excuse it. Raises StorageError when heartbeats cannot be read."""
+        return await self.charge(await self.heartbeats.look(pulses))
 
     async def charge(self, suspicions: Sequence[Suspicion]) -> list[Charge]:
         """Attribute and write all of them, and make harmless whom they revoke."""
@@ -99,7 +85,7 @@ class Trust:
         closing = parse_closing(content)
         claims = self._claims(tx, closing.agent, change)
         close(tx, closing, change, entry)
-        self._heard.pop((closing.agent, change), None)
+        self.heartbeats.closed(closing.agent, change)
         keep_outcomes(tx, closing, claims, self._parts.inventory, self._parts.executor, self._parts.policy)
         found = symptoms(closing, [c for c in claims if c.state.dispatched])
         return [Suspicion(violation=v, agent=closing.agent, change=change, what=text) for v, text in found]

@@ -167,7 +167,8 @@ class Beats:
 
     async def read(self, working: Sequence[tuple[str, str]]) -> list[Pulse]:
         oldest = self.scene.clock.now() - timedelta(seconds=LIFE_S)
-        return [Pulse(agent=a, change=c, alive=self.last.get((a, c), oldest) > oldest) for a, c in working]
+        alive = {work: at for work, at in self.last.items() if at > oldest}
+        return [Pulse(agent=a, change=c, beat=alive.get((a, c))) for a, c in working]
 
 
 async def beaten(scene: Scene, beats: Beats, agent: HttpGuard, rounds: int = 4) -> None:
@@ -194,12 +195,26 @@ async def test_working_without_a_heartbeat() -> None:
     """Nothing drops them: it sends none and goes on working."""
     scene = Scene()
     beats = Beats(scene)
+    beats.dropped = True
     async with knocking(scene) as agent:
-        await one_step(agent)
-        scene.clock.advance(30)
-        await scene.guard.trust.check_pulses(beats)
+        await beaten(scene, beats, agent)
     assert causes(scene) == {(Violation.HEARTBEAT_TIMEOUT, Cause.AGENT, True)}
     await scene.guard.quiet()
+
+
+async def test_a_process_that_died_at_work() -> None:
+    """It beat, asked, and was killed: its heartbeat ends while its last question is fresh, and nobody is charged."""
+    scene = Scene()
+    beats = Beats(scene)
+    async with knocking(scene) as agent:
+        beats.beat()
+        scene.clock.advance(29)
+        await one_step(agent)
+    for _ in range(20):
+        scene.clock.advance(10)
+        await scene.guard.trust.check_pulses(beats)
+    assert causes(scene) == {(Violation.HEARTBEAT_TIMEOUT, Cause.INFRASTRUCTURE, False)}
+    costs_nothing(scene)
 
 
 async def test_all_heartbeats_lost_together() -> None:
@@ -209,8 +224,9 @@ async def test_all_heartbeats_lost_together() -> None:
     async with knocking(scene) as agent:
         await one_step(agent)
         await agent.judge(plan(RESTART, id="plan-9", incident="inc-9"), actor("other", "inc-9"))
-        scene.clock.advance(5)
-        await scene.guard.trust.check_pulses(beats)
+        for _ in range(2):
+            scene.clock.advance(5)
+            await scene.guard.trust.check_pulses(beats)
     assert causes(scene) == {(Violation.HEARTBEAT_TIMEOUT, Cause.INFRASTRUCTURE, False)}
     assert len(charges(scene.store)) == 2
     costs_nothing(scene)
@@ -273,8 +289,10 @@ async def test_dawdling() -> None:
     async with knocking(scene) as agent:
         beats.beat()
         scene.clock.advance(LIFE_S + 1)
-        await one_step(agent)
-        await scene.guard.trust.check_pulses(beats)
+        for n in range(3):
+            await one_step(agent, f"plan-{n}")
+            await scene.guard.trust.check_pulses(beats)
+            scene.clock.advance(10)
     assert causes(scene) == {(Violation.HEARTBEAT_TIMEOUT, Cause.AGENT, True)}
     await scene.guard.quiet()
 

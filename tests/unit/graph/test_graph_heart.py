@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from domain.clock import ManualClock
-from domain.crew import AgentState
+from domain.crew import AgentState, at_work
 from domain.errors import LeaseLostError, StorageUnavailableError
 from domain.lifecycle import Phase, RuntimeStatus
 from governance.state import keys
 from governance.state.crew import Crew
 from governance.state.memory import MemoryState
-from graph.heart import Heart, at_work
+from graph.heart import Heart
 
 AGENT = at_work("responder", "inc-1")
 
