@@ -99,7 +99,8 @@ class Incident(Value):
     recoveries: int = 0
     """How often the run failed and was taken up again."""
     outcome: str = ""
-    """mitigated, rolled_back, escalated, healthy, external, inconclusive, denied, taken, disagreed, failed — empty while open."""
+    """Empty while open: mitigated, rolled_back, escalated, healthy, external, inconclusive, denied, revoked, taken,
+    disagreed, failed."""
     run_result: str = ""
     """success, error, consensus_failure or aborted; empty while the run goes on."""
     outputs: list[OutputPointer] = []

@@ -136,6 +136,7 @@ _RESULTS: dict[str, RunResult] = {
     "escalated": RunResult.ABORTED,
     "taken": RunResult.ABORTED,
     "denied": RunResult.ABORTED,
+    "revoked": RunResult.ABORTED,
     "disagreed": RunResult.CONSENSUS_FAILURE,
     "failed": RunResult.ERROR,
 }
@@ -152,6 +153,6 @@ def may_stand(phase: Phase, status: RuntimeStatus) -> bool:
     return status in TABLE[phase].statuses
 
 
-def run_result(outcome: str) -> RunResult:
-    """The result that belongs to an incident's outcome; an outcome that nobody knows is an error."""
-    return _RESULTS.get(outcome, RunResult.ERROR)
+def run_result(outcome: str, *, revoked: bool = False) -> RunResult:
+    """The result of a run with this outcome; an outcome that nobody knows is an error. Who is revoked ends nothing well."""
+    return RunResult.ABORTED if revoked else _RESULTS.get(outcome, RunResult.ERROR)

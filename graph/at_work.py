@@ -14,6 +14,7 @@ from domain.crew import AgentState, Finding, Output, OutputPointer, Packet, RunR
 from domain.errors import FirebreakError, GovernanceError
 from domain.lifecycle import OutputType, Phase, RuntimeStatus, may_stand, run_result
 from domain.redaction import redact
+from governance.attribution import Cause
 from graph.nodes.walk import PROCEDURE, enter
 from graph.outputs import SECTIONS, output_of
 from graph.records.projection import runtime_of
@@ -47,6 +48,11 @@ def carried_out(services: Services, name: str, node: AnyNode) -> AnyNode:
     return work
 
 
+def own(error: Exception) -> bool:
+    """Whether a failure is the agent's own mistake. What a store, a server or a strange document did to it is not."""
+    return isinstance(error, (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError))
+
+
 class Desk:
     """The agent's bookkeeping in shared state and artifact store, around a node."""
 
@@ -59,7 +65,8 @@ class Desk:
         try:
             phases = enter(state, node)
         except GovernanceError as error:
-            await self._services.charge(PROCEDURE, state.get("incident", ""), {"node": node, "found": error.found})
+            what = f"{node} was entered from phase {error.found}, which the lifecycle does not know"
+            await self._services.charge(PROCEDURE, state.get("incident", ""), self._seen(what))
             raise
         await self.stand(state, phases, RuntimeStatus.RUNNING, node)
         return phases
@@ -89,7 +96,10 @@ class Desk:
         words = error.message if isinstance(error, FirebreakError) else type(error).__name__
         with suppress(FirebreakError):
             await self.stand(state, phases, RuntimeStatus.RECOVERING, words)
-            await self._crew.failed(self._services.agent_at(state.get("incident", "nobody")), words)
+            await self._crew.failed(self._services.agent_at(state.get("incident", "nobody")), words, own=own(error))
+
+    def _seen(self, what: str, **excuse: str) -> dict[str, Any]:
+        return {"agent": self._services.agent, "what": what, **excuse}
 
     def _packet(self, state: State) -> Packet:
         services, now = self._services, self._services.clock.now()
@@ -121,7 +131,8 @@ class Desk:
         try:
             sha256 = await self._services.artifacts.put(output.model_dump(mode="json"))
         except OSError as error:
-            await self._services.charge(MISSING, task, {"kind": kind, "found": type(error).__name__})
+            excuse = {"cause": Cause.INFRASTRUCTURE, "evidence": f"the artifact store: {type(error).__name__}"}
+            await self._services.charge(MISSING, task, self._seen(f"the {kind} could not be stored", **excuse))
             return []
         pointer = OutputPointer(agent=output.agent, phase=phase, type=output.type, kind=kind, at=now, sha256=sha256)
         await self._tell(task, state, pointer)
@@ -138,5 +149,6 @@ class Desk:
     async def _end(self, state: Any) -> None:
         outcome, now = state.get("outcome", ""), self._services.clock.now()
         await self.stand(state, [], runtime_of(state["phases"], state["status"], outcome), outcome)
-        row = RunRow(task=state["incident"], result=run_result(outcome).value, outcome=outcome, at=now)
+        result = run_result(outcome, revoked=Phase.REVOKED in state["phases"])
+        row = RunRow(task=state["incident"], result=result.value, outcome=outcome, at=now)
         await self._crew.ended(self._services.agent, row)

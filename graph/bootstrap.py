@@ -23,6 +23,7 @@ from domain.reasoning import Reasoner
 from governance.guard.client import HttpGuard
 from governance.health import Circuits, DependencyHealth
 from governance.health import Condition as DependencyCondition
+from governance.reporting import SUSPICION
 from governance.state.crew import Crew
 from governance.state.memory import MemoryState
 from governance.state.redis import RedisState
@@ -34,6 +35,7 @@ from graph.checkpoint.redis import RedisSaver
 from graph.checkpoint.sqlite import open_sqlite_saver
 from graph.gather import LiveGather
 from graph.heart import Heart
+from graph.held import held_against
 from graph.minds import reasoner_of
 from graph.outgoing.courier import Courier
 from graph.outgoing.sqlite import Outbox
@@ -42,7 +44,7 @@ from graph.pipelines.runner import PipelineRunner
 from graph.pipelines.stages import Bindings
 from graph.records.sqlite import SqliteRecords
 from graph.runner import IncidentRunner, Outside
-from graph.services import Charge, Minds, Services
+from graph.services import AGENT, Charge, Minds, Services
 from graph.settings import Settings
 from graph.sources import sources_of
 from graph.state import Knobs
@@ -252,6 +254,7 @@ def build_house(
         note=ledger_note(guard),
         changes=changes,
         charge=ledger_charge(guard),
+        held=held_against(guard, AGENT),
         crew=Crew(MemoryState(clock), clock),
         artifacts=FileArtifacts(settings.home / "artifacts"),
         clock=clock,
@@ -343,11 +346,13 @@ def pass_taking(guard: HttpGuard) -> Callable[[str, str, str, bool], Awaitable[N
 
 
 def ledger_charge(guard: HttpGuard) -> Charge:
-    """A violation stands in the ledger with its facts, before anybody decides who is charged for it."""
-    note = ledger_note(guard)
+    """What was seen goes to the ledger, and governance attributes and charges it there. An absent one is told nothing."""
 
     async def charge(violation: str, change: str, facts: dict[str, Any]) -> None:
-        await note("observation", change, {"event": "violation.seen", "violation": violation, **facts})
+        try:
+            await guard.record(SUSPICION, change, {"violation": violation, **facts})
+        except FirebreakError as error:
+            log.warning("suspicion.not_recorded", violation=violation, change=change, error=error.message)
 
     return charge
 

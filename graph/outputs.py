@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from domain.action import Outcome
-from domain.lifecycle import run_result
 from domain.value import Value
+from graph.records.projection import result_of
 from graph.routing import steps_to_undo
 from graph.state import State
 
@@ -54,7 +54,7 @@ def handoff(state: State) -> Content:
         "title": state.get("title", ""),
         "why": timeline[-1].text if timeline else "",
         "outcome": state.get("outcome", ""),
-        "run_result": run_result(state.get("outcome", "")).value,
+        "run_result": result_of(state),
         "phase": [p.value for p in state.get("phases", [])],
         "known": {
             "verdict": diagnosis.verdict.value if diagnosis else "",

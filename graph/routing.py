@@ -55,7 +55,7 @@ def after_plan(state: State) -> AfterPlan:
 def after_judge(state: State, knobs: Knobs) -> AfterJudge:
     """All steps must be allowed or askable; a denied one sends the run back for a second choice."""
     plan = state.get("plan")
-    if plan is None or state.get("halt") or knobs.hands_off:
+    if plan is None or state.get("halt") or state.get("revoked") or knobs.hands_off:
         return "escalate"
     verdicts = [verdict_of(state, step) for step in plan.steps]
     if Verdict.DENY in verdicts:
@@ -77,11 +77,16 @@ def after_approve(state: State) -> AfterApprove:
 
 
 def after_act(state: State) -> AfterAct:
-    """A step that was carried out, in whatever way, is looked at; one that was not goes back."""
+    """A step that was carried out, in whatever way, is looked at; one that was not goes back.
+
+    What a revoked agent did before is looked at too, so that overwatch can have it taken back.
+    """
     step = current_step(state)
     plan = state.get("plan")
     if step is None or plan is None or state.get("halt"):
         return "escalate"
+    if state.get("revoked"):
+        return "verify" if was_carried_out(state) else "escalate"
     if state.get("stale") or any(r.step_id == step.id and not r.compensation for r in state.get("results", [])):
         return "verify"
     if verdict_of(state, step) is Verdict.ASK:

@@ -74,6 +74,7 @@ class IncidentRunner:
             unfinished=records.unfinished,
             remark=self._telling.remarked,
             charge=services.charge,
+            held=services.held,
         )
         self._tasks: list[asyncio.Task[None]] = []
 

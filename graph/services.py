@@ -23,6 +23,10 @@ from domain.retrieval import CaseStore, Passage, Retriever
 from governance.state.crew import Crew
 from graph.artifacts import Artifacts
 from graph.changes import Changes
+from graph.held import ReadHeld
+
+AGENT = "responder"
+"""Who works on incidents."""
 
 
 class Probes(Protocol):
@@ -65,7 +69,10 @@ Note = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 """Writes an observation or decision to the ledger: (kind, change, content). Never raises; the run is not about it."""
 
 Charge = Callable[[str, str, dict[str, Any]], Awaitable[None]]
-"""Reports a violation: (type, change, facts). Whether anybody is charged for it is decided elsewhere. Never raises."""
+"""Reports a suspicion to governance: (violation, change, facts), facts as in `governance.reporting.Reported`.
+
+Whose fault it is, and whether it costs anything, is decided there. Never raises.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +114,11 @@ class Services:
     changes: Changes
     """What people and other tools changed."""
     charge: Charge
+    held: ReadHeld
     crew: Crew
     artifacts: Artifacts
     clock: Clock
-    agent: str = "responder"
+    agent: str = AGENT
 
     def agent_at(self, incident: str) -> str:
         """The agent at work on an incident."""

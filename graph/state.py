@@ -161,6 +161,8 @@ class State(TypedDict, total=False):
     verifications: Annotated[list[Verification], append_verifications]
     decision: Decision
     """Overwatch's last word."""
+    revoked: str
+    """Why governance lets the agent act no more; empty while it may."""
     undoing: list[str]
     """Step ids still to be taken back, next first."""
     replans: int

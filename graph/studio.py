@@ -35,6 +35,7 @@ from graph.bootstrap import build_house, open_saver
 from graph.build import IncidentGraph, build
 from graph.changes import all_changes
 from graph.checkpoint.lease import ProcessLeases
+from graph.held import Held
 from graph.services import Minds, Services
 from graph.settings import load_settings
 
@@ -101,6 +102,7 @@ def offline_services() -> Services:
         note=nothing.note,
         changes=all_changes(),
         charge=nothing.note,
+        held=nothing.held,
         crew=Crew(MemoryState(clock), clock),
         artifacts=MemoryArtifacts(),
         clock=clock,
@@ -129,6 +131,9 @@ class Nothing:
     async def remember(self, incident: str, title: str, text: str, metadata: dict[str, Any]) -> str:
         """Nowhere."""
         return ""
+
+    async def held(self) -> Held:
+        return Held()
 
     async def note(self, kind: str, change: str, content: dict[str, Any]) -> None:
         """There is no ledger."""

@@ -20,6 +20,7 @@ from governance.guard.attempt import Attempt, Parts, Refused, Wrapper, receipt_o
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.guard.freeze import freeze_mark
 from governance.guard.judging import attempt_for, check_plan, pin, register
+from governance.guard.lock import tell_overtaken
 from governance.guard.order import WRAPPERS, nested
 from governance.guard.recorded import ACTING, RecordedExecutor
 from governance.guard.resolve import resolve
@@ -33,6 +34,7 @@ from governance.guard.trust import CLOSING, Trust
 from governance.identity import Identity, Right, Role
 from governance.ledger.port import Draft
 from governance.plans import PinnedPlan, load_plan
+from governance.reporting import SUSPICION
 from governance.revocation import tell
 from governance.shadow import Agreement, Shadowed, shadowed_since
 from governance.violations import Violation
@@ -41,6 +43,7 @@ KINDS: dict[str, Right] = {
     "observation": Right.OBSERVE,
     "decision": Right.OBSERVE,
     CLOSING: Right.OBSERVE,
+    SUSPICION: Right.OBSERVE,
     "commitment": Right.COMMIT,
     "opening": Right.COMMIT,
     "injection": Right.COMMIT,
@@ -238,6 +241,7 @@ class GuardedExecutor:
         with self.parts.ledger.transaction() as tx:
             if heard := told_revoked(attempt):
                 tell(tx, heard)
+            tell_overtaken(tx, attempt)
             return tx.append(Draft(kind=kind, actor=attempt.author, change=attempt.actor.change, content=content)).seq
 
 
@@ -326,6 +330,6 @@ class Session:
             if kind == "restoration":
                 close_injections(tx, change)
             entry = tx.append(Draft(kind=kind, actor=identity.name, change=change, content=content))
-            suspicions = self._guard.trust.hear(tx, change, content, entry.seq) if kind == CLOSING else []
+            suspicions = self._guard.trust.hear(tx, kind, change, content, entry.seq)
         await self._guard.trust.charge(suspicions)
         return entry

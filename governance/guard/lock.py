@@ -19,6 +19,8 @@ from governance.violations import Violation
 KIND = "lock"
 AGENT_FENCE = "agent_fence"
 """Kind of the record that keeps the newest token an agent showed for a change."""
+TOLD_KEPT = 20
+"""How many stale tokens of a change are remembered as told."""
 TTL_S = 60.0
 """A claim that was not dispatched by then has lost its lock. Never longer than a heartbeat's life."""
 RENEW_S = 20.0
@@ -89,13 +91,36 @@ def overtaken(attempt: Attempt, reader: Reader) -> str:
 
 
 def _newest(tx: Transaction, attempt: Attempt) -> None:
-    """Refuse a stale agent, remember a newer one: before it takes the target, and in the claim's transaction."""
+    """Refuse a stale agent, remember a newer one: before it takes the target, and in the claim's transaction.
+
+    Who slept through a takeover cannot know it; using the stale token again after having been told is charged.
+    """
     if words := overtaken(attempt, tx):
-        raise Refused(Reason(wrapper=Lock.name, verdict=Verdict.DENY, text=words))
+        attempt.say(Lock.name, Verdict.DENY, words)
+        if attempt.actor.fence in _told(tx, attempt.actor.change):
+            attempt.suspect(Violation.LOCK_EXPIRED, f"{words}, and it had been told so", told=True)
+        raise Refused
     actor = attempt.actor
     if actor.fence:
-        doc = {"token": actor.fence, "agent": actor.agent}
+        doc = {"token": actor.fence, "agent": actor.agent, "told": _told(tx, actor.change)}
         tx.put(Record(kind=AGENT_FENCE, id=actor.change, change=actor.change, at=tx.now, doc=doc))
+
+
+def tell_overtaken(tx: Transaction, attempt: Attempt) -> None:
+    """The agent hears from this refusal that its token is stale; from here on it knows."""
+    change, token = attempt.actor.change, attempt.actor.fence
+    record, told = tx.get(AGENT_FENCE, change), _told(tx, change)
+    refused_by_lock = any(reason.wrapper == Lock.name for reason in attempt.denials())
+    if record is None or not refused_by_lock or token in told:
+        return
+    doc = {**record.doc, "told": [*told, token][-TOLD_KEPT:]}
+    tx.put(Record(kind=AGENT_FENCE, id=change, change=change, at=record.at, doc=doc))
+
+
+def _told(reader: Reader, change: str) -> list[int]:
+    """Stale tokens whose bearers were told."""
+    record = reader.get(AGENT_FENCE, change)
+    return [] if record is None else list(record.doc.get("told", []))
 
 
 def release_locks(tx: Transaction, agent: str) -> list[str]:

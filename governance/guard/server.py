@@ -146,9 +146,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 _ROUTES = APIRouter()
 
 
-def build_action_server(
-    guard: GuardedExecutor, sign_in: SignIn | None = None, pulses: Pulses | None = None
-) -> FastAPI:
+def build_action_server(guard: GuardedExecutor, sign_in: SignIn | None = None, pulses: Pulses | None = None) -> FastAPI:
     """The application. At start it resolves what an earlier process left unresolved.
 
     While it serves it looks after the heartbeats of the agents that ask it, where `pulses` says where they are read.

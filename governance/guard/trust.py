@@ -21,6 +21,7 @@ from governance.guard.heartbeats import Heartbeats
 from governance.ledger.port import Transaction
 from governance.outcomes import keep_outcomes
 from governance.pulse import Pulses
+from governance.reporting import SUSPICION, parse_reported
 from governance.revocation import reinstate, revoke
 
 CLOSING = "closing"
@@ -80,9 +81,14 @@ class Trust:
                 )
         return standing
 
-    def hear(self, tx: Transaction, change: str, content: dict[str, Any], entry: int) -> list[Suspicion]:
+    def hear(self, tx: Transaction, kind: str, change: str, content: dict[str, Any], entry: int) -> list[Suspicion]:
+        """What an entry of the agents' process means for their trust. Raises GovernanceError for one that says too little."""
+        if kind == SUSPICION:
+            return [parse_reported(content).suspicion(change)]
+        return self._close(tx, change, parse_closing(content), entry) if kind == CLOSING else []
+
+    def _close(self, tx: Transaction, change: str, closing: Closing, entry: int) -> list[Suspicion]:
         """A run's last word. What it did and how it came out is remembered; returns what does not fit."""
-        closing = parse_closing(content)
         claims = self._claims(tx, closing.agent, change)
         close(tx, closing, change, entry)
         self.heartbeats.closed(closing.agent, change)

@@ -73,12 +73,13 @@ class Crew:
         found = await self.shared.get(keys.heartbeat(agent))
         return None if found is None else datetime.fromisoformat(found)
 
-    async def failed(self, agent: str, error: str) -> None:
-        """Something went wrong for the agent."""
-        await self.shared.push(keys.errors(agent), {"at": self._clock.now().isoformat(), "error": error[:500]})
+    async def failed(self, agent: str, error: str, *, own: bool = False) -> None:
+        """Something went wrong for the agent. `own`: by a mistake of its own, not by what it works with."""
+        row = {"at": self._clock.now().isoformat(), "error": error[:500], "own": own}
+        await self.shared.push(keys.errors(agent), row)
 
     async def errors(self, agent: str) -> list[dict[str, Any]]:
-        """What went wrong lately, oldest first: `at`, `error`."""
+        """What went wrong lately, oldest first: `at`, `error`, `own`."""
         return await self.shared.items(keys.errors(agent))
 
     # -- the task's lock ------------------------------------------------------------------------------------------

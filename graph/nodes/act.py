@@ -17,7 +17,7 @@ from domain.guard import Guard, Receipt
 from domain.incident import IncidentStatus, TimelineEntry
 from domain.plan import Step, StepResult
 from graph.changes import meanwhile
-from graph.nodes.walk import enter, entry
+from graph.nodes.walk import denials, enter, entry, revoked_by
 from graph.routing import current_step, judgement_of, was_carried_out
 from graph.services import Services
 from graph.state import State
@@ -111,7 +111,7 @@ def acted(state: State, step: Step, receipt: Receipt, now: datetime) -> dict[str
         approval_id=receipt.approval_id,
         judged_at=now,
     )
-    frozen = [r.text for r in receipt.reasons if r.wrapper == "freeze" and r.verdict is Verdict.DENY]
+    frozen = denials(verdict, "freeze")
     denied = receipt.verdict is Verdict.DENY
     return {
         **update,
@@ -119,6 +119,7 @@ def acted(state: State, step: Step, receipt: Receipt, now: datetime) -> dict[str
         "approvals": [receipt.approval_id] if receipt.approval_id else [],
         "refused": [f"{step.call.action} {step.call.target}"] if denied else [],
         "halt": state.get("halt") or (frozen[0] if frozen else ""),
+        **revoked_by([verdict]),
         "status": IncidentStatus.PLANNING if denied else IncidentStatus.WAITING,
     }
 

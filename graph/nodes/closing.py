@@ -58,6 +58,8 @@ def why_escalated(state: State, knobs: Knobs) -> tuple[str, str]:
     halt = state.get("halt", "")
     if halt:
         return halt, next((o for words, o in HALTS.items() if halt.startswith(words)), "escalated")
+    if state.get("revoked"):
+        return f"the agent may act no more: {state.get('revoked')}", "revoked"
     diagnosis, plan = state.get("diagnosis"), state.get("plan")
     if diagnosis is None or diagnosis.verdict is DiagnosisVerdict.INCONCLUSIVE:
         blind = "; ".join(diagnosis.blind_spots[:3]) if diagnosis else "nothing could be read"

@@ -14,7 +14,7 @@ from agents.verifier import HEALTH_PROBES, health_of
 from domain.action import Judgement, Verdict
 from domain.incident import IncidentStatus, TimelineEntry
 from domain.plan import Plan
-from graph.nodes.walk import Node, entry
+from graph.nodes.walk import Node, entry, revoked_by
 from graph.services import Services
 from graph.state import Knobs, State
 
@@ -35,6 +35,7 @@ def make_judge(services: Services) -> Node:
             "refused": denied_pairs(plan, judgements),
             "before": health_of(readings),
             "halt": state.get("halt") or (f"everything is frozen by {status.frozen_by}" if status.frozen else ""),
+            **revoked_by(judgements),
             "status": status_after(judgements),
             "timeline": [judged_entry(plan, j, now) for j in judgements],
         }

@@ -26,7 +26,8 @@ def make_oversee(services: Services) -> Node:
     async def oversee(state: State, runtime: Runtime[Knobs]) -> dict[str, Any]:
         now = services.clock.now()
         said = await services.crew.said(state["incident"], ALARMS)
-        question = question_of(state, knobs_of(runtime), now, said[state.get("alarms", 0) :])
+        held = (await services.held()).violations(state["incident"])
+        question = question_of(state, knobs_of(runtime), now, said[state.get("alarms", 0) :], held)
         heard = await services.minds.overwatch.oversee(question)
         undoing = to_undo(state, heard.answer)
         who = author("overwatch", heard.by, heard.fell_back)
@@ -35,6 +36,7 @@ def make_oversee(services: Services) -> Node:
             await services.note("decision", state["incident"], told)
         return {
             "decision": heard.answer.decision,
+            **({"revoked": held[-1]} if held else {}),
             "undoing": undoing,
             "alarms": len(said),
             "status": IncidentStatus.VERIFYING,
@@ -47,7 +49,7 @@ def make_oversee(services: Services) -> Node:
     return oversee
 
 
-def question_of(state: State, knobs: Knobs, now: datetime, alarms: list[str]) -> OverseeQuestion:
+def question_of(state: State, knobs: Knobs, now: datetime, alarms: list[str], violations: list[str]) -> OverseeQuestion:
     """What overwatch reads."""
     started = datetime.fromisoformat(state["started_at"]) if state.get("started_at") else now
     return OverseeQuestion(
@@ -57,6 +59,7 @@ def question_of(state: State, knobs: Knobs, now: datetime, alarms: list[str]) ->
         results=state.get("results", []),
         verifications=state.get("verifications", []),
         seconds=max(0.0, (now - started).total_seconds()),
+        violations=violations,
         alarms=alarms,
         underway=underway(state),
     )

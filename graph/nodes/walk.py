@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from langgraph.runtime import Runtime
 
 from agents.prompts import version
 from agents.reasoners.rules import RULES
+from domain.action import Judgement, Verdict
 from domain.errors import GovernanceError
 from domain.incident import TimelineEntry
 from domain.lifecycle import NODE_PHASE, Phase, may_move
@@ -35,7 +37,8 @@ def enter(state: State, node: str) -> list[Phase]:
     now, then = (walked[-1] if walked else Phase.BOOTSTRAP), NODE_PHASE[node]
     if now is Phase.REVOKED and node in _CLOSING:
         return []
-    if node == "escalate" and state.get("decision") == "revoke" and not now.terminal:
+    stopped = state.get("revoked") or (node == "escalate" and state.get("decision") == "revoke")
+    if stopped and node in _CLOSING and not now.terminal:
         return [Phase.REVOKED]
     for bridge in _BRIDGES if node in _CLOSING else ([],):
         path = [now, *bridge, then]
@@ -47,6 +50,17 @@ def enter(state: State, node: str) -> list[Phase]:
         found=now.value,
         code="governance.procedure_violation",
     )
+
+
+def denials(judgement: Judgement, wrapper: str) -> list[str]:
+    """What one wrapper of the guard said against a step."""
+    return [r.text for r in judgement.reasons if r.wrapper == wrapper and r.verdict is Verdict.DENY]
+
+
+def revoked_by(judgements: Sequence[Judgement]) -> dict[str, str]:
+    """The update of a run whose agent hears at the door that it is revoked; empty when it does not."""
+    heard = next((text for j in judgements for text in denials(j, "revocation")), "")
+    return {"decision": "revoke", "revoked": heard} if heard else {}
 
 
 def entry(at: datetime, event: str, text: str, *, evidence: list[str] | None = None, **data: Any) -> TimelineEntry:

@@ -45,11 +45,16 @@ def project(state: State) -> Incident:
         phase=phases[-1].value if phases else "BOOTSTRAP",
         runtime=runtime_of(phases, status, state.get("outcome", "")),
         outcome=state.get("outcome", ""),
-        run_result=run_result(state["outcome"]).value if status.terminal and state.get("outcome") else "",
+        run_result=result_of(state) if status.terminal and state.get("outcome") else "",
         outputs=state.get("outputs", []),
         reopens=state.get("reopens"),
         model=state.get("model", ""),
     )
+
+
+def result_of(state: State) -> str:
+    """How the run ended: a revoked one was stopped before its end, whatever became of the incident."""
+    return run_result(state.get("outcome", ""), revoked=Phase.REVOKED in state.get("phases", [])).value
 
 
 def runtime_of(phases: list[Phase], status: IncidentStatus, outcome: str) -> RuntimeStatus:

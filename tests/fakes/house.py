@@ -20,7 +20,8 @@ from graph.build import IncidentGraph, build
 from graph.changes import all_changes
 from graph.checkpoint.lease import ProcessLeases
 from graph.checkpoint.serde import strict_serde
-from graph.services import Minds, Services
+from graph.held import Held
+from graph.services import Charge, Minds, Services
 from graph.state import Knobs
 from tests.fakes.world import (
     INVENTORY,
@@ -49,6 +50,11 @@ class House:
 
     charged: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
+    charging: Charge | None = None
+    """Where suspicions go besides `charged`."""
+    held: Held = field(default_factory=Held)
+    """What governance holds against the agent."""
+
     def __post_init__(self) -> None:
         self.artifacts = MemoryArtifacts()
         self.clock = TickingClock()
@@ -74,6 +80,7 @@ class House:
             note=self._note,
             changes=all_changes(self._told),
             charge=self._charge,
+            held=self._held,
             crew=self.crew,
             artifacts=self.artifacts,
             clock=self.clock,
@@ -87,6 +94,11 @@ class House:
 
     async def _charge(self, violation: str, change: str, facts: dict[str, Any]) -> None:
         self.charged.append((violation, change, facts))
+        if self.charging is not None:
+            await self.charging(violation, change, facts)
+
+    async def _held(self) -> Held:
+        return self.held
 
     def graph(self) -> IncidentGraph:
         """A fresh graph over the same world and saver, as after a restart."""

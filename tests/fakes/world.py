@@ -233,6 +233,8 @@ class WorldGuard:
         self.undone: dict[tuple[str, str], Receipt] = {}
         self.open: dict[str, Approval] = {}
         self.frozen = False
+        self.revoked = False
+        """The agent may act no more."""
         self.outcomes: dict[str, Outcome] = {}
         """action → outcome; succeeded when not named."""
         self.after_effect: Callable[[], None] = lambda: None
@@ -248,13 +250,17 @@ class WorldGuard:
         return [self._judge(plan, step, actor) for step in plan.steps]
 
     def _judge(self, plan: Plan, step: Step, actor: Actor) -> Judgement:
-        verdict = Verdict.DENY if self.frozen else self.verdicts.get(step.call.action, Verdict.ALLOW)
+        verdict = Verdict.DENY if self._shut else self.verdicts.get(step.call.action, Verdict.ALLOW)
         approval_id = self._ask(plan, step, actor) if verdict is Verdict.ASK else None
-        wrapper = "freeze" if self.frozen else "policy"
-        reasons = [Reason(wrapper=wrapper, verdict=verdict, text=f"policy says {verdict.value}")]
+        reasons = [Reason(wrapper=self._shut or "policy", verdict=verdict, text=f"policy says {verdict.value}")]
         return Judgement(
             step_id=step.id, verdict=verdict, reasons=reasons, approval_id=approval_id, judged_at=self.clock.now()
         )
+
+    @property
+    def _shut(self) -> str:
+        """The wrapper that refuses everything, or empty."""
+        return "freeze" if self.frozen else "revocation" if self.revoked else ""
 
     def _ask(self, plan: Plan, step: Step, actor: Actor) -> str:
         approval_id = f"apr-{plan.id}-{step.id}"
@@ -283,7 +289,7 @@ class WorldGuard:
         if known is not None:
             return known
         step = next(s for s in self.plans[plan_id].steps if s.id == step_id)
-        verdict = Verdict.DENY if self.frozen else self.verdicts.get(step.call.action, Verdict.ALLOW)
+        verdict = Verdict.DENY if self._shut else self.verdicts.get(step.call.action, Verdict.ALLOW)
         if verdict is Verdict.ASK and approval_id:
             approved = self.open[approval_id].status in (ApprovalStatus.APPROVED, ApprovalStatus.MODIFIED)
             verdict = Verdict.ALLOW if approved else Verdict.ASK
@@ -294,9 +300,7 @@ class WorldGuard:
                 outcome=Outcome.SKIPPED,
                 summary=f"{verdict.value} at the door",
                 approval_id=approval_id,
-                reasons=[
-                    Reason(wrapper="freeze" if self.frozen else "policy", verdict=verdict, text="the door says so")
-                ],
+                reasons=[Reason(wrapper=self._shut or "policy", verdict=verdict, text="the door says so")],
             )
         outcome = self.outcomes.get(step.call.action, Outcome.SUCCEEDED)
         if outcome is not Outcome.FAILED:

@@ -21,6 +21,7 @@ from domain.lifecycle import OutputType, Phase, RunResult, RuntimeStatus, may_mo
 from domain.reasoning import OverseeAnswer, OverseeQuestion, Question
 from governance.state import keys
 from graph.barrier import CLARIFYING
+from graph.held import Held
 from graph.records.projection import project
 from graph.state import State
 from tests.fakes.house import House
@@ -360,3 +361,49 @@ async def test_an_output_that_cannot_be_stored_stops_no_run(monkeypatch: pytest.
     state = await house.run()
     assert (state["outcome"], state["outputs"]) == ("mitigated", [])
     assert {kind for kind, _, _ in house.charged} == {"MISSING_ARTIFACT"}
+
+
+REVOKED = Held(revoked="responder was revoked by maria: looks odd")
+
+
+async def test_a_run_that_hears_at_the_door_that_it_is_revoked_ends_there() -> None:
+    """No second choice is looked for: nothing was done, what is known is handed over, the run was aborted."""
+    house = incurable()
+    house.guard.revoked = True
+    state = await house.run()
+    incident = project(cast(State, state))
+    assert (incident.outcome, incident.run_result, incident.runtime) == ("revoked", "aborted", RuntimeStatus.REVOKED)
+    assert (house.world.effects, len(state["plans"])) == ([], 1)
+    assert [p.type for p in state["outputs"] if p.kind == "handoff"] == [OutputType.GAMMA]
+    assert "may act no more" in told(state, "incident.escalated")[0].text
+
+
+async def test_what_a_revoked_run_did_is_taken_back() -> None:
+    """Revoked while its first step ran: looked at, taken back, handed over."""
+    house = House(World(wrong={POOL: POOL_FACTS}))
+
+    def revoked() -> None:
+        house.held = REVOKED
+
+    house.guard.after_effect = revoked
+    state = await house.run()
+    incident = project(cast(State, state))
+    assert (incident.outcome, incident.run_result, incident.phase) == ("revoked", "aborted", "REVOKED")
+    done = [effect for effect in house.world.effects if not effect.startswith("undo ")]
+    assert len(done) == 1
+    assert house.world.effects == [*done, f"undo {done[0]}"]
+    assert "violation: responder was revoked by maria" in told(state, "run.revoke")[0].text
+
+
+async def test_a_cure_stays_a_cure_when_its_agent_is_revoked() -> None:
+    """The incident is resolved, and the run was aborted all the same."""
+    house = House(World(wrong={PAUSED: {}}, mends={"resume_process api"}))
+
+    def revoked() -> None:
+        house.held = REVOKED
+
+    house.guard.after_effect = revoked
+    incident = project(cast(State, await house.run()))
+    assert (incident.status, incident.outcome) == (IncidentStatus.RESOLVED, "mitigated")
+    assert (incident.runtime, incident.run_result) == (RuntimeStatus.REVOKED, "aborted")
+    assert (await house.crew.history("responder"))[-1].result == "aborted"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 
 from domain.action import ActionCall, ActionResult, Outcome, Tier, Verdict
-from domain.errors import AuthError, FirebreakError, NotFoundError, ToolError
+from domain.errors import AuthError, FirebreakError, GovernanceError, NotFoundError, ToolError
 from domain.guard import ApprovalAnswer, Decision
+from domain.lifecycle import Phase
 from domain.value import digest
 from governance.attribution import Cause, Condition
 from governance.charging import Charge, charges
@@ -20,10 +21,15 @@ from governance.guard.intent import IntentBeforeEffect
 from governance.guard.order import WRAPPERS
 from governance.guard.server import build_action_server
 from governance.policy import Policy, load_policy
+from governance.pulse import Pulse, Work
 from governance.seats import grant, tier_of
 from governance.violations import Consequence, Violation
+from graph.bootstrap import ledger_charge
+from graph.held import Held, held_against
 from tests.fakes.executor import FakeExecutor, mixed_inventory
 from tests.fakes.guard import RESTART, SCALE, TOKENS, Scene, actor, call, plan
+from tests.fakes.house import House
+from tests.fakes.world import World
 
 pytestmark = pytest.mark.integration
 
@@ -183,6 +189,60 @@ async def goes_on_after_its_revocation() -> Scene:
     return scene
 
 
+async def works_with_a_stale_token() -> Scene:
+    """Another runner took the change over; it was told, and comes back with the same token."""
+    scene = Scene()
+    async with knocking(scene) as agent:
+        await agent.judge(plan(RESTART, SCALE), actor())
+        await agent.apply("plan-1", "s1", actor().model_copy(update={"fence": 9}))
+        for _ in range(2):
+            await agent.apply("plan-1", "s2", actor().model_copy(update={"fence": 8}))
+    return scene
+
+
+class Deaf:
+    """Shared state to which an agent said that it runs, and never beat again."""
+
+    async def read(self, working: Sequence[Work]) -> list[Pulse]:
+        return [Pulse(agent=agent, change=change, beat=None) for agent, change in working]
+
+
+async def works_without_a_heartbeat() -> Scene:
+    scene = Scene()
+    async with knocking(scene) as agent:
+        for n in range(3):
+            await agent.judge(plan(SCALE, id=f"plan-{n}"), actor())
+            await scene.guard.trust.check_pulses(Deaf())
+            scene.clock.advance(10)
+    return scene
+
+
+async def seen_by_overwatch(violation: str, what: str, **more: str) -> Scene:
+    """The agents' own process reports what it saw, over the ledger's route, as `graph.bootstrap` does."""
+    scene = Scene()
+    async with knocking(scene) as agent:
+        await ledger_charge(agent)(violation, "inc-1", {"agent": "responder", "what": what, **more})
+    return scene
+
+
+async def beats_without_its_lock() -> Scene:
+    return await seen_by_overwatch("LOCK_EXPIRED", "responder@inc-1 is at work without its lock")
+
+
+async def makes_mistake_after_mistake() -> Scene:
+    return await seen_by_overwatch("ERROR_BUDGET_EXCEEDED", "responder@inc-1 failed 3 times within a minute")
+
+
+async def walks_as_it_likes() -> Scene:
+    """A graph whose run begins again after its end, over the real nodes and the real charge."""
+    scene = Scene()
+    async with knocking(scene) as agent:
+        house = House(World(), charging=ledger_charge(agent))
+        with pytest.raises(GovernanceError):
+            await house.run({"incident": "inc-1", "run": "run-1", "phases": [Phase.EXIT]})
+    return scene
+
+
 async def acts_on_a_hunch() -> Scene:
     scene = Scene()
     await applied(scene, RESTART, confidence=0.1)
@@ -207,6 +267,11 @@ MISBEHAVIOURS: list[tuple[Violation, Callable[[], Awaitable[Scene]]]] = [
     (Violation.ERROR_BUDGET_EXCEEDED, fails_on_and_on),
     (Violation.PROCEDURE_VIOLATION, skips_phases),
     (Violation.PROCEDURE_VIOLATION, acts_after_the_end),
+    (Violation.PROCEDURE_VIOLATION, walks_as_it_likes),
+    (Violation.HEARTBEAT_TIMEOUT, works_without_a_heartbeat),
+    (Violation.LOCK_EXPIRED, works_with_a_stale_token),
+    (Violation.LOCK_EXPIRED, beats_without_its_lock),
+    (Violation.ERROR_BUDGET_EXCEEDED, makes_mistake_after_mistake),
     (Violation.SCOPE_VIOLATION, acts_for_another_change),
     (Violation.FORBIDDEN_ACTION, does_what_is_forbidden),
     (Violation.FORBIDDEN_ACTION, goes_on_after_its_revocation),
@@ -234,6 +299,60 @@ async def test_misbehaviour_is_charged(violation: Violation, misbehave: Callable
         assert any(r.wrapper == "revocation" for r in receipt.reasons)
     await scene.guard.quiet()
     assert scene.store.verify().verified
+
+
+def test_every_violation_has_a_misbehaviour() -> None:
+    """All fourteen of the table."""
+    assert {violation for violation, _ in MISBEHAVIOURS} == set(Violation)
+
+
+async def test_what_overwatch_saw_of_the_infrastructure_costs_nothing() -> None:
+    """A full disk of the artifact store: recorded with its cause, not charged."""
+    scene = await seen_by_overwatch(
+        "MISSING_ARTIFACT",
+        "the plan could not be stored",
+        cause="infrastructure",
+        evidence="the artifact store: OSError",
+    )
+    charge = found(scene, Violation.MISSING_ARTIFACT)
+    assert (charge.charged, charge.cause, charge.consequence) == (False, Cause.INFRASTRUCTURE, "recovering")
+    assert [e.kind for e in scene.store.entries(limit=9) if e.change == "inc-1"] == ["suspicion", "violation"]
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"violation": "UNAUTHORIZED_PROD", "agent": "responder", "what": "seen"},
+        {"violation": "LOCK_EXPIRED", "agent": "responder", "what": "seen", "cause": "injected"},
+        {"violation": "LOCK_EXPIRED", "agent": "", "what": "seen"},
+        {"violation": "LOCK_EXPIRED", "agent": "responder"},
+    ],
+)
+async def test_only_what_is_seen_where_agents_run_is_reported_from_there(report: dict[str, str]) -> None:
+    """No claim of what only the guard sees, nor of an injection; nothing is left in the ledger."""
+    scene = Scene()
+    async with knocking(scene) as agent:
+        with pytest.raises(GovernanceError, match="suspicion"):
+            await agent.record("suspicion", "inc-1", report)
+        await ledger_charge(agent)("LOCK_EXPIRED", "inc-1", {"agent": ""})
+    assert [e.kind for e in scene.store.entries(limit=9) if e.change == "inc-1"] == []
+
+
+async def test_overwatch_reads_what_the_ledger_holds() -> None:
+    """Charges and the revocation of its agent, nobody else's, and nothing about an agent that is not known."""
+    scene = await goes_on_after_its_revocation()
+    async with knocking(scene) as agent:
+        held = await held_against(agent, "responder")()
+        assert "revoked by operator" in held.revoked
+        assert held.violations("inc-1") == [held.revoked]
+        assert [w.split()[0] for w in held.warnings("inc-1")] == ["FORBIDDEN_ACTION"]
+        assert held.warnings("inc-2") == []
+        assert await held_against(agent, "nobody")() == Held()
+    scene = await beats_without_its_lock()
+    async with knocking(scene) as agent:
+        [text] = (await held_against(agent, "responder")()).violations("inc-1")
+        assert text.startswith("LOCK_EXPIRED (L")
+    await scene.guard.quiet()
 
 
 async def test_a_decent_run_is_charged_with_nothing() -> None:

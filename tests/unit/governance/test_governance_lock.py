@@ -12,10 +12,13 @@ import pytest
 from domain.action import Outcome, Verdict
 from domain.errors import LedgerError
 from domain.guard import Actor, Receipt
+from governance.attribution import Cause
+from governance.charging import charges
 from governance.guard import lock as lock_module
 from governance.guard.claim import ClaimOnce
 from governance.ledger.port import Record
-from tests.fakes.guard import RESTART, SCALE, Scene, actor, plan, with_code
+from governance.violations import Violation
+from tests.fakes.guard import RESTART, SCALE, Scene, actor, call, plan, with_code
 
 
 def fenced(token: int, change: str = "inc-1") -> Actor:
@@ -120,6 +123,22 @@ async def test_who_was_overtaken_is_refused_at_the_claim() -> None:
     assert (await scene.agent.apply("plan-1", "s2", fenced(7))).outcome is Outcome.SUCCEEDED
     attempts = [e.content for e in scene.store.entries(limit=100) if e.kind == "attempt"]
     assert [(c["agent_fence"], c["fencing_token"]) for c in attempts] == [(7, 1), (7, 2)]
+
+
+async def test_a_stale_token_used_again_after_a_refusal_is_charged() -> None:
+    """Once may be a paused process; whoever was told and comes back with the same token acts on an expired lock."""
+    scene = await judged(Scene())
+    await scene.agent.apply("plan-1", "s1", fenced(7))
+    for token in (6, 5):
+        denied(await scene.agent.apply("plan-1", "s2", fenced(token)))
+        assert charges(scene.store) == []
+    assert (await scene.agent.apply("plan-1", "s2", fenced(8))).outcome is Outcome.SUCCEEDED
+    await scene.agent.judge(plan(call("scale_pool", size=20), id="plan-2"), fenced(8))
+    denied(await scene.agent.apply("plan-2", "s1", fenced(5)))
+    [charge] = charges(scene.store)
+    assert (charge.violation, charge.charged, charge.cause) == (Violation.LOCK_EXPIRED, True, Cause.AGENT)
+    assert "had been told so" in charge.what
+    await scene.guard.quiet()
 
 
 async def test_a_takeover_between_look_and_claim_is_seen() -> None:

@@ -116,6 +116,7 @@ def test_after_plan(state: State, goes: str) -> None:
     [
         (State(), KNOBS, "escalate"),
         (State(plan=plan(ONE), judgements=[ALLOW], halt="frozen"), KNOBS, "escalate"),
+        (State(plan=plan(ONE), judgements=[DENY], revoked="by maria"), KNOBS, "escalate"),
         (State(plan=plan(ONE), judgements=[ALLOW]), Knobs(dry_run=True), "escalate"),
         (State(plan=plan(ONE), judgements=[ALLOW]), Knobs(autonomy="shadow"), "escalate"),
         (State(plan=plan(ONE), judgements=[ALLOW]), KNOBS, "act"),
@@ -159,6 +160,8 @@ def test_after_approve(state: State, goes: str) -> None:
         (State(plan=plan(ONE), results=[done(Outcome.FAILED)]), "verify"),
         (State(plan=plan(ONE), judgements=[ASK]), "approve"),
         (State(plan=plan(ONE), judgements=[DENY]), "plan"),
+        (State(plan=plan(ONE), judgements=[DENY], revoked="by maria"), "escalate"),
+        (State(plan=plan(ONE, TWO), cursor=1, results=[done()], revoked="by maria"), "verify"),
         (State(plan=plan(ONE), judgements=[DENY], results=[done(compensation=True)]), "plan"),
         (State(plan=plan(ONE, revision=8), judgements=[DENY]), "escalate"),
     ],

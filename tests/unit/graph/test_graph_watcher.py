@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
+from domain.agents import ChargeRow
 from domain.clock import ManualClock
 from domain.crew import AgentState, Packet
 from domain.errors import StorageUnavailableError
 from domain.lifecycle import Phase, RuntimeStatus
+from governance.attribution import Cause
+from governance.reporting import Reported
 from governance.state import keys
 from governance.state.crew import Crew
 from governance.state.memory import MemoryState
 from graph import watcher as watcher_module
+from graph.held import Held
 from graph.nodes.oversee import ALARMS
 from graph.watcher import ERRORS, Watcher
 
@@ -29,9 +33,19 @@ class Watch:
         self.crew = Crew(MemoryState(self.clock), self.clock)
         self.remarks: list[tuple[str, str]] = []
         self.charged: list[str] = []
+        self.reports: list[Reported] = []
+        self.held = Held()
         self.watcher = Watcher(
-            crew=self.crew, clock=self.clock, unfinished=self._unfinished, remark=self._remark, charge=self._charge
+            crew=self.crew,
+            clock=self.clock,
+            unfinished=self._unfinished,
+            remark=self._remark,
+            charge=self._charge,
+            held=self._held,
         )
+
+    async def _held(self) -> Held:
+        return self.held
 
     async def _unfinished(self) -> list[str]:
         return ["inc-1"]
@@ -41,11 +55,29 @@ class Watch:
 
     async def _charge(self, violation: str, change: str, facts: dict[str, Any]) -> None:
         self.charged.append(violation)
+        self.reports.append(Reported.model_validate({"violation": violation, **facts}))
+        assert change == "inc-1"
 
     async def stand(self, status: RuntimeStatus = RuntimeStatus.RUNNING) -> None:
         now = self.clock.now()
         await self.crew.enlist(Packet(agent=AGENT, task="inc-1", objective="mend", deadline=now))
         await self.crew.report(AgentState(agent=AGENT, phase=Phase.EXECUTE, status=status, at=now))
+
+
+def charged(change: str, consequence: str) -> ChargeRow:
+    return ChargeRow(
+        id="vio-1",
+        violation="FORBIDDEN_ACTION",
+        gravity="medium",
+        what="dropped a table",
+        cause="agent",
+        evidence="nothing else explains it",
+        charged=True,
+        consequence=consequence,
+        change=change,
+        at=ManualClock().now(),
+        entry=7,
+    )
 
 
 async def test_a_silent_agent_is_noticed_once() -> None:
@@ -60,6 +92,7 @@ async def test_a_silent_agent_is_noticed_once() -> None:
     assert watch.charged == ["HEARTBEAT_TIMEOUT", "LOCK_EXPIRED"]
     assert [event for event, _ in watch.remarks] == ["overwatch.noticed"] * 2
     assert await watch.crew.said("inc-1", ALARMS) == [text for _, text in watch.remarks]
+    assert {(r.agent, r.cause) for r in watch.reports} == {("responder", Cause.INFRASTRUCTURE)}
     stands = await watch.crew.standing_of(AGENT)
     assert stands is not None
     assert stands.status is RuntimeStatus.RECOVERING
@@ -78,6 +111,28 @@ async def test_who_beats_and_holds_its_lock_is_left_alone() -> None:
     assert (watch.charged, watch.remarks) == ([], [])
 
 
+async def test_who_beats_without_its_lock_answers_for_it() -> None:
+    """It is alive, and did not renew."""
+    watch = Watch()
+    await watch.stand()
+    watch.clock.advance(keys.HEARTBEAT_S)
+    await watch.crew.beat(AGENT)
+    await watch.watcher.look()
+    assert [(r.violation, r.cause) for r in watch.reports] == [("LOCK_EXPIRED", None)]
+
+
+async def test_a_warning_is_told_to_the_run_once() -> None:
+    """What was charged in this run; also a watch that starts anew does not repeat it."""
+    watch = Watch()
+    await watch.stand()
+    watch.held = Held(charges=(charged("inc-1", "warned"), charged("inc-2", "warned"), charged("inc-1", "revoked")))
+    await watch.watcher.look()
+    await watch.watcher.look()
+    text = "FORBIDDEN_ACTION (L7): dropped a table"
+    assert watch.remarks == [("overwatch.noticed", f"warned: {text}")]
+    assert await watch.crew.said("inc-1", ALARMS) == [text]
+
+
 async def test_a_paused_agent_owes_nothing() -> None:
     """A person may take hours."""
     watch = Watch()
@@ -87,8 +142,9 @@ async def test_a_paused_agent_owes_nothing() -> None:
     assert watch.charged == []
 
 
-async def test_errors_in_a_row_are_a_spike() -> None:
-    """As many as the threshold within a heartbeat's life."""
+@pytest.mark.parametrize("own", [True, False])
+async def test_errors_in_a_row_are_a_spike(own: bool) -> None:
+    """As many as the threshold within a heartbeat's life; what the agent works with failed, unless it was its own mistake."""
     watch = Watch()
     await watch.stand()
     await watch.crew.lock("inc-1", AGENT)
@@ -98,9 +154,10 @@ async def test_errors_in_a_row_are_a_spike() -> None:
     await watch.crew.beat(AGENT)
     await watch.crew.renew("inc-1")
     for n in range(ERRORS):
-        await watch.crew.failed(AGENT, f"error {n}")
+        await watch.crew.failed(AGENT, f"error {n}", own=own)
     await watch.watcher.look()
     assert watch.charged == ["ERROR_BUDGET_EXCEEDED"]
+    assert watch.reports[0].cause == (None if own else Cause.INFRASTRUCTURE)
 
 
 async def test_a_silent_store_blinds_the_watch_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
