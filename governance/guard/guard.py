@@ -172,6 +172,7 @@ class GuardedExecutor:
         )
 
     def _compensation(self, pinned: PinnedPlan, step: Step, claim: Claim, actor: Actor) -> Attempt:
+        """Under the compensation authority: no lower than where the step was claimed, wherever its agent sits by now."""
         if claim.undo is None:
             raise ConflictError(
                 f"step {step.id} cannot be taken back",
@@ -182,6 +183,7 @@ class GuardedExecutor:
         back = step.model_copy(update={"call": claim.undo, "undo": None, "tainted_args": []})
         attempt = attempt_for(self.parts, pinned, back, actor, Purpose.COMPENSATE)
         attempt.compensates = claim
+        attempt.tier = max(claim.tier, attempt.tier, key=lambda tier: tier.level)
         return attempt
 
     def _taker(self, person: Identity, freeze: str) -> TakeBack:

@@ -6,14 +6,15 @@ import asyncio
 
 import pytest
 
-from domain.action import Outcome, Verdict
-from domain.errors import AuthError, ConflictError
+from domain.action import Outcome, Tier, Verdict
+from domain.errors import AuthError, ConflictError, NotFoundError
 from domain.guard import ApprovalAnswer, Decision
 from domain.inventory import Inventory, Mode
 from governance.claims import compensable
 from governance.guard import switch
 from governance.guard.read_back import changed_by, differences
 from governance.policy import load_policy
+from governance.seats import tier_of
 from tests.fakes.guard import RESTART, SCALE, Scene, actor, call, plan, step
 
 APPROVE = ApprovalAnswer(decision=Decision.APPROVE)
@@ -111,6 +112,20 @@ async def test_an_undo_that_no_approval_named_asks() -> None:
     assert asked.verdict is Verdict.ASK
     await stricter.operator.answer(asked.approval_id or "", APPROVE)
     assert (await stricter.agent.compensate("plan-1", "s1", actor())).outcome is Outcome.SUCCEEDED
+
+
+async def test_what_a_demoted_agent_did_is_taken_back_at_the_tier_where_it_did_it() -> None:
+    """A charge took its seat and its right to act; the compensation authority outlives both, and allows nothing else."""
+    scene = Scene()
+    await scene.agent.judge(plan(SCALE, RESTART), actor())
+    await scene.agent.apply("plan-1", "s1", actor())
+    with pytest.raises(NotFoundError):
+        await scene.agent.apply("a-plan-of-my-own", "s1", actor())
+    assert tier_of(scene.store, "responder", scene.policy) is Tier.T0
+    assert (await scene.agent.apply("plan-1", "s2", actor())).verdict is Verdict.DENY
+    assert (await scene.agent.compensate("plan-1", "s1", actor())).outcome is Outcome.SUCCEEDED
+    assert scene.executor.world["api"]["pool"] == 5
+    await scene.guard.quiet()
 
 
 async def test_unwinding_goes_backwards() -> None:
