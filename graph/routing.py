@@ -15,11 +15,11 @@ from graph.state import Knobs, State
 AfterPerceive = Literal["probe", "perceive", "plan", "explain", "escalate"]
 AfterPlan = Literal["judge", "escalate"]
 AfterJudge = Literal["act", "approve", "plan", "escalate"]
-AfterApprove = Literal["act", "plan", "escalate"]
+AfterApprove = Literal["act", "roll_back", "plan", "escalate"]
 AfterAct = Literal["verify", "approve", "plan", "escalate"]
 AfterOversee = Literal["act", "approve", "clarify", "roll_back", "plan", "escalate", "explain"]
 AfterClarify = Literal["act", "approve", "roll_back", "plan", "escalate"]
-AfterRollBack = Literal["roll_back", "plan", "escalate"]
+AfterRollBack = Literal["roll_back", "approve", "plan", "escalate"]
 
 MAX_REVISIONS = 8
 """Plans of one run, refused ones included."""
@@ -64,14 +64,15 @@ def after_judge(state: State, knobs: Knobs) -> AfterJudge:
 
 
 def after_approve(state: State) -> AfterApprove:
-    """Only a person's yes leads on; a no asks for a second choice; anything else escalates."""
+    """Only a person's yes leads on; a no asks for a second choice, or leaves standing what was not to be taken back."""
     status = (state.get("answer") or {}).get("status")
     if state.get("halt"):
         return "escalate"
+    undoing = bool(state.get("undo_asked"))
     if status in (ApprovalStatus.APPROVED, ApprovalStatus.MODIFIED):
-        return "act"
+        return "roll_back" if undoing else "act"
     plan = state.get("plan")
-    if status == ApprovalStatus.REJECTED and plan is not None and plan.revision < MAX_REVISIONS:
+    if not undoing and status == ApprovalStatus.REJECTED and plan is not None and plan.revision < MAX_REVISIONS:
         return "plan"
     return "escalate"
 
@@ -123,9 +124,11 @@ def after_clarify(state: State, knobs: Knobs) -> AfterClarify:
 
 
 def after_roll_back(state: State, knobs: Knobs) -> AfterRollBack:
-    """One compensation at a time; then a second choice while there are any."""
+    """One compensation at a time, asked for where it must be; then a second choice while there are any."""
     if state.get("halt"):
         return "escalate"
+    if state.get("undo_asked"):
+        return "approve"
     if state.get("undoing"):
         return "roll_back"
     if state.get("decision") == "revoke":

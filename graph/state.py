@@ -165,6 +165,8 @@ class State(TypedDict, total=False):
     """Why governance lets the agent act no more; empty while it may."""
     undoing: list[str]
     """Step ids still to be taken back, next first."""
+    undo_asked: str
+    """Approval that taking the next step back waits for; empty: it needs none."""
     replans: int
     stale: str
     """What somebody changed since the plan was made, so that it is looked at again; empty: nothing."""

@@ -151,7 +151,7 @@ def receipt_entry(step: Step, receipt: Receipt, at: datetime) -> TimelineEntry:
 
 
 def make_roll_back(services: Services) -> Any:
-    """One compensation, newest step first. What cannot be taken back unattended goes to a person."""
+    """One compensation, newest step first. What must not be taken back unattended waits for a person."""
     tools = guard_tools(services)
 
     async def roll_back(state: State, config: RunnableConfig) -> dict[str, Any]:
@@ -166,13 +166,27 @@ def make_roll_back(services: Services) -> Any:
     return roll_back
 
 
+def undo_asked(step: Step, approval_id: str, why: str, now: datetime) -> dict[str, Any]:
+    """No approval named this compensation beforehand: a person is asked, and the step stays first in the list."""
+    text = f"taking {step.call.action} on {step.call.target} back waits for a person: {why}"
+    return {
+        "undo_asked": approval_id,
+        "approvals": [approval_id],
+        "status": IncidentStatus.WAITING,
+        "timeline": [entry(now, "rollback.asked", text, step=step.id, approval=approval_id)],
+    }
+
+
 def taken_back(state: State, step: Step, receipt: Receipt, now: datetime) -> dict[str, Any]:
     """What a compensation's receipt means for the run."""
+    if receipt.verdict is Verdict.ASK and receipt.approval_id:
+        return undo_asked(step, receipt.approval_id, receipt.summary, now)
     done = receipt.verdict is Verdict.ALLOW and receipt.outcome in (Outcome.SUCCEEDED, Outcome.SKIPPED)
     text = f"{step.call.action} on {step.call.target} taken back: {receipt.outcome.value}. {receipt.summary}".rstrip()
     allowed = receipt.verdict is Verdict.ALLOW
     return {
         "undoing": state["undoing"][1:],
+        "undo_asked": "",
         "results": [step_result(step, receipt, now, compensation=True)] if allowed else [],
         "halt": state.get("halt")
         or ("" if done else f"taking {step.call.action} back needs a person: {receipt.summary}"),

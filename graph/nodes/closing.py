@@ -67,6 +67,8 @@ def why_escalated(state: State, knobs: Knobs) -> tuple[str, str]:
     if knobs.hands_off:
         return "this run may look but not touch; the plan stands for a person", "escalated"
     answered = (state.get("answer") or {}).get("status")
+    if answered and state.get("undo_asked"):
+        return f"taking {', '.join(state.get('undoing', []))} back was not approved: {answered}", "escalated"
     if answered and answered not in (ApprovalStatus.APPROVED, ApprovalStatus.MODIFIED):
         return f"the approval ended as {answered}", "denied" if answered == ApprovalStatus.REJECTED else "escalated"
     if any(r.compensation for r in state.get("results", [])):

@@ -240,6 +240,8 @@ class WorldGuard:
         self.after_effect: Callable[[], None] = lambda: None
         """Called after an effect took place and before its receipt is returned: where tests kill the caller."""
         self.refuses_undo = False
+        self.asks_undo = False
+        """Whether taking a step back waits for a person."""
         self._ledger = 0
 
     async def specs(self) -> list[ActionSpec]:
@@ -324,6 +326,8 @@ class WorldGuard:
         if known is not None:
             return known
         step = next(s for s in self.plans[plan_id].steps if s.id == step_id)
+        if self.asks_undo and (receipt := self._undo_question(self.plans[plan_id], step, actor)) is not None:
+            return receipt
         verdict = Verdict.ASK if self.refuses_undo else Verdict.ALLOW
         if verdict is Verdict.ALLOW:
             self.world.undo(step.call)
@@ -337,6 +341,18 @@ class WorldGuard:
         )
         self.undone[(plan_id, step_id)] = receipt
         return receipt
+
+    def _undo_question(self, plan: Plan, step: Step, actor: Actor) -> Receipt | None:
+        """The question that taking this step back waits for; None once a person said yes."""
+        back = step.model_copy(update={"id": f"{step.id}-undo"})
+        name = f"apr-{plan.id}-{back.id}"
+        if name not in self.open:
+            self._ask(plan, back, actor)
+        if self.open[name].status is ApprovalStatus.APPROVED:
+            return None
+        return Receipt(
+            step_id=step.id, verdict=Verdict.ASK, outcome=Outcome.SKIPPED, summary="a person must say", approval_id=name
+        )
 
     async def approval(self, approval_id: str) -> Approval:
         if approval_id not in self.open:

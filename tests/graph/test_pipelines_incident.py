@@ -29,6 +29,12 @@ def asked(world: World, **verdicts: Verdict) -> Callable[[], House]:
     return lambda: House(World(wrong=dict(world.wrong), mends=set(world.mends)), verdicts=dict(verdicts))
 
 
+def asking_back() -> House:
+    house = House(World(wrong={POOL: POOL_FACTS}))
+    house.guard.asks_undo = True
+    return house
+
+
 INCIDENTS: dict[str, tuple[Callable[[], House], dict[str, Any], ApprovalStatus | None]] = {
     "mended": (asked(World(wrong={PAUSED: {}}, mends={"resume_process api"})), {}, None),
     "second choice": (asked(World(wrong={PAUSED: {}}, mends={"restart_service api"})), {}, None),
@@ -50,6 +56,8 @@ INCIDENTS: dict[str, tuple[Callable[[], House], dict[str, Any], ApprovalStatus |
         {},
         ApprovalStatus.REJECTED,
     ),
+    "taken back when a person says so": (asking_back, {"max_replans": 1}, ApprovalStatus.APPROVED),
+    "left standing because a person says so": (asking_back, {"max_replans": 1}, ApprovalStatus.REJECTED),
     "observed": (asked(World(wrong={PAUSED: {}})), {"autonomy": "observe"}, None),
     "shadowed": (asked(World(wrong={PAUSED: {}})), {"autonomy": "shadow"}, None),
 }

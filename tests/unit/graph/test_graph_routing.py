@@ -139,6 +139,8 @@ def test_after_judge(state: State, knobs: Knobs, goes: str) -> None:
         (State(answer={"status": "modified"}), "act"),
         (State(answer={"status": "approved"}, halt="stopped"), "escalate"),
         (State(answer=REJECTED, plan=plan(ONE)), "plan"),
+        (State(answer=REJECTED, plan=plan(ONE), undoing=["r1s1"], undo_asked="apr-1"), "escalate"),
+        (State(answer={"status": "approved"}, plan=plan(ONE), undoing=["r1s1"], undo_asked="apr-1"), "roll_back"),
         (State(answer=REJECTED, plan=plan(ONE, revision=8)), "escalate"),
         (State(answer=REJECTED), "escalate"),
         (State(answer={"status": "expired"}), "escalate"),
@@ -221,6 +223,8 @@ def test_after_oversee(state: State, knobs: Knobs, goes: str) -> None:
     [
         (State(halt="needs a person", undoing=["r1s1"]), "escalate"),
         (State(undoing=["r1s1"]), "roll_back"),
+        (State(undoing=["r1s1"], undo_asked="apr-1"), "approve"),
+        (State(undoing=["r1s1"], undo_asked="apr-1", halt="taken over"), "escalate"),
         (State(decision="revoke"), "escalate"),
         (State(), "plan"),
         (State(replans=2), "escalate"),
