@@ -36,6 +36,7 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
         home=settings.home,
         drills=drills,
         pipelines=house.pipelines,
+        skills=house.skills,
         telemetry=house.telemetry,
         slis=StoredSlis(house.telemetry, inventory, house.services.clock),
         retriever=house.documents,

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import skill_live
 from cli.output import Exit, print_json, say
 from cli.session import SESSION, JsonFlag
 
-app = typer.Typer(help="Check, pin and read skills: typed operations procedures beside their prose.")
+app = typer.Typer(help="Check, run and read skills: typed operations procedures beside their prose.")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "runbooks"
@@ -76,6 +77,9 @@ def schema() -> None:
     from skills.schema import Skill
 
     say(json.dumps(Skill.model_json_schema(), indent=2))
+
+
+skill_live.register(app)
 
 
 def _vocabulary(config: Path | None) -> Any:

@@ -53,6 +53,8 @@ class Plan(Value):
     summary: str = ""
     source: str = "rules"
     """Who proposed it: rules, model, skill name."""
+    dry: bool = False
+    """Only asked what it would do: nobody is asked to approve it and no step of it can be carried out."""
     created_at: UtcTime
 
     def plan_digest(self) -> str:

@@ -46,6 +46,8 @@ from graph.records.sqlite import SqliteRecords
 from graph.runner import IncidentRunner, Outside
 from graph.services import AGENT, Charge, Minds, Services
 from graph.settings import Settings
+from graph.skills.bench import bench_of
+from graph.skills.runner import SkillRunner
 from graph.sources import sources_of
 from graph.state import Knobs
 from graph.threads import Threads
@@ -98,6 +100,7 @@ class House:
     circuits: Circuits
     responder: IncidentRunner = field(init=False)
     pipelines: PipelineRunner = field(init=False)
+    skills: SkillRunner = field(init=False)
     courier: Courier = field(init=False)
     tail: LedgerTail = field(init=False)
     checkpoints: str = "closed"
@@ -112,6 +115,7 @@ class House:
         """Open the checkpointer, then take up whatever was unfinished."""
         await self.responder.start()
         await self.pipelines.start(self._opened)
+        await self.skills.start(self._opened)
         self._outgoing = [
             asyncio.create_task(self.tail.follow_forever(), name="ledger tail"),
             asyncio.create_task(self.courier.carry_forever(), name="webhooks"),
@@ -120,6 +124,7 @@ class House:
     async def close(self) -> None:
         """Stop the runs where they are and close every store."""
         await stop(*self._outgoing)
+        await self.skills.close()
         await self.pipelines.close()
         await self.responder.close()
         self.outbox.close()
@@ -274,6 +279,7 @@ def build_house(
     )
     house.responder = _responder(house)
     house.pipelines = _pipelines(house, drills)
+    house.skills = SkillRunner(bench_of(house.services, settings, env, circuits, root=root), leases, holder(settings))
     house.courier = Courier(inventory, house.records, house.outbox, env, clock)
     telling = house.responder.telling
     house.tail = LedgerTail(guard, telling.observed, telling.followed, clock)

@@ -57,7 +57,7 @@ class Check(Value):
     probe: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
     """A registered read-only probe …"""
     service: Reference | None = None
-    """… of this service."""
+    """… of this service; for a command the host that it runs on."""
     where: dict[str, Scalar] = {}
     """Only readings whose values have these, e.g. `name: checkout` of `http_health`. All that are left must hold."""
     command: Argv | None = None
@@ -75,10 +75,10 @@ class Check(Value):
         given = [name for name in ("probe", "command", "promql") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"expected exactly one of probe, command, promql; found {', '.join(given) or 'none'}")
-        if self.probe is not None and self.service is None:
-            raise ValueError("expected `service`: whose reading it is; found none")
-        if self.probe is None and (self.service is not None or self.where):
-            raise ValueError("`service` and `where` belong to a probe; found them without one")
+        if (self.service is None) == (self.promql is None):
+            raise ValueError("expected `service` with a probe or command, and none with promql")
+        if self.probe is None and self.where:
+            raise ValueError("`where` belongs to a probe; found it without one")
         return self
 
 

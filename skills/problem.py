@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from domain.errors import FirebreakError
+from domain.errors import ConfigError
 from domain.value import Value
 
 
-class SkillError(FirebreakError):
+class SkillError(ConfigError):
     """A skill cannot be read or used."""
 
     code = "skill.invalid"

@@ -101,7 +101,8 @@ class Action(Value):
 
     name: Name
     action: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
-    target: Reference | None = None
+    target: Reference
+    """A service of the inventory; for a command the host that it runs on."""
     args: dict[str, Any] = {}
     command: Argv | None = None
     effect: Effect
@@ -113,8 +114,6 @@ class Action(Value):
     def _one_way(self) -> Action:
         if (self.action is None) == (self.command is None):
             raise ValueError("expected exactly one of `action` and `command`")
-        if self.action is not None and self.target is None:
-            raise ValueError("expected `target`: a service of the inventory or ${parameter}")
         return self
 
 

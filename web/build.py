@@ -33,6 +33,7 @@ from web import (
     runbooks,
     shadow,
     sign_in,
+    skills,
     slis,
 )
 from web import metrics as exposition
@@ -104,6 +105,7 @@ def build_app(ports: Ports, settings: Settings, *, lifespan: Lifespan = _nothing
         slis.build(ports, pages),
         kill.build(ports),
         pipelines.build(ports),
+        skills.build(ports),
         outgoing.build(ports),
         runbooks.build(ports, pages),
         doctor.build(ports, pages, settings),

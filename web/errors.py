@@ -41,6 +41,11 @@ STATUS: dict[type[tree.FirebreakError], int] = {
 """HTTP code per class of the error tree; a test proves that no class is missing."""
 
 STATUS_BY_CODE: dict[str, int] = {
+    "skill.invalid": 422,
+    "skill.parameters": 422,
+    "skill.unreadable": 422,
+    "skill.changed": 409,
+    "skill.quarantined": 409,
     "auth.forbidden": 403,
     "auth.cross_site": 403,
     "intake.unknown_source": 404,

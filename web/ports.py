@@ -23,6 +23,7 @@ from governance.shadow import Agreement, Shadowed
 from graph.face import Responder
 from graph.outgoing.subscription import Delivery, DeliveryState, SubscriptionRow
 from graph.pipelines.runner import PipelineRunner
+from graph.skills.runner import SkillRunner
 
 
 class LedgerPage(Value):
@@ -231,6 +232,7 @@ class Ports:
     home: Path
     agents: AgentsDoor | None = None
     pipelines: PipelineRunner | None = None
+    skills: SkillRunner | None = None
     drills: DrillRoom | None = None
     """None: this installation looks after someone's own systems and breaks nothing."""
     telemetry: Telemetry | None = None

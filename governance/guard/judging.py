@@ -136,7 +136,8 @@ def close_approvals(tx: Transaction, plan: str, change: str, why: str) -> None:
 
 
 def _judgement(tx: Transaction, attempt: Attempt, pinned: PinnedPlan, parts: Parts) -> Judgement:
-    approval = ask_people(tx, attempt, parts) if attempt.verdict is Verdict.ASK else None
+    asks = attempt.verdict is Verdict.ASK and not pinned.plan.dry
+    approval = ask_people(tx, attempt, parts) if asks else None
     return Judgement(
         step_id=attempt.step.id,
         verdict=attempt.verdict,

@@ -72,6 +72,8 @@ def _binding(attempt: Attempt) -> list[Problem]:
         problems.append((text, Violation.SCOPE_VIOLATION))
     if pinned.superseded_by:
         problems.append((f"plan {pinned.plan.id} was superseded by {pinned.superseded_by}", None))
+    if pinned.plan.dry and attempt.purpose is not Purpose.JUDGE:
+        problems.append((f"plan {pinned.plan.id} was only asked what it would do", Violation.APPLY_WITHOUT_PLAN))
     if pinned.digests.get(step.id) != step.binding_digest():
         problems.append((f"step {step.id} is not the one that was judged", Violation.APPLY_WITHOUT_PLAN))
     return problems

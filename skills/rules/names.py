@@ -92,7 +92,7 @@ def inventory(subject: Subject) -> Iterator[Flaw]:
             yield Flaw(rule="names_nothing", at=("parameters", name), text=f"{name}: {text}", fix=fix)
     known = {s.name for s in services}
     for number, action in enumerate(subject.skill.actions):
-        if action.target and not action.target.startswith("$") and action.target not in known:
+        if not action.target.startswith("$") and action.target not in known:
             text = f"{action.name}: {action.target!r} is not in the inventory"
             yield Flaw(
                 rule="names_nothing",

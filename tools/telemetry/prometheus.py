@@ -66,6 +66,15 @@ class PrometheusApi:
         async with self.client() as client:
             return await self.ask(client, "/api/v1/query_range", asked)
 
+    async def instant(self, query: str) -> list[float]:
+        """The values of one instant query now, of a scalar or of every series of a vector; NaN is left out."""
+        async with self.client() as client:
+            data = await self.ask(client, "/api/v1/query", {"query": query})
+        found = data.get("result", [])
+        rows = [found] if data.get("resultType") == "scalar" else [row.get("value", [0, "nan"]) for row in found]
+        values = [float(row[1]) for row in rows]
+        return [v for v in values if v == v]
+
     async def ask(self, client: httpx.AsyncClient, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         """The `data` of one answer. Raises EvidenceError, or AuthError when the server refuses us."""
         try:

@@ -212,3 +212,25 @@ async def test_an_unknown_step_of_a_known_plan_is_not_found() -> None:
 def test_a_step_is_bound_by_its_call() -> None:
     """The helper used here builds steps like a planner does."""
     assert isinstance(step("s1", SCALE), Step)
+
+
+async def test_a_dry_plan_asks_nobody_and_is_never_carried_out() -> None:
+    """It is judged with all reasons and a dry run, opens no approval, and no step of it can be applied."""
+    scene = Scene()
+    dry = plan(call("scale_pool", "api", size=10), dry=True)
+    [judged] = await scene.agent.judge(dry, actor())
+    assert judged.dry_run is not None
+    receipt = await scene.agent.apply("plan-1", "s1", actor())
+    assert receipt.verdict is Verdict.DENY
+    assert any("only asked what it would do" in reason.text for reason in receipt.reasons)
+
+
+async def test_a_dry_plan_opens_no_approval() -> None:
+    """Where a real one would ask a person."""
+    scene = Scene()
+    scene.guard.parts.inventory = Inventory(
+        services=[s.model_copy(update={"mode": Mode.ASK}) for s in scene.inventory.services]
+    )
+    [judged] = await scene.agent.judge(plan(RESTART, dry=True), actor())
+    assert (judged.verdict, judged.approval_id) == (Verdict.ASK, None)
+    assert await scene.operator.approvals() == []

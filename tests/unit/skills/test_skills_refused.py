@@ -22,7 +22,11 @@ def test_a_good_skill_has_no_problem(tmp_path: Path) -> None:
 
 
 def command(*argv: str, effect: str = "read", **more: Any) -> dict[str, Any]:
-    return {**with_action({"command": list(argv), "effect": effect}), **with_tools(argv[0]), **more}
+    return {
+        **with_action({"command": list(argv), "target": "${service}", "effect": effect}),
+        **with_tools(argv[0]),
+        **more,
+    }
 
 
 def with_tools(*tools: str) -> dict[str, Any]:
@@ -30,7 +34,10 @@ def with_tools(*tools: str) -> dict[str, Any]:
 
 
 def looks(*argv: str, **expect: Any) -> dict[str, Any]:
-    return {**with_criterion({"command": list(argv), "expect": expect or {"exit_code": 0}}), **with_tools(argv[0])}
+    return {
+        **with_criterion({"command": list(argv), "service": "${service}", "expect": expect or {"exit_code": 0}}),
+        **with_tools(argv[0]),
+    }
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -194,7 +201,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "exactly one of",
     ),
     "a_command_as_one_line": (
-        with_action({"command": "kubectl delete pod x", "effect": "irreversible"}),
+        with_action({"command": "kubectl delete pod x", "target": "api", "effect": "irreversible"}),
         "schema",
         "command",
     ),

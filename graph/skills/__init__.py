@@ -1,0 +1,1 @@
+"""A skill's ten steps as a graph, and what drives its runs."""

@@ -1,0 +1,73 @@
+"""The bench of a house: its own probes and guard, the shipped skills, and what the settings add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from agents.reasoners.circuit import CircuitReasoner
+from agents.reasoners.openai import OpenAiReasoner
+from domain.inventory import Inventory
+from domain.reasoning import Reasoner
+from domain.runner import Runner
+from governance.health import Circuits
+from graph.minds import endpoint_of
+from graph.services import Services
+from graph.settings import Settings
+from graph.sources import prometheus_servers
+from skills.bench import Bench, Query
+from skills.shelf import Shelf
+from skills.store import SkillStore
+from skills.vocabulary import registered
+from tools.remote import load_target
+from tools.runners.choose import ssh_runner
+from tools.telemetry.prometheus import PrometheusApi
+
+SHIPPED = Path(__file__).resolve().parents[2] / "runbooks"
+"""The skills that come with the product; those of a home win over them."""
+
+
+def bench_of(
+    services: Services, settings: Settings, env: Mapping[str, str], circuits: Circuits, *, root: Path
+) -> Bench:
+    """Nothing is connected before it is used. `root` is the folder that the inventory's paths start from."""
+    folder = settings.home / "skills"
+    return Bench(
+        inventory=services.inventory,
+        words=registered(services.inventory),
+        probes=services.probes,
+        guard=services.guard,
+        shelf=Shelf(folder / "library", SHIPPED),
+        store=SkillStore(folder),
+        clock=services.clock,
+        note=services.note,
+        reader=_reader(services.inventory, env, root),
+        model=_model(services, settings, circuits),
+        query=_query(settings, services.inventory, env),
+        agent=services.agent,
+    )
+
+
+def _model(services: Services, settings: Settings, circuits: Circuits) -> Reasoner | None:
+    endpoint = endpoint_of(settings, services.inventory)
+    return CircuitReasoner(OpenAiReasoner(endpoint), circuits.of("model")) if endpoint else None
+
+
+def _query(settings: Settings, inventory: Inventory, env: Mapping[str, str]) -> Query | None:
+    """The first Prometheus that is configured; None when there is none."""
+    servers = prometheus_servers(settings, inventory)
+    if not servers:
+        return None
+    api = PrometheusApi(servers[0].url, token=env.get(servers[0].token_env, ""))
+    return api.instant
+
+
+def _reader(inventory: Inventory, env: Mapping[str, str], root: Path) -> Callable[[str], Runner | None]:
+    """Runners that only read, for the services that have a `host` binding."""
+
+    def reader(target: str) -> Runner | None:
+        service = inventory.service(target)
+        binding = service.bindings.get("host") if service else None
+        return ssh_runner(load_target(root / binding.path), env) if binding else None
+
+    return reader

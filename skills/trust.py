@@ -1,0 +1,44 @@
+"""From draft to trusted, one step at a time, bound to one digest; and out again when the field disagrees."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from skills.folder import Package
+from skills.report import Report, RunStatus
+from skills.signature import Signature
+from skills.store import SkillStore, Standing, Trust
+
+OUTSIDE = "firebreak"
+"""Who stands in the record when nobody decided it: the rule itself."""
+
+
+def trust_of(package: Package, store: SkillStore) -> Trust:
+    """Where these very bytes stand; a changed file starts again as a draft."""
+    standing = store.standing(package.front.name, package.digest)
+    return standing.trust if standing else Trust.DRAFT
+
+
+def was_rehearsed(package: Package, store: SkillStore) -> bool:
+    """Whether a rehearsal has seen this digest mend its fault and being taken back."""
+    history = store.history(package.front.name)
+    return any(s.digest == package.digest and s.trust is Trust.REHEARSED for s in history)
+
+
+def after_field_run(report: Report, now: datetime) -> Standing | None:
+    """A run that changed something and did not keep its promise takes the skill out of use; None: it may stay."""
+    broken = report.status in (RunStatus.FAILED, RunStatus.ROLLED_BACK, RunStatus.UNKNOWN)
+    if not broken or not report.mutated or report.failure is None:
+        return None
+    if not Signature(report.failure.signature).about_the_skill:
+        return None
+    return Standing(
+        skill=report.order.skill,
+        version=report.version,
+        digest=report.digest,
+        trust=Trust.QUARANTINED,
+        by=OUTSIDE,
+        reason=f"{report.failure.signature} in run {report.id}: {report.failure.text[:200]}",
+        at=now,
+        evidence=[report.id],
+    )

@@ -1,0 +1,123 @@
+"""`firebreak skill list | show | run | runs` against the real app over the little world, on a real loopback socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from fastapi import FastAPI
+from langgraph.checkpoint.memory import InMemorySaver
+from typer.testing import CliRunner, Result
+
+from cli import main as cli_main
+from graph.checkpoint.lease import ProcessLeases
+from graph.checkpoint.serde import strict_serde
+from graph.settings import Settings
+from graph.skills.runner import SkillRunner
+from tests.fakes import web_services as fakes
+from tests.fakes.web_server import serving_app
+from tests.fakes.world import World
+from tests.unit.skills.trial import PAUSED, Trial
+from web.build import build_app
+
+RUN = CliRunner()
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Trial:
+    return Trial(tmp_path, World(wrong={PAUSED: {}}, mends={"resume_process api"}))
+
+
+@pytest.fixture
+def home(tmp_path: Path, trial: Trial) -> Iterator[Path]:
+    """A home whose app is up."""
+    runner = SkillRunner(trial.bench, ProcessLeases(), "app")
+
+    @asynccontextmanager
+    async def alive(_: FastAPI) -> AsyncIterator[None]:
+        await runner.start(InMemorySaver(serde=strict_serde()))
+        yield
+        await runner.close()
+
+    ports = replace(fakes.ports(tmp_path), skills=runner)
+    with serving_app(build_app(ports, Settings(home=ports.home), lifespan=alive)) as url:
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / "ports.json").write_text(json.dumps({"app": urlsplit(url).port}))
+        yield tmp_path
+
+
+def firebreak(home: Path, *words: str) -> Result:
+    return RUN.invoke(cli_main.app, ["--home", str(home), "skill", *words])
+
+
+def document(home: Path, *words: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(firebreak(home, *words, "--json").stdout)
+    assert found["schema_version"] == "1"
+    return found
+
+
+def test_a_dry_run_is_the_default(home: Path, trial: Trial) -> None:
+    """Nothing changes, exit code 0, the answer is said."""
+    answer = firebreak(home, "run", "paused-process", "api")
+    assert (answer.exit_code, trial.world.effects) == (0, [])
+    assert "dry_run — cannot tell" in answer.stdout
+
+
+def test_a_run_needs_both_words(home: Path, trial: Trial) -> None:
+    """Blocked with exit code 4 without --allow-mutation, done with it; the report goes to a file."""
+    blocked = firebreak(home, "run", "paused-process", "--execute")
+    assert (blocked.exit_code, trial.world.effects) == (4, [])
+    assert "--allow-mutation" in blocked.stdout
+    file = home / "report.json"
+    done = firebreak(home, "run", "paused-process", "--execute", "--allow-mutation", "--report-out", str(file))
+    assert (done.exit_code, trial.world.effects) == (0, ["resume_process api"])
+    assert "criterion fine holds" in done.stdout
+    assert json.loads(file.read_text())["status"] == "succeeded"
+
+
+def test_a_broken_promise_is_a_finding(home: Path, trial: Trial) -> None:
+    """Exit code 3, the signature and the proposed edit are shown; the skill is in quarantine afterwards."""
+    trial.world.mends.clear()
+    failed = firebreak(home, "run", "paused-process", "--execute", "--allow-mutation")
+    assert failed.exit_code == 3
+    assert "VERIFICATION_FAILED" in failed.stdout
+    assert document(home, "list")["skills"][0]["trust"] == "quarantined"
+    assert "VERIFICATION_FAILED in run" in firebreak(home, "show", "paused-process").stdout
+    again = firebreak(home, "run", "paused-process", "--execute", "--allow-mutation")
+    assert "quarantine" in str(again.exception)
+
+
+def test_list_show_and_runs(home: Path) -> None:
+    """The record counts executed runs only; hidden checks are counted, never shown."""
+    assert "No run yet" in firebreak(home, "runs").stdout
+    firebreak(home, "run", "paused-process", "--execute", "--allow-mutation")
+    firebreak(home, "run", "paused-process")
+    (row,) = document(home, "list")["skills"]
+    assert (row["track"]["executed"], row["track"]["succeeded"], row["trust"]) == (1, 1, "draft")
+    assert "paused-process" in firebreak(home, "list").stdout
+    shown = firebreak(home, "show", "paused-process").stdout
+    assert "1 hidden checks" in shown
+    assert "served" not in shown
+    assert document(home, "show", "paused-process")["hidden_checks"] == 1
+    assert [r["status"] for r in document(home, "runs", "--skill", "paused-process")["runs"]][-1] == "succeeded"
+    assert "succeeded" in firebreak(home, "runs").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "unknown-skill"], "no skill"),
+        (["run", "paused-process", "moon"], "do not fit"),
+        (["run", "paused-process", "-p", "speed"], "not understood"),
+        (["run", "paused-process", "-p", "x=[1"], "not YAML"),
+    ],
+)
+def test_wrong_words_are_refused(home: Path, words: list[str], said: str) -> None:
+    """Before anything is looked at."""
+    assert said in str(firebreak(home, *words).exception)

@@ -1,0 +1,118 @@
+"""Skills over HTTP: what there is, how it stands, runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from domain.errors import NotFoundError
+from domain.value import Value
+from graph.skills.runner import SkillRunner
+from skills.folder import Package
+from skills.report import Order, Report
+from skills.schema import Skill
+from skills.store import SkillStore, Standing
+from skills.track import Track, track_of
+from skills.trust import trust_of
+from web.persons import Caller
+from web.ports import Ports
+
+
+class SkillRow(Value):
+    """One skill as it is listed."""
+
+    name: str
+    version: str
+    stage: str
+    intent: str
+    fault_classes: list[str]
+    mutability: str
+    digest: str
+    trust: str
+    track: Track
+
+
+class SkillList(Value):
+    """Everything that can be run."""
+
+    schema_version: str = "1"
+    skills: list[SkillRow]
+
+
+class SkillShown(Value):
+    """One skill with its history; hidden checks are counted, not shown."""
+
+    schema_version: str = "1"
+    row: SkillRow
+    procedure: dict[str, Any]
+    prose: str
+    hidden_checks: int
+    history: list[Standing]
+
+
+class SkillRuns(Value):
+    """Newest first."""
+
+    schema_version: str = "1"
+    runs: list[Report]
+
+
+def row_of(package: Package, skill: Skill, store: SkillStore) -> SkillRow:
+    """How a skill is listed."""
+    return SkillRow(
+        name=skill.name,
+        version=skill.version,
+        stage=skill.metadata.stage.value,
+        intent=skill.intent,
+        fault_classes=skill.metadata.fault_classes,
+        mutability=skill.metadata.mutability,
+        digest=package.digest,
+        trust=trust_of(package, store).value,
+        track=track_of(store.runs(skill.name), package.digest),
+    )
+
+
+def shown(package: Package, skill: Skill, store: SkillStore) -> SkillShown:
+    """One skill as its page shows it."""
+    return SkillShown(
+        row=row_of(package, skill, store),
+        procedure=skill.model_dump(mode="json", exclude_defaults=True),
+        prose=package.body,
+        hidden_checks=len(package.hidden.hidden_checks),
+        history=store.history(skill.name),
+    )
+
+
+def build(ports: Ports) -> APIRouter:
+    """The endpoints."""
+    router = APIRouter(tags=["skills"])
+
+    def runner() -> SkillRunner:
+        if ports.skills is None:
+            raise NotFoundError("No skills can be run here.", hint="`firebreak up` starts an app that can.")
+        return ports.skills
+
+    @router.get("/api/skills", summary="Everything that can be run, with its track record")
+    async def skills() -> SkillList:
+        bench = runner().bench
+        return SkillList(skills=[row_of(p, s, bench.store) for p, s in bench.shelf.procedures()])
+
+    @router.get("/api/skills/{name}", summary="One skill with its history")
+    async def skill(name: str) -> SkillShown:
+        bench = runner().bench
+        return shown(*bench.shelf.procedure(name), bench.store)
+
+    @router.get("/api/skill-runs", summary="Runs, newest first")
+    async def runs(skill: str | None = None) -> SkillRuns:
+        return SkillRuns(runs=runner().bench.store.runs(skill)[:100])
+
+    @router.post("/api/skill-runs", status_code=202, summary="Run a skill, dry unless `execute`")
+    async def start(order: Order, caller: Caller) -> Report:
+        return await runner().submit(order)
+
+    @router.get("/api/skill-runs/{run_id}", summary="One run, as far as it went")
+    async def run(run_id: str) -> Report:
+        return runner().bench.store.run(run_id)
+
+    return router
