@@ -50,16 +50,16 @@ def action_server(home: Home, settings: Settings, port: int) -> None:
 
     config, inventory = _inventory(settings)
     ledger = open_ledger(ledger_place(home, settings))
-    credentials, environment = issuer_of(home, ledger)
+    issuing = issuer_of(home, ledger)
     people = People(home.secrets / FILE, SystemClock(), inventory.people)
-    registry = ActionRegistry(inventory, environment, root=config.parent)
+    registry = ActionRegistry(inventory, issuing.variables, root=config.parent, secrets=issuing.secrets)
     guard = build_guard(
         executor=SeveralExecutors(registry, *_injections(home)),
         inventory=with_zone(inventory),
         ledger=ledger,
         identities=home_identities(home.secrets, people),
         policy=load_policy(settings.policy or inventory.policy or "default"),
-        credentials=credentials,
+        credentials=issuing.credentials,
         approval_ttl_s=settings.approval_ttl_s,
         baselines=FileBaselines(inventory, config.parent),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from cli.session import SESSION, JsonFlag
 from domain.errors import ConfigError
 
 if TYPE_CHECKING:
+    from domain.secret import SecretStore
     from governance.credentials.port import Credentials
     from governance.credentials.vault import Entrance, Vault
     from governance.ledger.port import Ledger
@@ -73,8 +75,18 @@ def keep(home: Home, url: str, entrance: Entrance) -> None:
     write_private(entrance_file(home), json.dumps(row))
 
 
-def issuer_of(home: Home, ledger: Ledger) -> tuple[Credentials, Mapping[str, str]]:
-    """Who issues the credentials of actions here, and where their executors find secrets.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuing:
+    """Who issues the credentials of actions here, and where their executors find and keep secrets."""
+
+    credentials: Credentials
+    variables: Mapping[str, str]
+    secrets: SecretStore | None = None
+    """Where secrets have versions; None without Vault."""
+
+
+def issuer_of(home: Home, ledger: Ledger) -> Issuing:
+    """The issuer of a home.
 
     Vault where a set-up left an entrance, else the embedded issuer and the environment. An entrance that somebody else
     used is recorded as CRITICAL; the server starts all the same, so that people can look and freeze, and issues nothing.
@@ -82,10 +94,10 @@ def issuer_of(home: Home, ledger: Ledger) -> tuple[Credentials, Mapping[str, str
     if not entrance_file(home).exists():
         from governance.credentials.embedded import EmbeddedCredentials
 
-        return EmbeddedCredentials(ledger), os.environ
+        return Issuing(credentials=EmbeddedCredentials(ledger), variables=os.environ)
     from governance.credentials.grants import alarm
     from governance.credentials.port import CredentialError, UnwrapError
-    from governance.credentials.secrets import StoredSecrets
+    from governance.credentials.secrets import StoredSecrets, VaultSecrets
     from governance.credentials.vault_issuer import VaultCredentials
 
     vault = _vault(home)
@@ -95,7 +107,8 @@ def issuer_of(home: Home, ledger: Ledger) -> tuple[Credentials, Mapping[str, str
         alarm(ledger, error, {"at": "start"})
     except CredentialError:
         pass  # it is asked again at the first action, which says why it cannot be
-    return VaultCredentials(vault, ledger), StoredSecrets(vault)
+    issuer, variables = VaultCredentials(vault, ledger), StoredSecrets(vault)
+    return Issuing(credentials=issuer, variables=variables, secrets=VaultSecrets(vault))
 
 
 def _vault(home: Home) -> Vault:

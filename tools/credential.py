@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from domain.errors import ToolError
-from tools.file import read_text
 from tools.postgres import Connection, Login, connected, rows, try_login
+from tools.secret import has_place, password
 from tools.target import Target
 
 _ROLE = """
@@ -70,11 +70,10 @@ async def _catalogue(connection: Connection, role: str, groups: list[str]) -> di
 
 
 async def _login(target: Target, dsn: str, role: str) -> Login:
-    path = target.option(target.binding("credential"), "secret_file")
-    if not path:
+    if not has_place(target):
         return Login(ok=None, error="nothing says where the service reads its password")
     try:
-        password = (await asyncio.to_thread(read_text, target.root / str(path), limit=4096)).strip()
+        word = await asyncio.to_thread(password, target)
     except ToolError as error:
         return Login(ok=None, error=f"the service's own secret cannot be read: {error.found or error.message}")
-    return await try_login(dsn, user=role, password=password)
+    return await try_login(dsn, user=role, password=word)

@@ -17,6 +17,7 @@ from domain.clock import Clock, SystemClock
 from domain.errors import AuthError, ToolError, ToolUnavailableError, ToolUnknownError
 from domain.inventory import Inventory, Service
 from domain.redaction import redact, redact_json
+from domain.secret import SecretStore, StepVariables
 from domain.value import digest
 from tools import config_versions
 from tools.actions.catalogue import ACTIONS
@@ -48,7 +49,10 @@ class _Bound:
 
 
 class ActionRegistry:
-    """Implements domain.action.Executor. `env` holds the credentials that the inventory's bindings name."""
+    """Implements domain.action.Executor. `env` holds the credentials that the inventory's bindings name.
+
+    What the running step's own credential opens counts before them.
+    """
 
     def __init__(
         self,
@@ -60,10 +64,12 @@ class ActionRegistry:
         versions: ConfigVersions | None = None,
         journal: Journal | None = None,
         clock: Clock | None = None,
+        secrets: SecretStore | None = None,
     ) -> None:
         home = env.get("FIREBREAK_HOME")
         self._inventory = inventory
-        self._env = env
+        self._env = StepVariables(env)
+        self._secrets = secrets
         self._root = root or Path.cwd()
         self._actions = {action.name: action for action in actions}
         self._versions = versions or config_versions.from_env(env)
@@ -235,6 +241,7 @@ class ActionRegistry:
             root=self._root,
             versions=self._versions,
             clock=self._clock,
+            secrets=self._secrets,
         )
         args = _typed(action, call.args)
         action.accept(target, args)

@@ -10,6 +10,7 @@ from typing import Any
 from domain.clock import Clock
 from domain.errors import ToolError
 from domain.inventory import Binding, Inventory, Service
+from domain.secret import SecretStore
 from tools.config_versions import ConfigVersions
 
 
@@ -24,6 +25,8 @@ class Target:
     """Directory of the inventory file; relative binding paths start here."""
     versions: ConfigVersions
     clock: Clock
+    secrets: SecretStore | None = None
+    """Where secrets have versions; None: nowhere here."""
 
     @property
     def name(self) -> str:
@@ -39,6 +42,7 @@ class Target:
             root=self.root,
             versions=self.versions,
             clock=self.clock,
+            secrets=self.secrets,
         )
 
     def has(self, aspect: str) -> bool:

@@ -7,6 +7,7 @@ import hmac
 import secrets
 from datetime import datetime
 
+from domain.secret import Opened
 from domain.value import new_id
 from governance.credentials.grants import Grant, Standing, end_grants, live_grants, require_live, save_grant
 from governance.credentials.port import Credential, CredentialError, Scope
@@ -45,6 +46,10 @@ class EmbeddedCredentials:
             raise CredentialError(
                 "the credential is not the one that was issued", found=f"another token for {grant.accessor}"
             )
+
+    async def open(self, credential: Credential, place: str) -> Opened:
+        """See the port: this issuer keeps no secrets, the process's own variables count."""
+        return Opened()
 
     async def revoke(self, accessor: str, *, by: str, why: str) -> bool:
         """See the port."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domain.action import Tier
-from governance.credentials.terms import changes
+from governance.credentials.terms import changes, sees_secrets
 from governance.tiers import CREDENTIALS, NAMES
 
 MOUNT = "firebreak"
@@ -72,7 +72,7 @@ def policy_files() -> dict[str, str]:
 
 def _verbs(tier: Tier) -> list[str]:
     """T1 writes new versions (rotation) and never sees a secret's value."""
-    return ["create", "update"] if tier is Tier.T1 else ["create", "read", "update"]
+    return ["create", "read", "update"] if sees_secrets(tier) else ["create", "update"]
 
 
 def _closed() -> list[str]:

@@ -9,6 +9,7 @@ from typing import Protocol
 from domain.action import Effect, Tier
 from domain.errors import GovernanceError, Transient
 from domain.inventory import Environment, Mode
+from domain.secret import Opened
 from domain.value import Value
 
 
@@ -68,6 +69,13 @@ class Credentials(Protocol):
 
     async def check(self, credential: Credential, scope: Scope) -> None:
         """Raises CredentialError unless it is live and issued for exactly this scope."""
+        ...
+
+    async def open(self, credential: Credential, place: str) -> Opened:
+        """What it opens at its target, `<environment>/<target>`; nothing where the issuer or the tier sees no secrets.
+
+        Raises CredentialError.
+        """
         ...
 
     async def revoke(self, accessor: str, *, by: str, why: str) -> bool:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 
+from domain.secret import Kept, keep_as_step
 from governance.credentials.port import CredentialError
 from governance.credentials.vault import Vault
 
@@ -15,6 +16,21 @@ PATH = "action-server"
 """KV v2 path below the mount: variable name → value."""
 FRESH_S = 30.0
 """How long a version is used before the newest is asked for; a Vault that does not answer is asked as seldom."""
+
+
+class VaultSecrets:
+    """Implements SecretStore: looked at as the action server, written only as a step."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def newest(self, place: str) -> Kept:
+        """See the port."""
+        return self._vault.newest(place)
+
+    def keep(self, place: str, values: Mapping[str, str]) -> int:
+        """See the port."""
+        return keep_as_step(place, values)
 
 
 class StoredSecrets(Mapping[str, str]):
@@ -39,7 +55,7 @@ class StoredSecrets(Mapping[str, str]):
         if time.monotonic() >= self._until:
             self._until = time.monotonic() + FRESH_S
             try:
-                self._stored = self._vault.read(PATH)
+                self._stored = dict(self._vault.newest(PATH).values)
             except CredentialError:
                 return {**self._below, **self._stored}
         return {**self._below, **self._stored}

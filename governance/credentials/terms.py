@@ -53,6 +53,11 @@ def plan_deadline(tier: Tier, judged_at: datetime) -> datetime:
     return judged_at + timedelta(seconds=CREDENTIALS[tier].max_s)
 
 
+def sees_secrets(tier: Tier) -> bool:
+    """Whether a credential of the tier may read a secret's value: an observer has no business with one, T1 only writes."""
+    return tier.level > Tier.T1.level
+
+
 def changes(tier: Tier) -> list[Environment]:
     """The environments in which the tier may change anything, asked or unasked."""
     rows = [columns for effect, columns in TABLE.items() if effect.mutating]

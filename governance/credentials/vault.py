@@ -18,6 +18,7 @@ import requests
 from hvac import exceptions
 
 from domain.action import Tier
+from domain.secret import Kept
 from domain.value import new_id
 from governance.credentials.policies import BROKER, MOUNT, broker_policy, policy_name, tier_policy
 from governance.credentials.port import CredentialError, CredentialsUnavailableError, UnwrapError
@@ -105,19 +106,22 @@ class Vault:
                 if not _gone(error):
                     raise
 
-    def read(self, path: str) -> dict[str, str]:
-        """The newest version of a KV v2 secret; nothing where there is none."""
-        with self._signed_in() as client:
+    def newest(self, place: str, token: str = "") -> Kept:
+        """The newest version of a KV v2 secret, read as a step where its token is given. Raises CredentialError."""
+        with self._as(token) as client:
             try:
-                found = client.secrets.kv.v2.read_secret_version(path, mount_point=MOUNT, raise_on_deleted_version=True)
+                found = client.secrets.kv.v2.read_secret_version(
+                    place, mount_point=MOUNT, raise_on_deleted_version=True
+                )
             except exceptions.InvalidPath:
-                return {}
-            return {str(name): str(value) for name, value in found["data"]["data"].items()}
+                return Kept(version=0)
+            values = {str(name): str(value) for name, value in found["data"]["data"].items()}
+            return Kept(version=int(found["data"]["metadata"]["version"]), values=values)
 
-    def write(self, path: str, values: Mapping[str, str]) -> int:
-        """Add a version to a KV v2 secret; returns its number."""
-        with self._signed_in() as client:
-            written = client.secrets.kv.v2.create_or_update_secret(path, dict(values), mount_point=MOUNT)
+    def write(self, place: str, values: Mapping[str, str], token: str = "") -> int:
+        """Add a version to a KV v2 secret, as a step where its token is given; returns its number."""
+        with self._as(token) as client:
+            written = client.secrets.kv.v2.create_or_update_secret(place, dict(values), mount_point=MOUNT)
             return int(written["data"]["version"])
 
     def renew_entrance(self) -> None:
@@ -129,6 +133,16 @@ class Vault:
             with suppress(exceptions.VaultError):
                 self._client.auth.token.revoke_self()
             self._client.token = fresh
+
+    @contextmanager
+    def _as(self, token: str) -> Generator[Any, None, None]:
+        """As the holder of a step's token, or as the action server itself."""
+        if not token:
+            with self._signed_in() as client:
+                yield client
+            return
+        with _translated():
+            yield _client(self._url, token)
 
     @contextmanager
     def _signed_in(self) -> Generator[Any, None, None]:

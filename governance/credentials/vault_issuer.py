@@ -8,10 +8,11 @@ import hmac
 from contextlib import suppress
 from datetime import datetime
 
+from domain.secret import Opened
 from domain.value import digest
 from governance.credentials.grants import Grant, Standing, end_grants, live_grants, require_live, save_grant
 from governance.credentials.port import Credential, CredentialError, Scope
-from governance.credentials.terms import expiry, require_mintable
+from governance.credentials.terms import expiry, require_mintable, sees_secrets
 from governance.credentials.vault import Vault
 from governance.ledger.port import Draft, Ledger
 
@@ -64,6 +65,13 @@ class VaultCredentials:
             raise CredentialError(
                 "the credential is for something else", found="Vault's own note", code="credential.scope"
             )
+
+    async def open(self, credential: Credential, place: str) -> Opened:
+        """See the port: read and written with the step's own token, so that Vault decides and its audit log names the step."""
+        token, values = credential.token, dict[str, str]()
+        if sees_secrets(credential.scope.tier):
+            values = dict((await asyncio.to_thread(self._vault.newest, place, token)).values)
+        return Opened(values=values, write=lambda at, fresh: self._vault.write(at, fresh, token))
 
     async def revoke(self, accessor: str, *, by: str, why: str) -> bool:
         """See the port."""

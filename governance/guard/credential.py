@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.action import Reason, Verdict
+from domain.secret import Opened, step_opens
 from governance.claims import Purpose
 from governance.credentials.grants import alarm, require_live
 from governance.credentials.port import Credential, CredentialError, Scope, UnwrapError
@@ -31,9 +32,19 @@ class CredentialOfAction(Wrapper):
 
         attempt.on_dispatch.append(still_live)
         try:
-            await self.inner.carry_out(attempt)
+            with step_opens(await self._opened(attempt, credential)):
+                await self.inner.carry_out(attempt)
         finally:
             await self.parts.credentials.spend(credential.accessor)
+
+    async def _opened(self, attempt: Attempt, credential: Credential) -> Opened:
+        """What the executor reaches the target with. A place that cannot be read means that nothing is carried out."""
+        assert attempt.service is not None
+        place = f"{attempt.service.environment.value}/{attempt.service.name}"
+        try:
+            return await self.parts.credentials.open(credential, place)
+        except CredentialError as error:
+            raise _refused(error) from error
 
     async def _issued(self, attempt: Attempt, scope: Scope) -> Credential:
         issuer = self.parts.credentials

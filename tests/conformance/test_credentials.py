@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from domain.action import Effect, Tier
 from domain.clock import ManualClock, SystemClock
 from domain.inventory import Environment, Mode
+from domain.secret import Kept
 from governance.credentials.embedded import EmbeddedCredentials
 from governance.credentials.grants import Standing, load_grant
 from governance.credentials.policies import policy_files
@@ -343,9 +344,37 @@ async def test_secrets_have_versions_and_no_path_is_nothing(remote: Bench) -> No
     """KV v2: a new version each time, the newest is read."""
     assert isinstance(remote.issuer, VaultCredentials)
     box = remote.issuer._vault
-    assert box.read("sandbox/nowhere") == {}
+    assert box.newest("sandbox/nowhere") == Kept(version=0)
     assert (box.write("sandbox/db", {"dsn": "one"}), box.write("sandbox/db", {"dsn": "two"})) == (1, 2)
-    assert box.read("sandbox/db") == {"dsn": "two"}
+    assert box.newest("sandbox/db") == Kept(version=2, values={"dsn": "two"})
+
+
+async def test_what_a_credential_opens_is_what_its_tier_may_see(bench: Bench) -> None:
+    """From T2 on the target's own secret, in a Vault; T1 writes and sees nothing; the embedded issuer keeps none."""
+    vaulted = isinstance(bench.issuer, VaultCredentials)
+    if isinstance(bench.issuer, VaultCredentials):
+        bench.issuer._vault.write("sandbox/api", {"API_DSN": "of the step"})
+    one = await bench.issuer.issue(scope(), holder="responder", change="inc-1", deadline=None)
+    two = await bench.issuer.issue(scope(tier=Tier.T2), holder="responder", change="inc-1", deadline=None)
+    assert (await bench.issuer.open(one, "sandbox/api")).values == {}
+    opened = await bench.issuer.open(two, "sandbox/api")
+    assert opened.values == ({"API_DSN": "of the step"} if vaulted else {})
+    assert (await bench.issuer.open(two, "sandbox/a-target-without")).values == {}
+    assert (opened.write is not None) is vaulted
+    assert "of the step" not in repr(opened)
+
+
+async def test_a_credential_opens_nothing_beyond_its_tier(remote: Bench) -> None:
+    """Vault itself refuses: production for T1's writing, and anything for a token that has ended."""
+    credential = await remote.issuer.issue(scope(), holder="responder", change="inc-1", deadline=None)
+    opened = await remote.issuer.open(credential, "sandbox/api")
+    assert opened.write is not None
+    assert opened.write("sandbox/api/login", {"password": "fresh"}) >= 1
+    with pytest.raises(CredentialError, match="Vault refused"):
+        opened.write("production/api/login", {"password": "fresh"})
+    await remote.issuer.spend(credential.accessor)
+    with pytest.raises(CredentialError, match="Vault refused"):
+        opened.write("sandbox/api/login", {"password": "again"})
 
 
 def test_the_policies_in_the_repository_are_the_tables() -> None:

@@ -10,10 +10,19 @@ from typing import Any
 import psycopg
 import pytest
 
-from domain.action import ActionCall, ActionResult, DryRun, Outcome
+from domain.action import ActionCall, ActionResult, DryRun, Effect, Outcome, Tier
+from domain.clock import SystemClock
 from domain.errors import AuthError, ToolError, ToolUnavailableError
+from domain.inventory import Environment, Inventory, Mode
+from domain.secret import step_opens
+from governance.credentials.port import Scope
+from governance.credentials.secrets import VaultSecrets
+from governance.credentials.vault import Vault, prepare
+from governance.credentials.vault_issuer import VaultCredentials
+from governance.ledger.memory import MemoryLedger
 from tests.fakes.tools_postgres import running_postgres
 from tests.fakes.tools_site import Site, prepare_database, running_site
+from tests.fakes.vault_server import ROOT_TOKEN, vault
 from tools.credential import credential_facts
 from tools.registry import ActionRegistry
 from tools.target import Target
@@ -107,6 +116,55 @@ async def test_a_dropped_role_is_made_again_with_its_grants(site: Site) -> None:
     word = site.password.read_text().strip()
     with psycopg.connect(site.dsn.replace("admin:admin-password", f"shop_api:{word}")) as conn:
         assert conn.execute("select count(*) from orders").fetchone() == (1,)
+
+
+def vaulted(site: Site) -> Inventory:
+    """The same site, with the api's password in Vault instead of a file."""
+    plain = site.inventory().model_dump(mode="json")
+    [api] = [s for s in plain["services"] if s["name"] == "api"]
+    options = {k: v for k, v in api["bindings"]["credential"]["options"].items() if k != "secret_file"}
+    api["bindings"]["credential"]["options"] = {**options, "secret_name": "login"}
+    return Inventory.model_validate(plain)
+
+
+async def test_a_rotated_password_goes_to_vault_under_the_steps_credential(site: Site) -> None:
+    """A T1 credential writes a version that it cannot read; the service's place in Vault opens the database."""
+    clock, inventory = SystemClock(), vaulted(site)
+    with vault(clock) as (url, store):
+        box = Vault(url, prepare(url, ROOT_TOKEN), lambda _: None)
+        place = "sandbox/api/login"
+        box.write(place, {"username": "shop_api", "password": "first-password"})
+        issuer = VaultCredentials(box, MemoryLedger(clock))
+        scope = Scope(
+            tier=Tier.T1,
+            target="api",
+            action="rotate_credential",
+            environment=Environment.SANDBOX,
+            effect=Effect.TRANSIENT,
+            mode=Mode.ACT,
+        )
+        credential = await issuer.issue(scope, holder="responder", change="inc-1", deadline=None)
+        registry = ActionRegistry(inventory, site.env(), root=site.directory, secrets=VaultSecrets(box))
+        call = ActionCall(action="rotate_credential", target="api")
+        assert (await registry.dry_run(call)).answer is DryRun.WOULD_CHANGE
+        with step_opens(await issuer.open(credential, "sandbox/api")):
+            result = await registry.execute(call, idempotency_key="k-vault")
+        assert result.outcome is Outcome.SUCCEEDED, result.summary
+        kept = box.newest(place)
+        assert (kept.version, kept.values["username"]) == (2, "shop_api")
+        assert kept.values["password"] not in result.model_dump_json()
+        with psycopg.connect(site.dsn.replace("admin:admin-password", f"shop_api:{kept.values['password']}")) as conn:
+            assert conn.execute("select 1").fetchone() == (1,)
+        store.sealed = True
+        assert (await registry.dry_run(call)).answer is DryRun.CANNOT_TELL
+
+
+async def test_a_password_in_vault_needs_a_vault(site: Site) -> None:
+    """Said before anything is done, with what to do."""
+    registry = ActionRegistry(vaulted(site), site.env(), root=site.directory)
+    said = await registry.dry_run(ActionCall(action="rotate_credential", target="api"))
+    assert said.answer is DryRun.CANNOT_TELL
+    assert "firebreak vault setup" in said.summary
 
 
 async def test_a_secret_that_cannot_be_written_leaves_the_old_password_in_force(site: Site) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from domain.action import Effect
@@ -15,7 +13,6 @@ from domain.errors import ToolError
 from tools.actions.arguments import Args, Restart
 from tools.actions.processes import look, restarted
 from tools.credential import credential_facts
-from tools.file import write_atomic
 from tools.lifecycle import lifecycle
 from tools.postgres import (
     SQL,
@@ -29,6 +26,7 @@ from tools.postgres import (
     encrypted,
     run,
 )
+from tools.secret import keep_password, mark, require_place
 from tools.spec import Action, Preview, State, would
 from tools.target import Target
 
@@ -40,35 +38,15 @@ class RotateCredential(Args):
 
 
 async def _observe(target: Target, args: RotateCredential) -> State:
+    require_place(target)
     binding = target.binding("credential")
     dsn = target.variable(binding.dsn_env, "administrator's DSN")
     facts = await credential_facts(target, dsn)
     return {
         **facts,
-        "file_version": await asyncio.to_thread(_mark, _file(target)),
+        "kept": await asyncio.to_thread(mark, target),
         "process": await look(target, args) if args.restart and target.has("process") else None,
     }
-
-
-def _file(target: Target) -> Path:
-    path = target.option(target.binding("credential"), "secret_file")
-    if not path:
-        raise ToolError(
-            f"nothing says where {target.name} reads its password",
-            expected="`options.secret_file` in its credential binding",
-            found="none",
-            code="tool.no_binding",
-        )
-    return target.root / str(path)
-
-
-def _mark(path: Path) -> str | None:
-    """What tells one content of the file from another without telling the content: time and inode."""
-    try:
-        facts = path.stat()
-    except OSError:
-        return None
-    return hashlib.sha256(f"{facts.st_mtime_ns}:{facts.st_ino}".encode()).hexdigest()[:12]
 
 
 def _preview(args: RotateCredential, state: State) -> Preview:
@@ -82,13 +60,12 @@ def _preview(args: RotateCredential, state: State) -> Preview:
 
 async def _apply(target: Target, args: RotateCredential, before: State) -> str:
     binding = target.binding("credential")
-    path = _file(target)
     password = secrets.token_urlsafe(32)
     dsn = target.variable(binding.dsn_env, "administrator's DSN")
     async with connected(dsn, read_only=False, statement_s=5.0) as connection, connection.transaction():
         await _grant(connection, before, password, dsn, binding.options)
-        # Inside the transaction: a file that cannot be written leaves the former password in force.
-        await asyncio.to_thread(write_atomic, path, password.encode(), mode=0o600)
+        # Inside the transaction: a place that cannot be written leaves the former password in force.
+        await asyncio.to_thread(keep_password, target, before["role"], password)
     if args.restart and target.has("process"):
         await lifecycle(target).restart()
     return f"role {before['role']} has a new password and may log in"
@@ -160,7 +137,7 @@ def _confirm(args: RotateCredential, before: State, now: State) -> bool | None:
         return False
     if not before:
         return None
-    if now["file_version"] == before["file_version"]:
+    if now["kept"] == before["kept"]:
         return False
     if not now.get("process"):
         return True
@@ -170,7 +147,7 @@ def _confirm(args: RotateCredential, before: State, now: State) -> bool | None:
 ROTATE_CREDENTIAL = Action(
     name="rotate_credential",
     summary="Give the service's database role a new random password, LOGIN, no expiry and its declared memberships; "
-    "write the secret file and restart the service. The password is never shown.",
+    "put it where the service reads it (its file, or Vault) and restart the service. The password is never shown.",
     args=RotateCredential,
     effect=Effect.TRANSIENT,
     removes=(Condition.ROLE_CANNOT_LOGIN, Condition.ROLE_LACKS_RIGHTS),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -13,20 +14,21 @@ from typer.testing import CliRunner
 from cli.home import Home
 from cli.main import app
 from cli.vault import entrance_file, issuer_of
-from domain.action import Outcome, Tier, Verdict
+from domain.action import ActionCall, ActionResult, Outcome, Tier, Verdict
 from domain.clock import ManualClock
-from domain.errors import ConfigError
+from domain.errors import ConfigError, ToolError
+from domain.secret import Kept, Opened, StepVariables, step_opens
 from governance.credentials.embedded import EmbeddedCredentials
 from governance.credentials.grants import Grant, Standing
 from governance.credentials.port import Credential, CredentialsUnavailableError, Scope, UnwrapError
-from governance.credentials.secrets import FRESH_S, StoredSecrets
+from governance.credentials.secrets import FRESH_S, StoredSecrets, VaultSecrets
 from governance.credentials.vault import Vault, prepare
 from governance.credentials.vault_issuer import VaultCredentials
 from governance.guard.intent import IntentBeforeEffect
 from governance.ledger.memory import MemoryLedger
 from governance.seats import grant
 from governance.tiers import CREDENTIALS
-from tests.fakes.executor import mixed_inventory
+from tests.fakes.executor import FakeExecutor, mixed_inventory
 from tests.fakes.guard import RESTART, SCALE, Scene, actor, call, plan, with_code
 from tests.fakes.vault_server import ROOT_TOKEN, Store, vault
 
@@ -157,6 +159,78 @@ async def test_expiry_between_claim_and_dispatch_is_refused() -> None:
     assert scene.executor.executed == []
 
 
+class Reaching(FakeExecutor):
+    """Reaches its target with the variable that its binding would name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.env = StepVariables({"API_DSN": "of the process", "OTHER": "of the process"})
+        self.used: list[tuple[str, str, int]] = []
+
+    async def execute(self, call: ActionCall, *, idempotency_key: str) -> ActionResult:
+        self.used.append((self.env["API_DSN"], self.env["OTHER"], len(self.env)))
+        assert sorted(self.env) == ["API_DSN", "OTHER"]
+        return await super().execute(call, idempotency_key=idempotency_key)
+
+
+def vaulted(server: tuple[str, Store], **more: Any) -> tuple[Scene, Vault, Store]:
+    """A scene whose credentials Vault issues, over one clock."""
+    url, store = server
+    clock = ManualClock()
+    ledger, store.clock = MemoryLedger(clock), clock
+    box = Vault(url, prepare(url, ROOT_TOKEN), lambda _: None)
+    scene = Scene(ledger=ledger, clock=clock, credentials=VaultCredentials(box, ledger), **more)
+    return scene, box, store
+
+
+async def test_a_step_reaches_its_target_with_what_its_own_credential_opens(server: tuple[str, Store]) -> None:
+    """At T2 the target's secret is read with the step's token, for the step alone; T1 never sees one."""
+    executor = Reaching()
+    scene, box, _ = vaulted(server, executor=executor)
+    box.write("sandbox/api", {"API_DSN": "of the step"})
+    await scene.agent.judge(plan(RESTART, SCALE), actor())
+    await scene.agent.apply("plan-1", "s1", actor())
+    with scene.store.transaction() as tx:
+        grant(tx, agent="responder", tier=Tier.T2, policy=scene.policy, by="operator", why="test")
+    receipt = await scene.agent.apply("plan-1", "s2", actor())
+    assert receipt.outcome is Outcome.SUCCEEDED
+    assert executor.used == [("of the process", "of the process", 2), ("of the step", "of the process", 2)]
+    assert executor.env["API_DSN"] == "of the process"
+    assert "of the step" not in str(scene.store.entries(limit=100))
+
+
+async def test_a_target_whose_secret_cannot_be_read_is_not_touched(server: tuple[str, Store]) -> None:
+    """The policy of the tier was narrowed in Vault: refused with the reason, nothing dispatched."""
+    scene, _, store = vaulted(server)
+    with scene.store.transaction() as tx:
+        grant(tx, agent="responder", tier=Tier.T2, policy=scene.policy, by="operator", why="test")
+    written = store.policies["firebreak-t2"]
+    store.policies["firebreak-t2"] = ""
+    await scene.agent.judge(plan(RESTART), actor())
+    receipt = await scene.agent.apply("plan-1", "s1", actor())
+    store.policies["firebreak-t2"] = written
+    assert receipt.verdict is Verdict.DENY
+    assert "Vault refused" in receipt.summary
+    assert scene.executor.executed == []
+
+
+async def test_secrets_are_kept_only_as_a_running_step(server: tuple[str, Store]) -> None:
+    """Written under the step's credential; outside a step, or under an issuer without a store, it says so."""
+    scene, box, store = vaulted(server)
+    secrets = VaultSecrets(box)
+    with pytest.raises(ToolError, match="no credential of a running step"):
+        secrets.keep("sandbox/api/login", {"password": "x"})
+    with step_opens(Opened()), pytest.raises(ToolError, match="no credential") as refused:
+        secrets.keep("sandbox/api/login", {"password": "x"})
+    assert "keeps no secrets" in refused.value.found
+    scene.executor.before_effect = lambda: written.append(secrets.keep("sandbox/api/login", {"password": "new"}))
+    written: list[int] = []
+    await scene.agent.judge(plan(RESTART), actor())
+    assert (await scene.agent.apply("plan-1", "s1", actor())).outcome is Outcome.SUCCEEDED
+    assert secrets.newest("sandbox/api/login") == Kept(version=written[0], values={"password": "new"})
+    assert "POST firebreak/data/sandbox/api/login" in store.requests
+
+
 def test_secrets_of_bindings_are_fresh_and_survive_an_outage(
     server: tuple[str, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,15 +258,17 @@ def test_setup_leaves_an_entrance_that_the_action_server_uses(
     """From the command to the issuer; without a set-up it is the embedded one."""
     url, _ = server
     home, ledger = Home.at(tmp_path), MemoryLedger(ManualClock())
-    assert isinstance(issuer_of(home, ledger)[0], EmbeddedCredentials)
+    assert isinstance(issuer_of(home, ledger).credentials, EmbeddedCredentials)
+    assert issuer_of(home, ledger).secrets is None
     monkeypatch.setenv("VAULT_TOKEN", ROOT_TOKEN)
     done = CliRunner().invoke(app, ["--home", str(tmp_path), "vault", "setup", "--url", url, "--json"])
     assert done.exit_code == 0, done.output
     before = json.loads(entrance_file(home).read_text())
     assert ROOT_TOKEN not in done.output + json.dumps(before)
-    issuer, env = issuer_of(home, ledger)
-    assert isinstance(issuer, VaultCredentials)
-    assert isinstance(env, StoredSecrets)
+    issuing = issuer_of(home, ledger)
+    assert isinstance(issuing.credentials, VaultCredentials)
+    assert isinstance(issuing.variables, StoredSecrets)
+    assert isinstance(issuing.secrets, VaultSecrets)
     assert json.loads(entrance_file(home).read_text())["wrapped_secret_id"] != before["wrapped_secret_id"]
     entrance_file(home).write_text(json.dumps(before))
     issuer_of(home, ledger)
@@ -231,7 +307,7 @@ def test_an_unreachable_vault_does_not_keep_the_server_down(server: tuple[str, S
     entrance_file(home).write_text(json.dumps(row))
     store.sealed = True
     try:
-        issuer, _ = issuer_of(home, MemoryLedger(ManualClock()))
+        issuer = issuer_of(home, MemoryLedger(ManualClock())).credentials
     finally:
         store.sealed = False
     assert isinstance(issuer, VaultCredentials)
