@@ -8,39 +8,103 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 _SECRET_WORD = r"(?:[A-Za-z0-9_]*(?:password|passwd|secret|token|api[_-]?key|private[_-]?key|credential)[A-Za-z0-9_]*)"
 
-_PATTERNS: tuple[tuple[str, re.Pattern[str], str], ...] = (
-    (
-        "private_key",
-        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.S),
-        "[redacted:private_key]",
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One kind of secret. `marks`: every text it matches holds one of these, whatever the case of its letters."""
+
+    marks: tuple[str, ...]
+    pattern: re.Pattern[str]
+    instead: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        marks=("private key-----",),
+        pattern=re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.S),
+        instead="[redacted:private_key]",
     ),
-    ("dsn", re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@"), r"\1:[redacted:password]@"),
-    ("bearer", re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), r"\1 [redacted:token]"),
-    ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), "[redacted:jwt]"),
-    ("cloud_key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), "[redacted:cloud_key]"),
-    ("model_key", re.compile(r"\bsk-[A-Za-z0-9_-]{16,}"), "[redacted:model_key]"),
-    (
-        "assignment",
-        re.compile(rf"(?i)(\b{_SECRET_WORD}[\"']?\s*[=:]\s*[\"']?)(?!\[redacted)[^\s\"',;&}}]+"),
-        r"\1[redacted:value]",
+    Rule(
+        marks=("://",),
+        pattern=re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@"),
+        instead=r"\1:[redacted:password]@",
     ),
-    ("email", re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]*[A-Za-z]\b"), "[redacted:email]"),
+    Rule(
+        marks=("bearer", "basic"),
+        pattern=re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"),
+        instead=r"\1 [redacted:token]",
+    ),
+    Rule(
+        marks=("eyj",),
+        pattern=re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+        instead="[redacted:jwt]",
+    ),
+    Rule(
+        marks=("akia", "asia"),
+        pattern=re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+        instead="[redacted:cloud_key]",
+    ),
+    Rule(marks=("sk-",), pattern=re.compile(r"\bsk-[A-Za-z0-9_-]{16,}"), instead="[redacted:model_key]"),
+    Rule(
+        marks=(
+            "password",
+            "passwd",
+            "secret",
+            "token",
+            "credential",
+            "apikey",
+            "api_key",
+            "api-key",
+            "privatekey",
+            "private_key",
+            "private-key",
+        ),
+        pattern=re.compile(rf"(?i)(\b{_SECRET_WORD}[\"']?\s*[=:]\s*[\"']?)(?!\[redacted)[^\s\"',;&}}]+"),
+        instead=r"\1[redacted:value]",
+    ),
+    Rule(
+        marks=("@",),
+        pattern=re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]*[A-Za-z]\b"),
+        instead="[redacted:email]",
+    ),
 )
+_MARKS = tuple(mark for rule in RULES for mark in rule.marks)
+_FOLDED = {0x130: "i", 0x131: "i", 0x17F: "s", 0x212A: "k"}
+"""Letters that `(?i)` takes for ASCII ones and `str.lower` does not."""
 
 _SECRET_KEY = re.compile(rf"(?i)^{_SECRET_WORD}$")
 
 
 def redact(text: str, extra: Iterable[re.Pattern[str]] = ()) -> str:
     """The text without secrets; idempotent."""
-    for _, pattern, replacement in _PATTERNS:
-        text = pattern.sub(replacement, text)
+    low = lowered(text)
+    for mark in _MARKS:
+        if mark in low:
+            text = _without_secrets(text, low)
+            break
     for pattern in extra:
         text = pattern.sub("[redacted:custom]", text)
     return text
+
+
+def _without_secrets(text: str, low: str) -> str:
+    """The rules one after the other; each runs only where one of its marks stands, which is nearly nowhere."""
+    for rule in RULES:
+        if any(mark in low for mark in rule.marks):
+            before, text = text, rule.pattern.sub(rule.instead, text)
+            low = low if text == before else lowered(text)
+    return text
+
+
+def lowered(text: str) -> str:
+    """In lower case, as `(?i)` understands it."""
+    return text.lower() if text.isascii() else text.translate(_FOLDED).lower()
 
 
 def redact_json(value: Any, extra: Iterable[re.Pattern[str]] = ()) -> Any:
@@ -49,12 +113,18 @@ def redact_json(value: Any, extra: Iterable[re.Pattern[str]] = ()) -> Any:
         return redact(value, extra)
     if _is_mapping(value):
         return {
-            k: "[redacted:value]" if _SECRET_KEY.match(str(k)) and isinstance(v, str) else redact_json(v, extra)
+            k: "[redacted:value]" if isinstance(v, str) and _is_secret_key(str(k)) else redact_json(v, extra)
             for k, v in value.items()
         }
     if _is_list(value):
         return [redact_json(v, extra) for v in value]
     return value
+
+
+@lru_cache(maxsize=1024)
+def _is_secret_key(key: str) -> bool:
+    """Rows of one kind have the same few keys."""
+    return _SECRET_KEY.match(key) is not None
 
 
 def _is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:

@@ -9,7 +9,8 @@ import os
 import re
 import tarfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -46,8 +47,8 @@ def contents(bundle: Bundle, extra: Iterable[re.Pattern[str]] = ()) -> dict[str,
         "incident.json": _document(clean(_incident(bundle))),
         "topology.json": _document(clean(_topology(bundle))) if bundle.edges or bundle.nodes else b"",
         "metrics.csv": _metrics(bundle, patterns),
-        "logs.jsonl": _lines(clean(_sparse(asdict(row))) for row in bundle.logs),
-        "spans.jsonl": _lines(clean(_sparse(asdict(row))) for row in bundle.spans),
+        "logs.jsonl": _lines(clean(_sparse(_fields(row))) for row in bundle.logs),
+        "spans.jsonl": _lines(clean(_sparse(_fields(row))) for row in bundle.spans),
         "alerts.jsonl": _lines(clean(_with(bundle, "alerts.jsonl", _signals(bundle)))),
         "changes.jsonl": _lines(clean(_with(bundle, "changes.jsonl", _changes(bundle)))),
         "state.json": _document(clean(_state(bundle))) if bundle.readings or bundle.platform else b"",
@@ -63,7 +64,7 @@ def _incident(bundle: Bundle) -> dict[str, Any]:
         "id": bundle.id,
         "title": bundle.title,
         "system": bundle.system,
-        "alert": _sparse(asdict(bundle.alert)) if bundle.alert else None,
+        "alert": _sparse(_fields(bundle.alert)) if bundle.alert else None,
         "onset": bundle.onset,
         "windows": {
             "normal": list(bundle.normal) if bundle.normal else None,
@@ -75,15 +76,15 @@ def _incident(bundle: Bundle) -> dict[str, Any]:
 
 
 def _topology(bundle: Bundle) -> dict[str, Any]:
-    return {"edges": [_sparse(asdict(e)) for e in bundle.edges], "nodes": [_sparse(asdict(n)) for n in bundle.nodes]}
+    return {"edges": [_sparse(_fields(e)) for e in bundle.edges], "nodes": [_sparse(_fields(n)) for n in bundle.nodes]}
 
 
 def _state(bundle: Bundle) -> dict[str, Any]:
-    return {"readings": [asdict(r) for r in bundle.readings], "objects": list(bundle.platform)}
+    return {"readings": [_fields(r) for r in bundle.readings], "objects": list(bundle.platform)}
 
 
 def _signals(bundle: Bundle) -> list[dict[str, Any]]:
-    return [_sparse(asdict(row)) for row in bundle.signals]
+    return [_sparse(_fields(row)) for row in bundle.signals]
 
 
 def _changes(bundle: Bundle) -> list[dict[str, Any]]:
@@ -96,10 +97,22 @@ def _with(bundle: Bundle, name: str, written: list[dict[str, Any]]) -> list[dict
     return [kept.get(str(position), {}) | row for position, row in enumerate(written)]
 
 
+def _fields(row: Any) -> dict[str, Any]:
+    """A flat dataclass as it stands; `asdict` would copy a million lines first."""
+    return {name: getattr(row, name) for name in _names(type(row))}
+
+
+@lru_cache(maxsize=32)
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
 def _sparse(row: Mapping[str, Any]) -> dict[str, Any]:
     """Without what is empty anyway; numbers and names that are required stay."""
-    required = {"time", "start", "duration_ms", "service", "message", "operation", "trace_id", "span_id", "name"}
-    return {k: v for k, v in row.items() if v not in ("", None, [], {}) or (k in required and v is not None)}
+    return {k: v for k, v in row.items() if v not in ("", None, [], {}) or (k in _REQUIRED and v is not None)}
+
+
+_REQUIRED = frozenset({"time", "start", "duration_ms", "service", "message", "operation", "trace_id", "span_id", "name"})
 
 
 def _document(value: Any) -> bytes:
