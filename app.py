@@ -37,7 +37,7 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
         drills=drills,
         pipelines=house.pipelines,
         skills=house.skills,
-        telemetry=house.telemetry,
+        telemetry=house.sources.telemetry,
         slis=StoredSlis(house.telemetry, inventory, house.services.clock),
         retriever=house.documents,
         inventory=inventory,

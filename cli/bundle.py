@@ -218,9 +218,10 @@ def _series(
 
 
 async def _ask(url: str, promql: str, window: Window, step: float, token: str) -> object:
+    from tools.telemetry.http_api import Access, HttpApi
     from tools.telemetry.prometheus import PrometheusApi
 
-    return await PrometheusApi(url, token=token).query_range(promql, window, step)
+    return await PrometheusApi(HttpApi("Prometheus", Access(url=url, token=token))).query_range(promql, window, step)
 
 
 def _named(given: str) -> tuple[str, Path]:

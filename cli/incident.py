@@ -184,5 +184,5 @@ def diagnosis_lines(diagnosis: Diagnosis, most: int = 5) -> list[str]:
         users = f"; {diagnosis.blast_radius.users}" if diagnosis.blast_radius.users else ""
         lines.append(f"  Affected: {', '.join(diagnosis.blast_radius.services)}{users}")
     lines += [f"  next: {p.probe} on {p.service}: {p.refutes}" for p in diagnosis.next_probes[:3]]
-    lines += [f"  not seen: {b}" for b in diagnosis.blind_spots[:5]]
+    lines += [f"  not seen: {b}" for b in [*diagnosis.blind_spots[:5], *diagnosis.unseen]]
     return lines

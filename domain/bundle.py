@@ -117,6 +117,20 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """One reading of one source: what was asked of whom, and what came back."""
+
+    source: str
+    """`embedded`, `loki`, `prometheus_2` …: as in the settings page's list of dependencies."""
+    kind: str
+    """metrics, logs or spans."""
+    window: Window
+    rows: int
+    gap: str = ""
+    """What it could not tell, and why; empty: everything that was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """Everything known about one incident, before anyone judges it."""
 
@@ -143,6 +157,8 @@ class Bundle:
     """Platform objects and events as their API returned them (the rest of `state.json`)."""
     documents: tuple[tuple[str, str], ...] = ()
     """Extra runbooks: (name, Markdown)."""
+    origins: tuple[Origin, ...] = ()
+    """Which source was asked for what; `sources` of `incident.json`."""
     problems: tuple[str, ...] = ()
     """What could not be read, line by line; never silently dropped."""
     notes: tuple[str, ...] = ()

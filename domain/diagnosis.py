@@ -90,6 +90,9 @@ class Diagnosis(Value):
     blast_radius: BlastRadius = BlastRadius()
     next_probes: list[NextProbe] = []
     blind_spots: list[str] = []
+    """What should have been seen and was not; each that matters lowers the confidence."""
+    unseen: list[str] = []
+    """What nobody shows of this system in any case (`no logs of cache`)."""
     seconds: float = 0.0
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from domain.value import Value
 
@@ -90,6 +90,12 @@ class Telemetry(Value):
     """JSONL files of change records (deploys, migrations), one Change per line."""
     selector: dict[str, str] = {}
     """Labels that select this service's series in a Prometheus."""
+    loki: dict[str, str] = {}
+    """Labels that select this service's streams in a Loki; empty: the connector's label with the service's name."""
+    unit: str = ""
+    """Its systemd unit in a journal; empty: `NAME.service`."""
+    traced_as: str = ""
+    """Its `service.name` in traces; empty: its name here."""
     roles: dict[str, str] = {}
     """Metric-role overrides: latency, errors, traffic, saturation → metric name."""
 
@@ -144,12 +150,38 @@ class Person(Value):
     roles: list[Literal["viewer", "responder", "approver", "admin"]] = ["viewer"]
 
 
+Variable = Annotated[str, Field(pattern=r"^([A-Z][A-Z0-9_]*)?$")]
+"""Name of an environment variable (upper case); the secret itself never stands in the inventory."""
+
+
 class Connector(Value):
     """A telemetry source beside the embedded collector."""
 
-    kind: Literal["prometheus"]
-    url: str
-    token_env: str = ""
+    kind: Literal["prometheus", "loki", "journald", "tempo", "jaeger"]
+    url: str = ""
+    """Address of its HTTP API, without user and password; journald has none."""
+    token_env: Variable = ""
+    """Environment variable with a bearer token."""
+    basic_env: Variable = ""
+    """Environment variable with `user:password`."""
+    tenant: str = ""
+    """Sent as X-Scope-OrgID."""
+    ca_file: str = ""
+    """Certificates (PEM) to trust for https, instead of the machine's."""
+    label: str = "service_name"
+    """Loki: the label that names a service, where its `telemetry.loki` says nothing else."""
+    path: str = ""
+    """journald: a journal file, or a directory of them; empty: this machine's journal."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Connector:
+        if self.kind == "journald":
+            return self
+        if not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"a {self.kind} connector needs a url that starts with http:// or https://")
+        if "@" in self.url.split("://", 1)[1].split("/", 1)[0]:
+            raise ValueError("user and password do not stand in a url; put them in a variable and name it in basic_env")
+        return self
 
 
 class Webhook(Value):

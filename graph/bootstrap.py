@@ -48,7 +48,7 @@ from graph.services import AGENT, Charge, Minds, Services
 from graph.settings import Settings
 from graph.skills.bench import bench_of
 from graph.skills.runner import SkillRunner
-from graph.sources import sources_of
+from graph.sources import Sources, sources_of
 from graph.state import Knobs
 from graph.threads import Threads
 from rag.store import RagStore, open_store
@@ -91,6 +91,7 @@ class House:
     inventory: Inventory
     guard: HttpGuard
     telemetry: SqliteTelemetry
+    sources: Sources
     documents: RagStore
     reasoner: Reasoner
     records: SqliteRecords
@@ -244,11 +245,11 @@ def build_house(
     reasoner = reasoner_of(settings, inventory, clock, circuits.of("model"))
     leases = LateLeases()
     records = SqliteRecords(settings.home / "incidents.db")
-    sources = sources_of(telemetry, settings, inventory, env, clock, circuits)
+    sources = sources_of(telemetry, settings, inventory, env, clock, circuits, root=root)
     changes = all_changes(sources.telemetry.changes, records.changes)
     services = Services(
         inventory=inventory,
-        gather=LiveGather(inventory, sources.telemetry, probes, clock, sources.gaps, changes),
+        gather=LiveGather(inventory, sources.telemetry, probes, clock, sources.gaps, changes, sources.origins),
         diagnose=diagnose,
         probes=probes,
         retriever=documents,
@@ -269,6 +270,7 @@ def build_house(
         inventory=inventory,
         guard=guard,
         telemetry=telemetry,
+        sources=sources,
         documents=documents,
         reasoner=reasoner,
         outbox=Outbox(settings.home / "webhooks.db"),

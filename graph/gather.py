@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from domain.alert import Alert, AlertStatus
-from domain.bundle import AlertHint, Bundle, Edge, Node, Reading
+from domain.bundle import AlertHint, Bundle, Edge, Node, Origin, Reading
 from domain.clock import Clock
 from domain.inventory import Inventory
 from domain.redaction import redact
@@ -21,8 +21,8 @@ PAUSE_S = 2.0
 
 
 class LiveGather:
-    """Implements graph.services.Gather over the ports. `gaps` says what telemetry could not tell at its last reading;
-    `changes` tells more changes than telemetry alone."""
+    """Implements graph.services.Gather over the ports. `gaps` says what telemetry could not tell at its last reading,
+    `origins` who was asked; `changes` tells more changes than telemetry alone."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class LiveGather:
         clock: Clock,
         gaps: Callable[[], Sequence[Reading]] = tuple,
         changes: Changes | None = None,
+        origins: Callable[[], Sequence[Origin]] = tuple,
     ) -> None:
         self._inventory = inventory
         self._telemetry = telemetry
@@ -39,6 +40,7 @@ class LiveGather:
         self._clock = clock
         self._gaps = gaps
         self._changes = changes or telemetry.changes
+        self._origins = origins
 
     async def __call__(self, incident: str, alerts: Sequence[Alert], extra: Sequence[Reading], look: int) -> Bundle:
         """Everything known now."""
@@ -67,7 +69,19 @@ class LiveGather:
             spans=tuple(spans),
             changes=tuple(changes),
             readings=(*readings, *self._gaps(), *extra),
+            origins=tuple(self._origins()),
         )
+
+
+def unseen(bundle: Bundle) -> list[str]:
+    """Which services show none of a kind of signal that others show: `no logs of cache, proxy`."""
+    lines = []
+    for kind, rows in (("metrics", bundle.series), ("logs", bundle.logs), ("spans", bundle.spans)):
+        shown = {row.service for row in rows}
+        silent = [name for name in bundle.services if name not in shown]
+        if shown and silent:
+            lines.append(f"no {kind} of {', '.join(silent)}")
+    return lines
 
 
 def topology(inventory: Inventory) -> tuple[tuple[Edge, ...], tuple[Node, ...]]:

@@ -23,7 +23,11 @@ def _alerts(state: State) -> Content:
 
 
 def _diagnosis(state: State) -> Content:
-    return _plain(state.get("diagnosis"))
+    return {
+        **_plain(state.get("diagnosis")),
+        "readings": state.get("readings", []),
+        "sources": state.get("sources", []),
+    }
 
 
 def _plan(state: State) -> Content:

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     prometheus_url: str = Field(
         default="", validation_alias="PROMETHEUS_URL", description="Read metrics from this Prometheus too."
     )
+    loki_url: str = Field(default="", validation_alias="LOKI_URL", description="Read logs from this Loki too.")
     database_url: SecretStr | None = Field(
         default=None,
         description="Superuser's URL of a PostgreSQL server, not used otherwise, for the local stack instead of the embedded one.",

@@ -138,6 +138,10 @@ class State(TypedDict, total=False):
     timeline: Annotated[list[TimelineEntry], append_timeline]
     diagnosis: Diagnosis | None
     confidence_history: Annotated[list[dict[str, Any]], append_rows]
+    readings: list[dict[str, Any]]
+    """What the probes said at the last look, redacted; the incident's bundle is exported with it."""
+    sources: list[dict[str, Any]]
+    """Who was asked for signals at the last look, for which window, and what came back."""
     looks: int
     """How often perceive has looked."""
     messages: Annotated[list[AnyMessage], add_messages]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from domain.bundle import Bundle
+from domain.bundle import Bundle, Origin, Reading
+from domain.crew import OutputPointer
 from domain.incident import Incident
 from graph.gather import BEFORE_S, hint, topology
 from tools.bundle import packed
@@ -60,10 +64,35 @@ async def bundle_of(incident: Incident, ports: Ports) -> Bundle:
     )
     if ports.telemetry is None:
         return bundle
-    found, logs, spans, changes = await asyncio.gather(
+    found, logs, spans, changes, seen = await asyncio.gather(
         ports.telemetry.series(window),
         ports.telemetry.logs(window, limit=MOST),
         ports.telemetry.spans(window, limit=MOST),
         ports.telemetry.changes(window),
+        seen_at(incident, ports),
     )
-    return replace(bundle, series=tuple(found), logs=tuple(logs), spans=tuple(spans), changes=tuple(changes))
+    return replace(
+        bundle,
+        series=tuple(found),
+        logs=tuple(logs),
+        spans=tuple(spans),
+        changes=tuple(changes),
+        readings=tuple(Reading(**row) for row in seen.get("readings", [])),
+        origins=tuple(Origin(**{**row, "window": tuple(row["window"])}) for row in seen.get("sources", [])),
+    )
+
+
+async def seen_at(incident: Incident, ports: Ports) -> dict[str, Any]:
+    """What the diagnosis was made from when the first change was decided on; empty when the run left none."""
+    pointer = decisive(incident.outputs)
+    if pointer is None:
+        return {}
+    output = await ports.responder.output(incident.id, pointer.sha256)
+    content = output.get("content", {})
+    return content if isinstance(content, dict) else {}
+
+
+def decisive(outputs: Sequence[OutputPointer]) -> OutputPointer | None:
+    """The last diagnosis before anything was changed: later ones look at a system that is being mended."""
+    untouched = takewhile(lambda o: o.kind != "step", outputs)
+    return next((o for o in reversed(list(untouched)) if o.kind == "diagnosis"), None)

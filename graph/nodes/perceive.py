@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -15,7 +16,9 @@ from domain.bundle import Bundle
 from domain.diagnosis import Diagnosis
 from domain.incident import IncidentStatus
 from domain.reasoning import ProbeWish
+from domain.redaction import redact_json
 from domain.retrieval import Passage
+from graph.gather import unseen
 from graph.nodes.probe import readings_of
 from graph.nodes.walk import Node, author, entry, fallback_entries, knobs_of
 from graph.services import Services
@@ -39,6 +42,8 @@ def make_perceive(services: Services) -> Node:
         await services.note("observation", state["incident"], diagnosis_note(seen))
         return {
             "diagnosis": diagnosis,
+            "readings": [redact_json(asdict(r)) for r in bundle.readings],
+            "sources": [asdict(o) for o in bundle.origins],
             "looks": look + 1,
             "probe_rounds": rounds + bool(wishes),
             "messages": [wish_message(wishes)] if wishes else [],
@@ -55,7 +60,7 @@ def make_perceive(services: Services) -> Node:
 async def look_at(services: Services, bundle: Bundle, passages: list[Passage], previous: Diagnosis | None) -> Diagnosis:
     """Perception off the event loop, with ids that stay what they were."""
     fresh = await asyncio.to_thread(services.diagnose, bundle, passages=passages, previous=previous)
-    return keep_ids(previous, fresh)
+    return keep_ids(previous, fresh.model_copy(update={"unseen": unseen(bundle)}))
 
 
 def query_of(state: State, bundle: Bundle) -> str:

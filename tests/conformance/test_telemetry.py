@@ -20,16 +20,27 @@ import pytest
 
 from domain.bundle import Series, Window
 from domain.errors import AuthError, EvidenceError
-from domain.inventory import Inventory
+from domain.inventory import Connector, Inventory
 from domain.telemetry import Telemetry
+from tools.telemetry import combined
 from tools.telemetry.combined import CombinedTelemetry
 from tools.telemetry.embedded import SqliteTelemetry
 from tools.telemetry.exposition import samples, series_key
+from tools.telemetry.http_api import Access, HttpApi
 from tools.telemetry.meter import Meter
 from tools.telemetry.prometheus import PrometheusTelemetry
 from tools.telemetry.sqlite import TelemetryWriter
 
 SECONDS = 14
+
+
+def reading(
+    access: Access, transport: httpx.MockTransport | None = None, timeout_s: float = 10.0
+) -> PrometheusTelemetry:
+    api = HttpApi("Prometheus", access, transport=transport, timeout_s=timeout_s)
+    return PrometheusTelemetry(api, inventory())
+
+
 Make = Callable[[Path], contextlib.AbstractAsyncContextManager["Source"]]
 
 
@@ -111,7 +122,7 @@ async def in_memory(tmp_path: Path) -> AsyncIterator[Source]:
         )
 
     transport = httpx.MockTransport(answer)
-    yield Source(PrometheusTelemetry("http://p", inventory(), transport=transport), (start, start + SECONDS - 1))
+    yield Source(reading(Access(url="http://p"), transport), (start, start + SECONDS - 1))
 
 
 @contextlib.asynccontextmanager
@@ -153,7 +164,7 @@ async def real(tmp_path: Path) -> AsyncIterator[Source]:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        source = PrometheusTelemetry(f"http://{address}", inventory())
+        source = reading(Access(url=f"http://{address}"))
         await _until_seen(source)
         begin = time.time()
         began = begin
@@ -213,7 +224,7 @@ async def test_a_source_tells_the_story_of_the_endpoint(make: Make, tmp_path: Pa
 def answering(status: int, body: object) -> PrometheusTelemetry:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     transport = httpx.MockTransport(lambda request: httpx.Response(status, content=content))
-    return PrometheusTelemetry("http://p", inventory(), token="t", transport=transport)
+    return reading(Access(url="http://p", token="t"), transport)
 
 
 @pytest.mark.parametrize(
@@ -232,10 +243,13 @@ async def test_a_prometheus_that_cannot_answer_is_an_error(status: int, body: ob
         await answering(status, body).series((0, 60))
 
 
+CONNECTOR = Connector(kind="prometheus", url="http://127.0.0.1:1")
+
+
 async def test_a_prometheus_that_is_not_there_is_an_error() -> None:
     """Nobody listening is said with what to check."""
     with pytest.raises(EvidenceError) as error:
-        await PrometheusTelemetry("http://127.0.0.1:1", inventory()).series((0, 60))
+        await reading(Access.of(CONNECTOR, {})).series((0, 60))
     assert "PROMETHEUS_URL" in error.value.hint
 
 
@@ -250,8 +264,8 @@ async def test_a_silent_service_is_a_gap_and_keeps_nobody_waiting() -> None:
         rows = [{"metric": {"__name__": "up", "job": "api"}, "values": [[30, "1"]]}]
         return httpx.Response(200, json={"status": "success", "data": {"result": rows}})
 
-    source = PrometheusTelemetry("http://p", inventory(), transport=httpx.MockTransport(answer), timeout_s=0.5)
-    both = CombinedTelemetry(source, source)
+    source = reading(Access(url="http://p"), httpx.MockTransport(answer), timeout_s=0.5)
+    both = CombinedTelemetry(source, combined.Source(name="prometheus", telemetry=source, tells=("metrics",)))
     assert {s.service for s in await both.series((0, 60), services=["api", "other"])} == {"api"}
     (gap,) = both.gaps
     assert gap.startswith("no series of other: Prometheus does not answer")
@@ -261,20 +275,25 @@ async def test_a_silent_service_is_a_gap_and_keeps_nobody_waiting() -> None:
         await source.series((0, 60), services=["other"])
 
 
-async def test_doctor_sees_version_and_blind_spots() -> None:
-    """A service without series is named."""
+async def test_a_check_tells_version_roles_age_and_blind_spots() -> None:
+    """A service without series is named; what its metrics mean is recognised; token and tenant are sent."""
     asked: list[httpx.Request] = []
+    names = ("http_requests_total", "http_request_duration_seconds_bucket", "python_info")
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request)
         data: object = {"version": "2.53.0"}
         if request.url.path.endswith("/query"):
-            data = {"result": [1] if 'job="api"' in request.url.params["query"] else []}
+            query = request.url.params["query"]
+            rows: list[object] = [{"metric": {"__name__": n}, "value": [1, "3"]} for n in names]
+            rows = [{"metric": {}, "value": [1, "4.5"]}] if "timestamp" in query else rows
+            data = {"result": rows if 'job="api"' in query else []}
         return httpx.Response(200, json={"status": "success", "data": data})
 
-    source = PrometheusTelemetry(
-        "http://p", inventory(), token="t", headers={"X-Scope-OrgID": "x"}, transport=httpx.MockTransport(answer)
-    )
-    assert await source.ready() == {"version": "2.53.0", "without_series": ["other"]}
+    access = Access(url="http://p", token="t", headers={"X-Scope-OrgID": "x"})
+    check = await reading(access, httpx.MockTransport(answer)).check(100.0)
+    assert check.found == "Prometheus 2.53.0, series of 1 of 2 services"
+    assert (check.newest_age_s, check.unseen) == (4.5, ("other",))
+    assert check.roles == (("api", ("traffic", "latency")),)
     assert asked[0].headers["authorization"] == "Bearer t"
     assert asked[0].headers["x-scope-orgid"] == "x"

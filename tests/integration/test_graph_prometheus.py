@@ -13,7 +13,7 @@ from domain.inventory import Connector, Inventory, Service
 from graph.bootstrap import House, build_house
 from graph.nodes.perceive import look_at
 from graph.settings import Settings
-from graph.sources import prometheus_servers
+from graph.sources import connectors
 from tests.fakes.prometheus_server import Shop, prometheus, shop_server
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
@@ -71,7 +71,8 @@ def test_every_server_once(tmp_path: Path) -> None:
     """The connector of the same address keeps its token; other addresses are added."""
     mine = Connector(kind="prometheus", url="http://p:9090", token_env="TOKEN")
     inventory = Inventory(services=SERVICES, connectors=[mine])
-    assert prometheus_servers(Settings(prometheus_url=""), inventory) == [mine]
-    assert prometheus_servers(Settings(prometheus_url="http://p:9090/"), inventory) == [mine]
-    more = prometheus_servers(Settings(prometheus_url="http://q:9090"), inventory)
-    assert [c.url for c in more] == ["http://p:9090", "http://q:9090"]
+    assert [n.connector for n in connectors(Settings(prometheus_url=""), inventory)] == [mine]
+    assert [n.connector for n in connectors(Settings(prometheus_url="http://p:9090/"), inventory)] == [mine]
+    more = connectors(Settings(prometheus_url="http://q:9090", loki_url="http://l:3100"), inventory)
+    assert [n.connector.url for n in more] == ["http://p:9090", "http://q:9090", "http://l:3100"]
+    assert [n.name for n in more] == ["prometheus", "prometheus_2", "loki"]

@@ -30,6 +30,7 @@ _INCIDENT = frozenset(
         "windows",
         "services",
         "changes_asked",
+        "sources",
     }
 )
 
@@ -122,6 +123,7 @@ def _incident(files: BundleFiles, extra: dict[str, dict[str, Any]], told: Told) 
             "abnormal": _window(windows.get("abnormal"), "windows.abnormal"),
             "services": tuple(_names(found.get("services") or [])),
             "changes_asked": found.get("changes_asked") is True,
+            "origins": tuple(rows.origin(row) for row in found.get("sources") or []),
         }
     except ValueError as error:
         raise broken("incident.json", "the fields of the bundle format", str(error)) from error

@@ -9,7 +9,7 @@ from sys import intern
 from typing import Any, cast, get_args
 
 from domain.alert import Change, ChangeKind
-from domain.bundle import AlertSignal, LogLine, Reading, Span
+from domain.bundle import AlertSignal, LogLine, Origin, Reading, Span
 from tools.moment import moment
 
 _LOG = frozenset({"time", "service", "message", "level", "trace_id", "span_id", "attributes"})
@@ -147,6 +147,22 @@ def reading(row: Mapping[str, Any]) -> Reading:
         text=text(row, "text"),
         values=values,
         data_gap=text(row, "data_gap"),
+    )
+
+
+def origin(row: object) -> Origin:
+    """A row of `sources` in `incident.json`."""
+    if not isinstance(row, dict):
+        raise ValueError(f"expected an object in sources, found {type(row).__name__}")
+    window, count = row.get("window"), row.get("rows")
+    if not isinstance(window, list) or len(window) != 2 or not isinstance(count, int):
+        raise ValueError("expected a window of two times and a number of rows in sources")
+    return Origin(
+        source=text(row, "source", required=True),
+        kind=text(row, "kind"),
+        window=(epoch(window[0], "sources.window"), epoch(window[1], "sources.window")),
+        rows=count,
+        gap=text(row, "gap"),
     )
 
 

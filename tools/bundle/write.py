@@ -8,11 +8,11 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from domain.bundle import Bundle
 from domain.errors import EvidenceError
@@ -72,6 +72,7 @@ def _incident(bundle: Bundle) -> dict[str, Any]:
         },
         "services": list(bundle.services),
         "changes_asked": bundle.changes_asked,
+        **({"sources": [_sparse(_fields(o)) for o in bundle.origins]} if bundle.origins else {}),
     }
 
 
@@ -99,12 +100,12 @@ def _with(bundle: Bundle, name: str, written: list[dict[str, Any]]) -> list[dict
 
 def _fields(row: Any) -> dict[str, Any]:
     """A flat dataclass as it stands; `asdict` would copy a million lines first."""
-    return {name: getattr(row, name) for name in _names(type(row))}
+    return {name: getattr(row, name) for name in _names(row.__class__)}
 
 
 @lru_cache(maxsize=32)
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+def _names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cast(Any, kind)))
 
 
 def _sparse(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +113,9 @@ def _sparse(row: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in row.items() if v not in ("", None, [], {}) or (k in _REQUIRED and v is not None)}
 
 
-_REQUIRED = frozenset({"time", "start", "duration_ms", "service", "message", "operation", "trace_id", "span_id", "name"})
+_REQUIRED = frozenset(
+    {"time", "start", "duration_ms", "service", "message", "operation", "trace_id", "span_id", "name"}
+)
 
 
 def _document(value: Any) -> bytes:

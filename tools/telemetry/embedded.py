@@ -13,6 +13,7 @@ from typing import Any
 from domain.alert import Change
 from domain.bundle import LogLine, Series, Span, Window
 from tools.telemetry.roles import plain
+from tools.telemetry.sampling import SEVERE, SLICES, thinned, thinned_spans
 from tools.telemetry.sqlite import KEEPALIVE_S, Reader, millis
 
 MAX_POINTS = 900
@@ -92,12 +93,11 @@ class SqliteTelemetry:
 
     def _logs(self, window: Window, services: tuple[str, ...], limit: int) -> list[LogLine]:
         condition, names = _among(services)
-        rows = self.reader.query(
-            "SELECT t, service, message, level, trace_id, span_id, attributes FROM logs "  # noqa: S608
-            f"WHERE t BETWEEN ? AND ?{condition} ORDER BY t DESC, id DESC LIMIT ?",
-            (*_bounds(window), *names, limit),
-        )
-        return [
+        columns = "t, service, message, level, trace_id, span_id, attributes"
+        where = f"FROM logs WHERE t BETWEEN ? AND ?{condition}"
+        share = f"level IN {tuple(sorted(SEVERE))}, {_slice(window)}"
+        rows = self.reader.query(_sample(columns, where, share), (*_bounds(window), *names, limit))
+        lines = [
             LogLine(
                 time=r[0] / 1000,
                 service=r[1],
@@ -107,16 +107,28 @@ class SqliteTelemetry:
                 span_id=r[5],
                 attributes=json.loads(r[6]),
             )
-            for r in reversed(rows)
+            for r in rows
         ]
+        return thinned(lines, limit)
 
     def _spans(self, window: Window, services: tuple[str, ...], limit: int) -> list[Span]:
         condition, names = _among(services)
-        rows = self.reader.query(
-            f"SELECT body FROM spans WHERE t BETWEEN ? AND ?{condition} ORDER BY t DESC, id DESC LIMIT ?",  # noqa: S608
-            (*_bounds(window), *names, limit),
-        )
-        return [Span(**json.loads(row[0])) for row in reversed(rows)]
+        where = f"FROM spans WHERE t BETWEEN ? AND ?{condition}"
+        share = _slice(window)
+        rows = self.reader.query(_sample("body", where, share), (*_bounds(window), *names, limit))
+        return thinned_spans([Span(**json.loads(row[0])) for row in rows], limit)
+
+
+def _sample(columns: str, where: str, share: str) -> str:
+    """SQL for the newest rows of each share of a table, ascending; the last parameter says how many."""
+    numbered = f"SELECT *, ROW_NUMBER() OVER (PARTITION BY {share} ORDER BY t DESC, id DESC) AS place {where}"
+    return f"SELECT {columns} FROM ({numbered}) WHERE place <= ? ORDER BY t, id"  # noqa: S608
+
+
+def _slice(window: Window) -> str:
+    """SQL for the number of a row's part of the window."""
+    start, end = _bounds(window)
+    return f"(t - {start}) * {SLICES} / {max(1, end - start + 1)}"
 
 
 def _bounds(window: Window) -> tuple[int, int]:

@@ -22,6 +22,8 @@ _PLAIN_LEVEL = re.compile(
     r"\b(DEBUG|INFO|NOTICE|LOG|WARN(?:ING)?|ERROR|CRITICAL|FATAL|PANIC|STATEMENT|DETAIL|HINT)\b", re.I
 )
 _PLAIN_TIME = re.compile(r"^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?)\s*(Z|UTC|GMT|[+-]\d\d:?\d\d)?")
+PRIORITIES = ("CRITICAL", "CRITICAL", "CRITICAL", "ERROR", "WARNING", "INFO", "INFO", "DEBUG")
+"""journald's PRIORITY 0–7 (syslog severities)."""
 _MESSAGE_LIMIT = 4000
 _FUTURE_S = 5.0
 _KINDS = frozenset(get_args(ChangeKind))

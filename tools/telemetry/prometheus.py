@@ -11,133 +11,66 @@ from collections.abc import Mapping, Sequence
 from math import ceil, floor
 from typing import Any
 
-import httpx
-
-from domain.alert import Change
-from domain.bundle import LogLine, Series, Span, Window
-from domain.clock import SystemClock
-from domain.errors import AuthError, CircuitOpenError, EvidenceError, FirebreakError
+from domain.bundle import Series, Window
+from domain.errors import EvidenceError
 from domain.inventory import Inventory, Service
-from governance.health import Breaker
+from domain.telemetry import SourceCheck
+from tools.telemetry.http_api import Client, HttpApi, side_by_side
 from tools.telemetry.meter import WINDOW_S
 from tools.telemetry.metered import metered, quoted
-from tools.telemetry.roles import plain
+from tools.telemetry.roles import Role, plain, role_of
+from tools.telemetry.telling import TellsNothing
 
 MAX_POINTS = 900
-TIMEOUT_S = 10.0
-"""Seconds that all services together may take; who has not answered by then is a gap."""
-AT_ONCE = 8
-"""Connections to one server."""
 
 
 class PrometheusApi:
-    """The HTTP API of one server. `headers` may carry a tenant (`X-Scope-OrgID`)."""
+    """The query API of one server."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        token: str = "",
-        headers: Mapping[str, str] | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        timeout_s: float = TIMEOUT_S,
-        breaker: Breaker | None = None,
-    ) -> None:
-        self._url = url.rstrip("/")
-        self._headers = dict(headers or {}) | ({"authorization": f"Bearer {token}"} if token else {})
-        self._transport = transport
-        self._timeout_s = timeout_s
-        self._breaker = breaker or Breaker("prometheus", SystemClock())
-
-    def client(self) -> httpx.AsyncClient:
-        """A connection for several questions; close it."""
-        return httpx.AsyncClient(
-            headers=self._headers,
-            timeout=self._timeout_s,
-            limits=httpx.Limits(max_connections=AT_ONCE),
-            transport=self._transport,
-            trust_env=False,
-            follow_redirects=False,
-        )
+    def __init__(self, api: HttpApi) -> None:
+        self.api = api
 
     async def query_range(self, query: str, window: Window, step: float) -> dict[str, Any]:
         """The `data` of one range query; `step` in seconds."""
         asked = {"query": query, "start": str(window[0]), "end": str(window[1]), "step": str(step)}
-        async with self.client() as client:
+        async with self.api.client() as client:
             return await self.ask(client, "/api/v1/query_range", asked)
 
     async def instant(self, query: str) -> list[float]:
         """The values of one instant query now, of a scalar or of every series of a vector; NaN is left out."""
-        async with self.client() as client:
+        async with self.api.client() as client:
             data = await self.ask(client, "/api/v1/query", {"query": query})
         found = data.get("result", [])
         rows = [found] if data.get("resultType") == "scalar" else [row.get("value", [0, "nan"]) for row in found]
         values = [float(row[1]) for row in rows]
         return [v for v in values if v == v]
 
-    async def ask(self, client: httpx.AsyncClient, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+    async def ask(self, client: Client, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         """The `data` of one answer. Raises EvidenceError, or AuthError when the server refuses us."""
-        try:
-            async with self._breaker.watching(httpx.HTTPError):
-                response = await client.get(self._url + path, params=dict(query))
-        except CircuitOpenError as error:
-            raise self.silent(error.message) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self.silent(str(error) or type(error).__name__) from error
-        if response.status_code in {401, 403}:
-            raise AuthError(
-                "Prometheus refuses our token", expected="a token that may read", found=str(response.status_code)
-            )
-        try:
-            body = response.json()
-            data = body["data"]
-        except (ValueError, KeyError, TypeError) as error:
-            detail = response.text[:200]
+        status, body = await self.api.get(client, path, query)
+        if not isinstance(body, dict) or "data" not in body:
             raise EvidenceError(
                 "Prometheus answers something else",
                 expected="the JSON of its HTTP API",
-                found=f"status {response.status_code}: {detail}",
-            ) from error
-        if response.status_code != 200 or body.get("status") != "success":
+                found=f"status {status}: {str(body)[:200]}",
+            )
+        if status != 200 or body.get("status") != "success":
             raise EvidenceError("Prometheus cannot answer", expected="success", found=str(body.get("error"))[:200])
+        data = body["data"]
         return data if isinstance(data, dict) else {"result": data}
 
-    def silent(self, found: str) -> EvidenceError:
-        """The error for a server that says nothing."""
-        return EvidenceError(
-            "Prometheus does not answer",
-            expected=f"its HTTP API at {self._url.partition('://')[2] or self._url}",
-            found=found,
-            hint="check PROMETHEUS_URL (or the connector in firebreak.yaml)",
-        )
 
-
-class PrometheusTelemetry:
+class PrometheusTelemetry(TellsNothing):
     """Series of the inventory's services. It has no logs, spans or changes to tell.
 
-    A service's series are those that `telemetry.selector` picks, by default `{job="<name>"}`. `headers` may carry a
-    tenant (`X-Scope-OrgID`). Raises EvidenceError when the server cannot be asked, AuthError when it refuses us; while
-    it answers for some services, what it cannot say about the others is in `gaps`.
+    A service's series are those that `telemetry.selector` picks, by default `{job="<name>"}`. Raises EvidenceError when
+    the server cannot be asked, AuthError when it refuses us; while it answers for some services, what it cannot say about
+    the others is in `gaps`.
     """
 
-    def __init__(
-        self,
-        url: str,
-        inventory: Inventory,
-        *,
-        token: str = "",
-        headers: Mapping[str, str] | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        timeout_s: float = TIMEOUT_S,
-        breaker: Breaker | None = None,
-    ) -> None:
+    def __init__(self, api: HttpApi, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._api = PrometheusApi(
-            url, token=token, headers=headers, transport=transport, timeout_s=timeout_s, breaker=breaker
-        )
-        self._timeout_s = timeout_s
-        self.gaps: tuple[str, ...] = ()
-        """Which services were silent at the last reading, and why."""
+        self._http, self._api = api, PrometheusApi(api)
 
     async def series(
         self, window: Window, *, services: Sequence[str] = (), metrics: Sequence[str] = ()
@@ -145,57 +78,44 @@ class PrometheusTelemetry:
         """See the port."""
         wanted = [s for s in self._inventory.services if not services or s.name in services]
         names = frozenset(metrics)
-        async with self._api.client() as client:
-            found = await self._of_all(client, wanted, window)
+        async with self._http.client() as client:
+            found, self.gaps = await side_by_side(
+                lambda service: self._service(client, service, window),
+                wanted,
+                timeout_s=self._http.timeout_s,
+                name="Prometheus",
+                what="series",
+            )
         return [s for s in found if not names or s.metric in names or plain(s.metric) in names]
 
-    async def logs(self, window: Window, *, services: Sequence[str] = (), limit: int = 2000) -> list[LogLine]:
-        """Prometheus keeps no logs."""
-        return []
-
-    async def spans(self, window: Window, *, services: Sequence[str] = (), limit: int = 2000) -> list[Span]:
-        """Prometheus keeps no spans."""
-        return []
-
-    async def changes(self, window: Window) -> list[Change]:
-        """Prometheus keeps no changes."""
-        return []
-
-    async def ready(self) -> dict[str, Any]:
-        """For `doctor`: version, and which services have series now; raises like `series`."""
-        async with self._api.client() as client:
+    async def check(self, now: float) -> SourceCheck:
+        """See `Checkable`."""
+        services = self._inventory.services
+        async with self._http.client() as client:
             facts = await self._api.ask(client, "/api/v1/status/buildinfo", {})
-            counts = await asyncio.gather(*(self._count(client, s) for s in self._inventory.services))
-        unseen = [s.name for s, count in zip(self._inventory.services, counts, strict=True) if not count]
-        return {"version": facts.get("version", ""), "without_series": unseen}
+            named = await asyncio.gather(*(self._names(client, s) for s in services))
+            ages = await asyncio.gather(*(self._age(client, s, now) for s in services))
+        roles = tuple((s.name, roles_of(s, names)) for s, names in zip(services, named, strict=True) if names)
+        known = [age for age in ages if age is not None]
+        return SourceCheck(
+            found=f"Prometheus {facts.get('version', '')}, series of {len(roles)} of {len(services)} services",
+            newest_age_s=min(known, default=None),
+            unseen=tuple(s.name for s, names in zip(services, named, strict=True) if not names),
+            roles=roles,
+        )
 
-    async def _of_all(self, client: httpx.AsyncClient, services: Sequence[Service], window: Window) -> list[Series]:
-        """Side by side, within one time for all; raises what was wrong when nobody could be read."""
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
-        answers = await asyncio.gather(*(self._in_time(client, s, window, deadline) for s in services))
-        failed = [(s.name, a) for s, a in zip(services, answers, strict=True) if isinstance(a, FirebreakError)]
-        if failed and len(failed) == len(services):
-            raise failed[0][1]
-        self.gaps = tuple(f"no series of {name}: {'; '.join(error.lines())}" for name, error in failed)
-        return [one for answer in answers if not isinstance(answer, FirebreakError) for one in answer]
+    async def _names(self, client: Client, service: Service) -> list[str]:
+        query = f"count by (__name__) ({selector(service)})"
+        found = await self._api.ask(client, "/api/v1/query", {"query": query})
+        return [str(row["metric"].get("__name__", "")) for row in found.get("result") or [] if isinstance(row, dict)]
 
-    async def _in_time(
-        self, client: httpx.AsyncClient, service: Service, window: Window, deadline: float
-    ) -> list[Series] | FirebreakError:
-        """A service's series, or why they could not be read."""
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await self._service(client, service, window)
-        except FirebreakError as error:
-            return error
-        except TimeoutError:
-            return self._api.silent(f"nothing within {self._timeout_s:g} s")
+    async def _age(self, client: Client, service: Service, now: float) -> float | None:
+        """Seconds since the newest sample, as the server's own clock says."""
+        query = f"min(time() - timestamp({selector(service)}))"
+        rows = (await self._api.ask(client, "/api/v1/query", {"query": query})).get("result") or []
+        return float(rows[0]["value"][1]) if rows else None
 
-    async def _count(self, client: httpx.AsyncClient, service: Service) -> list[Any]:
-        found = await self._api.ask(client, "/api/v1/query", {"query": f"count({selector(service)})"})
-        return found.get("result") or []
-
-    async def _service(self, client: httpx.AsyncClient, service: Service, window: Window) -> list[Series]:
+    async def _service(self, client: Client, service: Service, window: Window) -> list[Series]:
         step = max(1, ceil((window[1] - window[0]) / MAX_POINTS))
         query = {
             "query": selector(service),
@@ -207,6 +127,14 @@ class PrometheusTelemetry:
         told = service.telemetry
         rows = answer.get("result") or []
         return metered(service.name, rows, window, overrides=told.roles, target_labels=told.selector)
+
+
+def roles_of(service: Service, names: Sequence[str]) -> tuple[str, ...]:
+    """The metric roles that these names play, in the roles' own order."""
+    told = service.telemetry.roles
+    found = {role_of(n.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count"), told) for n in names}
+    found |= {role_of(n, told) for n in names}
+    return tuple(role.value for role in Role if role in found - {Role.NONE, Role.NOISE})
 
 
 def selector(service: Service) -> str:

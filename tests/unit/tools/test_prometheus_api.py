@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from domain.errors import AuthError, EvidenceError, FirebreakError
+from tools.telemetry.http_api import Access, HttpApi
 from tools.telemetry.prometheus import PrometheusApi
 
 
@@ -17,9 +18,8 @@ async def test_a_range_query_carries_window_step_token_and_tenant() -> None:
         seen.append(request)
         return httpx.Response(200, json={"status": "success", "data": {"resultType": "matrix", "result": []}})
 
-    api = PrometheusApi(
-        "http://prom/", token="t0k", headers={"X-Scope-OrgID": "a"}, transport=httpx.MockTransport(answer)
-    )
+    access = Access(url="http://prom/", token="t0k", headers={"X-Scope-OrgID": "a"})
+    api = PrometheusApi(HttpApi("Prometheus", access, transport=httpx.MockTransport(answer)))
     assert await api.query_range("up", (1.0, 61.0), 15.0) == {"resultType": "matrix", "result": []}
     (request,) = seen
     assert dict(request.url.params) == {"query": "up", "start": "1.0", "end": "61.0", "step": "15.0"}
@@ -46,7 +46,8 @@ async def test_every_refusal_says_what_was_expected_and_found(
             return response
         raise response
 
+    api = HttpApi("Prometheus", Access(url="http://prom"), transport=httpx.MockTransport(answer))
     with pytest.raises(kind) as error:
-        await PrometheusApi("http://prom", transport=httpx.MockTransport(answer)).query_range("up", (0, 1), 1)
+        await PrometheusApi(api).query_range("up", (0, 1), 1)
     assert error.value.expected
     assert error.value.found

@@ -19,7 +19,7 @@ from domain.inventory import Inventory
 from tools.config_versions import FileConfigVersions
 from tools.telemetry import lines, sqlite, tail, watch
 from tools.telemetry.board import sli_snapshot
-from tools.telemetry.combined import CombinedTelemetry
+from tools.telemetry.combined import CombinedTelemetry, Source
 from tools.telemetry.embedded import SqliteTelemetry
 from tools.telemetry.sqlite import Reader, TelemetryWriter
 
@@ -92,7 +92,7 @@ async def test_what_is_not_committed_never_was(path: Path) -> None:
 
 
 async def test_logs_spans_and_changes_come_back(path: Path) -> None:
-    """The newest within the limit, ascending, by service."""
+    """Within the limit, the newest of each part of the window, ascending, by service."""
     writer = TelemetryWriter(path)
     writer.logs(
         LogLine(time=T + i, service="api" if i % 2 else "db", message=f"m{i}", attributes={"n": i}) for i in range(10)
@@ -232,7 +232,8 @@ async def test_combined_sources_prefer_the_first_and_say_gaps(path: Path) -> Non
         writer.commit(T)
         writer.close()
     first, second = (SqliteTelemetry(path.with_name(n)) for n in ("a.db", "b.db"))
-    both = CombinedTelemetry(first, second, Broken(path))
+    others = [Source(name=n, telemetry=t, tells=("metrics",)) for n, t in (("b", second), ("broken", Broken(path)))]
+    both = CombinedTelemetry(first, *others)
     assert {s.metric: s.values for s in await both.series((T, T))} == {"x": (1.0,), "y": (3.0,)}
     assert len(both.gaps) == 1
     for read in (both.logs, both.spans, both.changes):

@@ -20,7 +20,7 @@ from tools.bundle.imports.clocks import leading_time
 from tools.bundle.imports.document import unreadable
 from tools.bundle.told import Told
 from tools.moment import ISO, in_seconds, moment
-from tools.telemetry.lines import log_line, structured
+from tools.telemetry.lines import PRIORITIES, log_line, structured
 
 MAX_MESSAGE = 4000
 """Characters of one message, stack trace included."""
@@ -37,8 +37,6 @@ _SERVICE = (
     "container",
     "logger_name",
 )
-_PRIORITIES = ("CRITICAL", "CRITICAL", "CRITICAL", "ERROR", "WARNING", "INFO", "INFO", "DEBUG")
-"""journald's PRIORITY 0–7 (syslog severities)."""
 
 
 def read_log(content: bytes, name: str, told: Told, *, service: str, fixed: bool = False, now: float) -> list[LogLine]:
@@ -138,7 +136,7 @@ def _journal(row: Mapping[str, Any], service: str, fixed: bool) -> LogLine:
         time=moment(row["__REALTIME_TIMESTAMP"])[0],
         service=service if fixed else unit.removesuffix(".service"),
         message=redact(text[:MAX_MESSAGE]),
-        level=_PRIORITIES[int(priority)] if priority in set("01234567") else "",
+        level=PRIORITIES[int(priority)] if priority in set("01234567") else "",
     )
 
 
