@@ -116,18 +116,22 @@ def load_inventory(path: Path) -> Inventory:
 
 def explain(service: Service, inventory: Inventory) -> dict[str, Any]:
     """What an entry means: what may be done, what cannot be seen."""
+    from graph.sources import TELLS
+
     meaning = {
         "observe": "watched only; no changing credential is ever issued",
         "shadow": "watched; what would have been done is recorded",
         "ask": "every change needs an approval",
         "act": "changes follow the tiers and the policy",
     }[service.mode]
+    told = {TELLS[connector.kind] for connector in inventory.connectors}
     gaps = [
         text
         for missing, text in (
             (not service.probes, "no outside probe: recovery cannot be seen from outside"),
-            (not service.telemetry.scrape and not inventory.connectors, "no metrics"),
-            (not service.telemetry.logs, "no logs"),
+            (not service.telemetry.scrape and "metrics" not in told, "no metrics"),
+            (not service.telemetry.logs and "logs" not in told, "no logs"),
+            (not service.telemetry.spans and "spans" not in told, "no spans"),
             (not service.slos, "no SLO: no alert of our own"),
         )
         if missing

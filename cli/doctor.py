@@ -8,8 +8,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict
 
 import httpx
 import typer
@@ -17,20 +16,9 @@ import typer
 from cli import installation
 from cli.output import Exit, print_json, say
 from cli.session import SESSION, JsonFlag
+from cli.sources import Finding, State, look_sources
 from domain.errors import FirebreakError
 from graph.settings import Settings, load_settings
-
-State = Literal["ok", "degraded", "missing"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One look: what was found, and what to do when that is not enough."""
-
-    name: str
-    state: State
-    found: str
-    hint: str = ""
 
 
 def register(app: typer.Typer) -> None:
@@ -39,17 +27,21 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(as_json: JsonFlag = False) -> None:
-    """Check what Firebreak needs here. Exit code 3 when something is missing.
+    """Check what Firebreak needs here: the machine, every telemetry source, and what cannot be seen.
 
-    Example: firebreak doctor
+    Exit code 3 when something is missing. Example: firebreak doctor
     """
     settings = load_settings()
-    findings = [look(settings) for look in LOOKS]
+    findings = [*(look(settings) for look in LOOKS), *look_sources(settings)]
     if as_json:
         print_json({"checks": [asdict(f) for f in findings]})
     else:
         for f in findings:
-            say(f"{f.state:<9} {f.name:<14} {f.found}" + (f"\n{'':25}{f.hint}" if f.hint else ""))
+            say(
+                "\n".join(
+                    [f"{f.state:<9} {f.name:<14} {f.found}", *(f"{'':25}{row}" for row in (*f.details, f.hint) if row)]
+                )
+            )
     if any(f.state == "missing" for f in findings):
         raise typer.Exit(int(Exit.FINDING))
 
@@ -134,24 +126,6 @@ def look_model(settings: Settings) -> Finding:
     return Finding(name="model", state="ok", found=f"{settings.model} at {settings.model_base_url} (HTTP {code})")
 
 
-def look_prometheus(settings: Settings) -> Finding:
-    """Whether a Prometheus is read."""
-    if not settings.prometheus_url:
-        return Finding(name="prometheus", state="ok", found="none configured: the embedded collector observes")
-    url = f"{settings.prometheus_url.rstrip('/')}/api/v1/query"
-    try:
-        answer = httpx.get(url, params={"query": "count(up)"}, timeout=3, trust_env=False)
-        rows = answer.json()["data"]["result"]
-    except (httpx.HTTPError, ValueError, KeyError) as error:
-        return Finding(
-            name="prometheus",
-            state="degraded",
-            found=f"{settings.prometheus_url}: {error}",
-            hint="check PROMETHEUS_URL",
-        )
-    return Finding(name="prometheus", state="ok", found=f"{rows[0]['value'][1] if rows else 0} targets known")
-
-
 def look_running(_: Settings) -> Finding:
     """What runs in this home."""
     rows = installation.status(SESSION.home)
@@ -172,6 +146,5 @@ LOOKS: tuple[Callable[[Settings], Finding], ...] = (
     look_postgres,
     look_disk_faults,
     look_model,
-    look_prometheus,
     look_running,
 )

@@ -232,7 +232,7 @@ def test_doctor_lists_what_it_looked_at() -> None:
     result = RUN.invoke(cli_main.app, ["doctor", "--json"])
     checks = {c["name"]: c for c in json.loads(result.stdout)["checks"]}
     assert checks["model"]["state"] == "ok"
-    assert {"python", "home", "checkpoints", "postgres", "small disk", "prometheus", "processes"} <= set(checks)
+    assert {"python", "home", "checkpoints", "postgres", "small disk", "sources", "processes"} <= set(checks)
 
 
 def test_doctor_sees_a_silent_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
