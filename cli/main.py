@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from cli import (
+    backtest,
     bundle,
     change,
     chat,
@@ -93,6 +94,7 @@ for name, group in (
     ("target", target.app),
 ):
     app.add_typer(group, name=name, no_args_is_help=True)
+app.add_typer(backtest.app, name="backtest")
 
 
 def run() -> None:

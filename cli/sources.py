@@ -55,7 +55,9 @@ def look_sources(settings: Settings) -> list[Finding]:
     store = SqliteTelemetry(SESSION.home.path / "telemetry.db")
     seen = asyncio.run(look(store, settings, inventory, os.environ, root=config.parent, now=time.time()))
     findings = [source_finding(one) for one in seen.looks]
-    return [*findings, blind_spots(seen)] if config.exists() else findings[1:]
+    if config.exists():
+        return [*findings, blind_spots(seen)]
+    return [bare_finding(one) for one in seen.looks[1:]]
 
 
 def source_finding(look: Look) -> Finding:
@@ -75,6 +77,14 @@ def source_finding(look: Look) -> Finding:
         else "",
         details=tuple(f"{service}: {', '.join(roles) or 'no role recognised'}" for service, roles in look.check.roles),
     )
+
+
+def bare_finding(look: Look) -> Finding:
+    """A source without an inventory: it answers or it does not; whose signals to look for is not known yet."""
+    if look.check is None:
+        return source_finding(look)
+    hint = "name your services in firebreak.yaml to see what it shows of them"
+    return Finding(name=look.name, state="ok", found=f"{look.address} answers", hint=hint)
 
 
 def blind_spots(seen: Visibility) -> Finding:

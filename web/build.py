@@ -16,6 +16,7 @@ from graph.settings import Settings
 from web import (
     agents,
     approvals,
+    backtest,
     chat,
     doctor,
     drills,
@@ -100,6 +101,7 @@ def build_app(ports: Ports, settings: Settings, *, lifespan: Lifespan = _nothing
         operations.build(ports, pages),
         chat.build(ports, pages),
         shadow.build(ports, pages),
+        backtest.build(ports, pages),
         drills.build(ports, pages),
         ledger.build(ports, pages),
         slis.build(ports, pages),
