@@ -13,6 +13,7 @@ from fastapi.responses import Response
 
 from domain.bundle import Bundle, Origin, Reading
 from domain.crew import OutputPointer
+from domain.errors import NotFoundError
 from domain.incident import Incident
 from graph.gather import BEFORE_S, hint, topology
 from tools.bundle import packed
@@ -87,7 +88,10 @@ async def seen_at(incident: Incident, ports: Ports) -> dict[str, Any]:
     pointer = decisive(incident.outputs)
     if pointer is None:
         return {}
-    output = await ports.responder.output(incident.id, pointer.sha256)
+    try:
+        output = await ports.responder.output(incident.id, pointer.sha256)
+    except NotFoundError:
+        return {}
     content = output.get("content", {})
     return content if isinstance(content, dict) else {}
 

@@ -57,6 +57,8 @@ class FakeResponder:
         self.records: dict[str, Incident] = {i.id: i for i in incidents}
         self.asked: dict[str, Approval] = {a.id: a for a in approvals}
         self.changed: list[Change] = []
+        self.contents: dict[str, dict[str, Any]] = {}
+        """Digest of an output → its content."""
         self.deliveries: list[tuple[str, dict[str, str], bytes]] = []
         self.deeds: list[tuple[str, str, str, str]] = []
         self.tokens: list[str] = []
@@ -106,7 +108,7 @@ class FakeResponder:
     async def output(self, incident_id: str, sha256: str) -> dict[str, Any]:
         for pointer in (await self.incident(incident_id)).outputs:
             if pointer.sha256 == sha256:
-                return {"kind": pointer.kind, "content": {}}
+                return {"kind": pointer.kind, "content": self.contents.get(sha256, {})}
         raise NotFoundError("There is no such output.", found=sha256)
 
     async def stop(self, incident_id: str, person: str, reason: str = "") -> Incident:

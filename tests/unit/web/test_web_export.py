@@ -10,8 +10,11 @@ import httpx
 import pytest
 
 from cli.bundle import unpack
+from domain.crew import OutputPointer
 from domain.errors import FirebreakError
+from domain.lifecycle import OutputType, Phase
 from tests.fakes import web_story as story
+from tests.fakes.web_services import FakeResponder
 from tools.bundle import read_bundle
 from web.ports import Ports
 
@@ -49,6 +52,35 @@ async def test_what_an_export_says_is_redacted(person: httpx.AsyncClient, ports:
     ports.responder.records[story.ID] = incident.model_copy(update={"title": "password=hunter2"})  # type: ignore[attr-defined]
     unpack((await person.get(PATH)).content, tmp_path / "case")
     assert all("hunter2" not in f.read_text() for f in (tmp_path / "case").iterdir())
+
+
+def pointer(kind: str, digest: str) -> OutputPointer:
+    return OutputPointer(
+        agent="responder", phase=Phase.PLAN, type=OutputType.ALPHA, kind=kind, at=story.T0, sha256=digest
+    )
+
+
+async def test_probe_readings_and_sources_are_those_of_the_decisive_diagnosis(
+    person: httpx.AsyncClient, ports: Ports, tmp_path: Path
+) -> None:
+    """The last one before anything was changed; later ones look at a system that is being mended."""
+    reading = {
+        "probe": "disk_usage",
+        "service": "api",
+        "time": 5.0,
+        "ok": False,
+        "text": "full",
+        "values": {"used": 1.0},
+    }
+    source = {"source": "loki", "kind": "logs", "window": [1.0, 5.0], "rows": 7, "gap": ""}
+    assert isinstance(ports.responder, FakeResponder)
+    ports.responder.contents = {"b": {"readings": [reading], "sources": [source]}, "d": {"readings": []}}
+    left = [pointer(k, d) for k, d in (("diagnosis", "a"), ("diagnosis", "b"), ("step", "c"), ("diagnosis", "d"))]
+    incident = await ports.responder.incident(story.ID)
+    ports.responder.records[story.ID] = incident.model_copy(update={"outputs": left})
+    bundle = unpack((await person.get(PATH)).content, tmp_path / "case")
+    assert [(r.probe, r.ok, r.values) for r in bundle.readings] == [("disk_usage", False, {"used": 1.0})]
+    assert [(o.source, o.window, o.rows) for o in bundle.origins] == [("loki", (1.0, 5.0), 7)]
 
 
 async def test_only_people_with_a_token_export(stranger: httpx.AsyncClient, person: httpx.AsyncClient) -> None:
