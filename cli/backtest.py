@@ -151,21 +151,18 @@ async def _asked(settings: Settings, window: Window) -> tuple[Inventory, Prometh
     from cli.config import load_inventory
     from domain.inventory import Inventory, Service
     from graph.backtest.replay import guessed_inventory, jobs_of
-    from graph.sources import connectors
-    from tools.telemetry.http_api import Access, HttpApi
-    from tools.telemetry.prometheus import PrometheusApi
+    from graph.sources import first_prometheus
 
     nobody = Inventory(services=[Service(name="nobody", kind="unknown")])
     inventory = load_inventory(settings.config) if settings.config else nobody
-    named = [one.connector for one in connectors(settings, inventory) if one.connector.kind == "prometheus"]
-    if not named:
+    root = settings.config.parent if settings.config else Path()
+    api = first_prometheus(settings, inventory, os.environ, root=root)
+    if api is None:
         raise ConfigError(
             "No Prometheus is configured whose alerts could be replayed.",
             expected="--prometheus URL, PROMETHEUS_URL or a connector in the inventory",
             found="none",
         )
-    root = settings.config.parent if settings.config else Path()
-    api = PrometheusApi(HttpApi("Prometheus", Access.of(named[0], os.environ, root)))
     if settings.config:
         return inventory, api
     jobs = await jobs_of(api, window)

@@ -20,7 +20,7 @@ from tools.telemetry.http_api import Access, HttpApi
 from tools.telemetry.jaeger import JaegerTelemetry
 from tools.telemetry.journald import JournaldTelemetry
 from tools.telemetry.loki import LokiTelemetry
-from tools.telemetry.prometheus import PrometheusTelemetry
+from tools.telemetry.prometheus import PrometheusApi, PrometheusTelemetry
 from tools.telemetry.tempo import TempoTelemetry
 
 TELLS: dict[str, Kind] = {
@@ -104,6 +104,16 @@ def connectors(settings: Settings, inventory: Inventory) -> list[Named]:
         number = counted[connector.kind]
         named.append(Named(name=f"{connector.kind}_{number}" if number > 1 else connector.kind, connector=connector))
     return named
+
+
+def first_prometheus(
+    settings: Settings, inventory: Inventory, env: Mapping[str, str], *, root: Path | None = None
+) -> PrometheusApi | None:
+    """The query API of the first Prometheus that is configured; None when there is none."""
+    for one in connectors(settings, inventory):
+        if one.connector.kind == "prometheus":
+            return PrometheusApi(HttpApi("Prometheus", Access.of(one.connector, env, root)))
+    return None
 
 
 def opened(

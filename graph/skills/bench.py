@@ -14,14 +14,13 @@ from governance.health import Circuits
 from graph.minds import endpoint_of
 from graph.services import Services
 from graph.settings import Settings
-from graph.sources import prometheus_servers
+from graph.sources import first_prometheus
 from skills.bench import Bench, Query
 from skills.shelf import Shelf
 from skills.store import SkillStore
 from skills.vocabulary import registered
 from tools.remote import load_target
 from tools.runners.choose import ssh_runner
-from tools.telemetry.prometheus import PrometheusApi
 
 SHIPPED = Path(__file__).resolve().parents[2] / "runbooks"
 """The skills that come with the product; those of a home win over them."""
@@ -43,7 +42,7 @@ def bench_of(
         note=services.note,
         reader=_reader(services.inventory, env, root),
         model=_model(services, settings, circuits),
-        query=_query(settings, services.inventory, env),
+        query=_query(settings, services.inventory, env, root),
         agent=services.agent,
     )
 
@@ -53,13 +52,10 @@ def _model(services: Services, settings: Settings, circuits: Circuits) -> Reason
     return CircuitReasoner(OpenAiReasoner(endpoint), circuits.of("model")) if endpoint else None
 
 
-def _query(settings: Settings, inventory: Inventory, env: Mapping[str, str]) -> Query | None:
+def _query(settings: Settings, inventory: Inventory, env: Mapping[str, str], root: Path) -> Query | None:
     """The first Prometheus that is configured; None when there is none."""
-    servers = prometheus_servers(settings, inventory)
-    if not servers:
-        return None
-    api = PrometheusApi(servers[0].url, token=env.get(servers[0].token_env, ""))
-    return api.instant
+    api = first_prometheus(settings, inventory, env, root=root)
+    return api.instant if api else None
 
 
 def _reader(inventory: Inventory, env: Mapping[str, str], root: Path) -> Callable[[str], Runner | None]:
