@@ -65,7 +65,9 @@ async def look(
         if found.check is not None:
             for kind in found.kinds:
                 seen[kind] |= set(inventory.names()) - set(found.check.unseen)
-    unseen = {kind: tuple(n for n in inventory.names() if n not in seen[kind]) for kind in KINDS}
+    unseen: dict[Kind, tuple[str, ...]] = {
+        kind: tuple(n for n in inventory.names() if n not in seen[kind]) for kind in KINDS
+    }
     return Visibility(looks=(mine, *tried), unseen=unseen)
 
 
