@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from agents.apart import cite
 from domain.diagnosis import Diagnosis, Evidence, Hypothesis
 from domain.retrieval import Passage
 
@@ -25,9 +26,8 @@ def with_advice(diagnosis: Diagnosis, passages: Sequence[Passage]) -> Diagnosis:
     found = next((p for p in passages if p.document == best and p.heading.lower().startswith(PREVENTION)), None)
     if found is None or any(e.supports == PREVENTION for e in diagnosis.evidence):
         return diagnosis
-    number = max((int(e.id[1:]) for e in diagnosis.evidence if e.id[1:].isdigit()), default=0) + 1
     advice = Evidence(
-        id=f"E{number}",
+        id="E0",
         kind="runbook",
         source=found.document,
         excerpt=plain(found.text),
@@ -35,7 +35,7 @@ def with_advice(diagnosis: Diagnosis, passages: Sequence[Passage]) -> Diagnosis:
         data={"passage": found.id},
         tainted=True,
     )
-    return diagnosis.model_copy(update={"evidence": [*diagnosis.evidence, advice]})
+    return cite(diagnosis, advice)[0]
 
 
 def plain(markdown: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from domain.diagnosis import Evidence
+from domain.diagnosis import Diagnosis, Evidence
 from domain.incident import Incident
 from domain.report import Sentence
 
@@ -35,6 +35,11 @@ def citable(incident: Incident) -> dict[str, str]:
         for seq in result.ledger:
             sources[f"L{seq}"] = sources.get(f"L{seq}", "") + said
     return sources
+
+
+def observations(diagnosis: Diagnosis) -> dict[str, str]:
+    """Id → text of everything that was observed. What runbooks and past cases say is no observation of this incident."""
+    return {e.id: evidence_text(e) for e in diagnosis.evidence if e.kind not in ("runbook", "case")}
 
 
 def evidence_text(evidence: Evidence) -> str:

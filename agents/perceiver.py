@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agents.asking import ask
-from domain.diagnosis import Diagnosis, DiagnosisVerdict, Evidence, Hypothesis
-from domain.reasoning import Opinion, PerceiveQuestion, ProbeWish, Reasoner
+from agents.arguing import Argued, argue
+from agents.asking import ask, recall, spent
+from agents.opinions import hear
+from agents.reasoners.rules import RULES
+from domain.diagnosis import Diagnosis, Evidence, Hypothesis, NextProbe, SecondOpinion
+from domain.faults import FAULT_CLASSES, OTHER
+from domain.reasoning import PerceiveQuestion, ProbeWish, Reasoner
+from domain.usage import Usage
 
-LEAST_SHARE = 0.6
-"""An opinion may take at most 40 % of a confidence away; readings outweigh opinions."""
-ADDED_CEILING = 0.3
-"""A hypothesis that only an opinion holds stays below this."""
+MOST_WISHES = 5
+"""Probes that a mind may wish for at one look."""
+MOST_DROPPED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,59 +30,81 @@ class Seen:
 
 
 class Perceiver:
-    """Asks a mind what it makes of a diagnosis."""
+    """Asks a mind what it makes of a diagnosis, and lets it argue with itself about the first hypothesis."""
 
     def __init__(self, reasoner: Reasoner) -> None:
         self._reasoner = reasoner
 
+    def spent(self, incident: str) -> Usage:
+        """What this incident's questions, of any role, have cost."""
+        return spent(self._reasoner, incident)
+
+    def recall(self, incident: str, usage: Usage) -> None:
+        """What an earlier process spent on it counts as well."""
+        recall(self._reasoner, incident, usage)
+
     async def consider(self, diagnosis: Diagnosis, probes: Sequence[str], services: Sequence[str]) -> Seen:
         """The diagnosis with opinions heard. Raises what the reasoner raises."""
-        answered = await ask(self._reasoner, PerceiveQuestion(diagnosis=diagnosis, probes=list(probes)))
-        wishes = [w for w in answered.answer.probes if w.probe in probes and w.service in services]
-        return Seen(
-            diagnosis=hear(diagnosis, answered.answer.opinions, services),
-            wishes=wishes[:5],
+        answered = await ask(self._reasoner, question_about(diagnosis, probes, services))
+        if answered.by == RULES and not answered.fell_back:
+            return Seen(diagnosis=diagnosis, wishes=[], by=answered.by, fell_back="")
+        heard = hear(diagnosis, answered.answer.opinions, services, answered.by)
+        wishes, vain = _grounded(answered.answer.probes, probes, services)
+        argued = Argued(diagnosis=heard.diagnosis)
+        if not answered.fell_back:
+            argued = await argue(self._reasoner, heard.diagnosis, _first(diagnosis))
+        second = SecondOpinion(
             by=answered.by,
-            fell_back=answered.fell_back,
+            fell_back=answered.fell_back or argued.fell_back,
+            engine_verdict=diagnosis.verdict,
+            engine_confidence=diagnosis.confidence,
+            speaks_for=list(argued.speaks_for),
+            speaks_against=list(argued.speaks_against),
+            dropped=[*heard.dropped, *vain, *argued.dropped][:MOST_DROPPED],
+            usage=self.spent(diagnosis.incident),
+        )
+        update = {"second_opinion": second, "next_probes": _probes_next(argued.diagnosis, wishes, answered.by)}
+        return Seen(
+            diagnosis=argued.diagnosis.model_copy(update=update),
+            wishes=wishes,
+            by=answered.by,
+            fell_back=second.fell_back,
         )
 
 
-def hear(diagnosis: Diagnosis, opinions: Sequence[Opinion], services: Sequence[str]) -> Diagnosis:
-    """Opinions applied; without any the diagnosis is untouched."""
-    if not opinions or diagnosis.verdict is not DiagnosisVerdict.FAULT:
-        return diagnosis
-    known = {e.id for e in diagnosis.evidence}
-    hypotheses = [_lowered(h, opinions) for h in diagnosis.hypotheses]
-    held = {(h.service, h.fault_class) for h in hypotheses}
-    for opinion in opinions:
-        cited = [e for e in opinion.evidence if e in known]
-        if cited and opinion.service in services and (opinion.service, opinion.fault_class) not in held:
-            hypotheses.append(_added(opinion, cited, [e for e in opinion.against if e in known]))
-    ranked = sorted(hypotheses, key=lambda h: (-h.confidence, h.rank))
-    ranked = [h.model_copy(update={"rank": place}) for place, h in enumerate(ranked, 1)]
-    confidence = min(diagnosis.confidence, ranked[0].confidence) if ranked else diagnosis.confidence
-    return diagnosis.model_copy(update={"hypotheses": ranked, "confidence": confidence})
-
-
-def _lowered(hypothesis: Hypothesis, opinions: Sequence[Opinion]) -> Hypothesis:
-    heard = [
-        o.confidence for o in opinions if (o.service, o.fault_class) == (hypothesis.service, hypothesis.fault_class)
-    ]
-    if not heard or min(heard) >= hypothesis.confidence:
-        return hypothesis
-    return hypothesis.model_copy(update={"confidence": max(min(heard), hypothesis.confidence * LEAST_SHARE)})
-
-
-def _added(opinion: Opinion, evidence: list[str], against: list[str]) -> Hypothesis:
-    return Hypothesis(
-        rank=99,
-        service=opinion.service,
-        fault_class=opinion.fault_class,
-        confidence=min(opinion.confidence, ADDED_CEILING),
-        statement=opinion.statement,
-        evidence=evidence,
-        against=against,
+def question_about(diagnosis: Diagnosis, probes: Sequence[str], services: Sequence[str]) -> PerceiveQuestion:
+    """What a mind is asked first."""
+    return PerceiveQuestion(
+        diagnosis=diagnosis,
+        probes=list(probes),
+        services=list(services),
+        fault_classes=[*FAULT_CLASSES, OTHER],
+        most_wishes=MOST_WISHES,
     )
+
+
+def _grounded(
+    wishes: Sequence[ProbeWish], probes: Sequence[str], services: Sequence[str]
+) -> tuple[list[ProbeWish], list[str]]:
+    """Each probe of a service once, only such as exist; the others with the reason."""
+    kept: dict[tuple[str, str], ProbeWish] = {}
+    vain: list[str] = []
+    for wish in wishes:
+        if wish.probe not in probes or wish.service not in services:
+            vain.append(f"no such read-only probe: {wish.probe} of {wish.service}"[:240])
+        elif len(kept) < MOST_WISHES:
+            kept.setdefault((wish.probe, wish.service), wish)
+    return list(kept.values()), vain
+
+
+def _probes_next(diagnosis: Diagnosis, wishes: Sequence[ProbeWish], by: str) -> list[NextProbe]:
+    known = {(p.probe, p.service) for p in diagnosis.next_probes}
+    wished = [NextProbe(probe=w.probe, service=w.service, refutes=f"{w.why[:200]} ({by})") for w in wishes]
+    return [*diagnosis.next_probes, *(p for p in wished if (p.probe, p.service) not in known)]
+
+
+def _first(diagnosis: Diagnosis) -> float:
+    return diagnosis.top.confidence if diagnosis.top else 0.0
 
 
 def keep_ids(previous: Diagnosis | None, fresh: Diagnosis) -> Diagnosis:
@@ -124,6 +150,7 @@ def _renamed(hypothesis: Hypothesis, names: Mapping[str, str]) -> Hypothesis:
         update={
             "evidence": [names.get(e, e) for e in hypothesis.evidence],
             "against": [names.get(e, e) for e in hypothesis.against],
+            "apart": [names.get(e, e) for e in hypothesis.apart],
             "details": details,
         }
     )

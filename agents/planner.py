@@ -80,8 +80,8 @@ class Planner:
 
 
 def plausible(diagnosis: Diagnosis) -> list[Hypothesis]:
-    """Hypotheses worth acting on, best first."""
-    return [h for h in diagnosis.hypotheses if h.confidence >= CONFIDENCE_FLOOR][:3]
+    """Hypotheses worth acting on, best first; never one that only a model holds."""
+    return [h for h in diagnosis.hypotheses if h.confidence >= CONFIDENCE_FLOOR and not h.by][:3]
 
 
 def plan_question(request: PlanRequest, hypothesis: Hypothesis) -> PlanQuestion:

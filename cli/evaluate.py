@@ -14,6 +14,7 @@ from domain.errors import ConfigError
 if TYPE_CHECKING:
     from agents.perception.history import History
     from cli.scoring import Scores
+    from domain.reasoning import Reasoner
 
 app = typer.Typer(help="Measure.")
 
@@ -24,6 +25,8 @@ EXAMPLES = """Examples:
   firebreak eval diagnosis cases/ --fault-free --ablation
 
   firebreak eval diagnosis cases/ --folds 5 --plot curve.svg --json
+
+  firebreak eval diagnosis cases/ --model
 """
 
 
@@ -43,6 +46,9 @@ def diagnosis(
         bool, typer.Option("--fault-free", help="Also windows without a fault, cut from the normal times.")
     ] = False,
     ablation: Annotated[bool, typer.Option("--ablation", help="Again without each source and each method.")] = False,
+    model: Annotated[
+        bool, typer.Option("--model", help="Also with the configured model beside it, and what each case costs.")
+    ] = False,
     plot: Annotated[Path | None, typer.Option(help="Write the reliability curve as SVG.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -56,7 +62,8 @@ def diagnosis(
         raise ConfigError(f"There is no folder {folder}.", expected="a folder of incident bundles", found=str(folder))
     if plot is not None and plot.suffix != ".svg":
         raise ConfigError("The plot is an SVG.", expected="a file name that ends in .svg", found=plot.name)
-    scores = score_folder(folder, history, folds=folds, quiet=fault_free, ablation=ablation)
+    reasoner = _model() if model else None
+    scores = score_folder(folder, history, folds=folds, quiet=fault_free, ablation=ablation, reasoner=reasoner)
     if plot is not None:
         from agents.perception.scorecard import curve_svg, reliability
 
@@ -66,6 +73,12 @@ def diagnosis(
     else:
         for line in report(scores):
             say(line)
+
+
+def _model() -> Reasoner:
+    from cli.model import configured_model
+
+    return configured_model()
 
 
 def report(scores: Scores) -> list[str]:
@@ -86,6 +99,10 @@ def report(scores: Scores) -> list[str]:
         shown = {name: {k: v for k, v in row.items() if k in _COMPARED} for name, row in scores.ablation.items()}
         whole = {k: v for k, v in scores.table.rows["firebreak"].items() if k in _COMPARED}
         lines += ["", "ablation", *Table(rows={"everything": whole} | shown).lines()]
+    if scores.beside:
+        from cli.second_look import beside_lines
+
+        lines += ["", *beside_lines(scores.beside)]
     misses = [c for c in scores.table.cases if c["true"] and c["place"] != 1]
     lines += ["", f"missed at the first place: {len(misses)}"]
     lines += [

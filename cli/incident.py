@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from cli import answering
 from cli.client import connect
 from cli.output import print_json, say
 from cli.session import SESSION, JsonFlag
-from domain.diagnosis import Diagnosis
+from domain.diagnosis import Diagnosis, Hypothesis, SecondOpinion
 from domain.incident import Incident
 
 app = typer.Typer(help="Look at incidents, answer their approvals, stop or take them.")
@@ -162,6 +163,7 @@ def incident_lines(incident: Incident) -> list[str]:
     if incident.brief:
         lines += ["", "Brief"]
         lines += [f"  {s.text}  [{', '.join(s.evidence)}]" for s in incident.brief.sentences()]
+        lines += [f"  Model: {incident.brief.model_use}"] if incident.brief.model_use else []
     if incident.outputs:
         ended = f", result {incident.run_result}" if incident.run_result else ""
         lines += ["", f"Outputs ({incident.phase}, {incident.runtime}{ended})"]
@@ -171,18 +173,35 @@ def incident_lines(incident: Incident) -> list[str]:
 
 
 def diagnosis_lines(diagnosis: Diagnosis, most: int = 5) -> list[str]:
-    """Verdict, hypotheses with evidence for and against, next probes and blind spots."""
+    """Verdict, hypotheses with evidence for and against, next probes, blind spots, and what a model made of it."""
     excerpts = {e.id: f"{e.source}: {e.excerpt}" for e in diagnosis.evidence}
     lines = [f"Verdict: {diagnosis.verdict} ({diagnosis.confidence:.2f}) {diagnosis.summary}"]
     for h in diagnosis.hypotheses[:most]:
-        lines.append(f"  {h.rank}. {h.statement}  ({h.service}, {h.fault_class or 'unclassified'}, {h.confidence:.2f})")
-        lines += [f"       for  {e}  {excerpts.get(e, '')}" for e in h.evidence[:6]]
-        lines += [f"       but  {e}  {excerpts.get(e, '')}" for e in h.against[:4]]
-        if h.falsify:
-            lines.append(f"       to prove it wrong: {h.falsify}")
+        lines += hypothesis_lines(h, excerpts)
     if diagnosis.blast_radius.services:
         users = f"; {diagnosis.blast_radius.users}" if diagnosis.blast_radius.users else ""
         lines.append(f"  Affected: {', '.join(diagnosis.blast_radius.services)}{users}")
-    lines += [f"  next: {p.probe} on {p.service}: {p.refutes}" for p in diagnosis.next_probes[:3]]
+    lines += [f"  next: {p.probe} on {p.service}: {p.refutes}" for p in diagnosis.next_probes[:5]]
     lines += [f"  not seen: {b}" for b in [*diagnosis.blind_spots[:5], *diagnosis.unseen]]
-    return lines
+    return lines + (second_opinion_lines(diagnosis.second_opinion) if diagnosis.second_opinion else [])
+
+
+def hypothesis_lines(h: Hypothesis, excerpts: Mapping[str, str]) -> list[str]:
+    """One cause: for, against, what tells it apart, what would prove it wrong."""
+    held = f", only {h.by} holds it" if h.by else ""
+    lines = [f"  {h.rank}. {h.statement}  ({h.service}, {h.fault_class or 'unclassified'}, {h.confidence:.2f}{held})"]
+    lines += [f"       for  {e}  {excerpts.get(e, '')}" for e in h.evidence[:6]]
+    lines += [f"       but  {e}  {excerpts.get(e, '')}" for e in h.against[:4]]
+    lines += [f"       tell it apart  {e}  {excerpts.get(e, '')}" for e in h.apart]
+    return [*lines, *([f"       to prove it wrong: {h.falsify}"] if h.falsify else [])]
+
+
+def second_opinion_lines(second: SecondOpinion) -> list[str]:
+    """Who, what it said for and against the first cause, what was dropped, what it has cost."""
+    engine = f"the engine alone said {second.engine_verdict} ({second.engine_confidence:.2f})"
+    lines = [f"Second opinion by {second.by}; {engine}"]
+    lines += [f"  for      {s.text}  [{', '.join(s.evidence)}]" for s in second.speaks_for]
+    lines += [f"  against  {s.text}  [{', '.join(s.evidence)}]" for s in second.speaks_against]
+    lines += [f"  dropped  {d}" for d in second.dropped]
+    lines += [f"  missing  rules stand in for {second.fell_back}"] if second.fell_back else []
+    return [*lines, f"  used     {second.usage.words()}"]

@@ -16,8 +16,10 @@ from agents.perception.history import History, PastCase
 from agents.perception.quiet import fault_free
 from agents.perception.scorecard import by_class, intervals, reliability
 from cli.folds import folds_of
+from cli.second_look import WITH_MODEL, Beside, second_look
 from domain.bundle import Bundle
 from domain.errors import ConfigError
+from domain.reasoning import Reasoner
 from tools.bundle import read_bundle, read_truth
 
 RANKING = frozenset({"cases", "AC@1", "AC@3", "AC@5", "Avg@5", "MAR"})
@@ -44,6 +46,8 @@ class Scores:
     table: Table
     outcomes: tuple[Outcome, ...]
     ablation: dict[str, dict[str, float]]
+    beside: tuple[Beside, ...] = ()
+    """Each case without and with a model; empty: none was asked."""
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -52,6 +56,7 @@ class Scores:
             "classes": by_class(self.outcomes),
             "reliability": reliability(self.outcomes),
             "ablation": self.ablation,
+            "model": [b.document() for b in self.beside],
             "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         }
 
@@ -63,13 +68,15 @@ def score_folder(
     folds: int = 0,
     quiet: bool = False,
     ablation: bool = False,
+    reasoner: Reasoner | None = None,
     progress: Callable[[int, int], None] = lambda _, __: None,
 ) -> Scores:
     """The engine and the simple baselines over every labelled bundle of `folder`, in one run.
 
     Bundles whose truth says `split: train` are learned from, not measured, when others say `split: test`; with `folds` all are
     measured, each with the other folds as its past. `quiet`: also fault-free windows cut from the normal times. `ablation`: the
-    measures again without each source and each method. Raises ConfigError when the folder holds no labelled bundle.
+    measures again without each source and each method. `reasoner`: a model that is measured beside.
+    Raises ConfigError when the folder holds no labelled bundle.
     """
     cases = list(labelled_cases(folder))
     if not cases:
@@ -81,9 +88,13 @@ def score_folder(
         )
     plan = list(_plan(cases, history, folds))
     said: dict[str, list[Outcome]] = {"firebreak": []}
+    beside: list[Beside] = []
     for number, (case, known) in enumerate(plan, 1):
         bundle = case.bundle()
         said["firebreak"].append(outcome(case.path.name, diagnose(bundle, history=known), case.truth))
+        if reasoner is not None:
+            beside.append(second_look(case.path.name, bundle, case.truth, said["firebreak"][-1], reasoner, known))
+            said.setdefault(WITH_MODEL, []).append(beside[-1].after)
         for name, method in baselines().items():
             said.setdefault(name, []).append(
                 Outcome(case=case.path.name, truth=case.truth, ranking=tuple(method(bundle)))
@@ -92,13 +103,15 @@ def score_folder(
             said["firebreak"].append(outcome(calm.id, diagnose(calm), Truth(healthy=True)))
         progress(number, len(plan))
     rows = {
-        n: {k: v for k, v in measure(found).items() if n == "firebreak" or k in RANKING} for n, found in said.items()
+        n: {k: v for k, v in measure(found).items() if n in ("firebreak", WITH_MODEL) or k in RANKING}
+        for n, found in said.items()
     }
     found = tuple(said["firebreak"])
     return Scores(
         table=Table(rows=rows, cases=[_row(o) for o in found]),
         outcomes=found,
         ablation=_ablated(plan) if ablation else {},
+        beside=tuple(beside),
     )
 
 

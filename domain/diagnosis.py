@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
+from domain.report import Sentence
+from domain.usage import Usage
 from domain.value import UtcTime, Value
 
 
@@ -67,6 +69,10 @@ class Hypothesis(Value):
     """A query or command that a person can run to prove this wrong."""
     details: dict[str, Any] = {}
     """Typed facts that a plan needs, taken from readings only (blocking pids, revision, key names, route …)."""
+    apart: list[str] = []
+    """Ids of the runbook passages that tell it apart from what looks like it; they speak neither for nor against it."""
+    by: str = ""
+    """Who holds it when it is not the engine: the name of a model."""
 
 
 class BlastRadius(Value):
@@ -75,6 +81,24 @@ class BlastRadius(Value):
     services: list[str] = []
     users: str | None = None
     """In words with a number where one is known: `38 % of requests to the shop fail`."""
+
+
+class SecondOpinion(Value):
+    """What a model made of the engine's diagnosis. It may have lowered and added; it cannot have raised or removed."""
+
+    by: str
+    fell_back: str = ""
+    """Why the model, or a part of its work, is missing; empty: it is not."""
+    engine_verdict: DiagnosisVerdict
+    engine_confidence: float
+    """What the engine alone said."""
+    speaks_for: list[Sentence] = []
+    speaks_against: list[Sentence] = []
+    """The two sides' points about the leading hypothesis, each grounded in evidence."""
+    dropped: list[str] = []
+    """What the model said and code did not let stand, with the reason."""
+    usage: Usage = Usage()
+    """What the incident's questions have cost so far."""
 
 
 class Diagnosis(Value):
@@ -93,6 +117,8 @@ class Diagnosis(Value):
     """What should have been seen and was not; each that matters lowers the confidence."""
     unseen: list[str] = []
     """What nobody shows of this system in any case (`no logs of cache`)."""
+    second_opinion: SecondOpinion | None = None
+    """None: no model was asked."""
     seconds: float = 0.0
 
     @property

@@ -13,6 +13,7 @@ from domain.lifecycle import RuntimeStatus
 from domain.plan import Plan, StepResult
 from domain.report import Brief, Verification
 from domain.severity import Severity
+from domain.usage import Usage
 from domain.value import UtcTime, Value
 
 
@@ -109,6 +110,8 @@ class Incident(Value):
     """Id of the closed incident that this one re-opens."""
     model: str = ""
     """Which reasoner answered last, and whether it fell back."""
+    usage: Usage = Usage()
+    """What its questions to a model have cost."""
 
     def row(self) -> IncidentRow:
         """The short form."""

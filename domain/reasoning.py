@@ -32,11 +32,13 @@ class Opinion(Value):
 
     service: str
     fault_class: str | None = None
+    """A class that the question lists, or `other` with words in the statement."""
     statement: str
     evidence: list[str] = []
     """Ids of existing evidence only; anything else is dropped."""
     against: list[str] = []
     confidence: float = Field(ge=0, le=1)
+    """May lower what is believed of a listed hypothesis; an added one is worth what its evidence carries."""
 
 
 class ProbeWish(Value):
@@ -62,6 +64,11 @@ class PerceiveQuestion(Question[PerceiveAnswer]):
     diagnosis: Diagnosis
     probes: list[str]
     """Names of the read-only probes that may be wished for."""
+    services: list[str] = []
+    """What a hypothesis or a wish may name."""
+    fault_classes: list[str] = []
+    most_wishes: int = 5
+    """How many probes may be wished for."""
 
 
 class ProposedStep(Value):
@@ -177,16 +184,6 @@ class ChatQuestion(Question[ChatAnswer]):
     """One line per known incident, newest first."""
     passages: list[str] = []
     """Retrieved runbook passages as `[R1 runbooks/…] text`."""
-
-
-class Usage(Value):
-    """What a model cost so far."""
-
-    calls: int = 0
-    failures: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    seconds: float = 0.0
 
 
 class Reasoner(Protocol):

@@ -28,6 +28,8 @@ class Brief(Value):
     unsupported: list[str] = []
     """Sentences that code dropped because nothing carried them."""
     written_by: str = "rules"
+    model_use: str = ""
+    """What the incident's questions to a model have cost, in words; empty: none was asked."""
     written_at: UtcTime
 
     def sentences(self) -> list[Sentence]:

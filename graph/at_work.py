@@ -68,11 +68,13 @@ class Desk:
             what = f"{node} was entered from phase {error.found}, which the lifecycle does not know"
             await self._services.charge(PROCEDURE, state.get("incident", ""), self._seen(what))
             raise
+        if (spent := state.get("usage")) is not None:
+            self._services.minds.perceiver.recall(state.get("incident", ""), spent)
         await self.stand(state, phases, RuntimeStatus.RUNNING, node)
         return phases
 
     async def leave(self, state: State, node: str, update: dict[str, Any]) -> dict[str, Any]:
-        """The update with a pointer to what the node left."""
+        """The update with a pointer to what the node left, and what the incident has cost by then."""
         after: Any = {**state, **update, "phases": [*state.get("phases", []), *update["phases"]]}
         if node == "intake":
             await self._crew.enlist(self._packet(after))
@@ -80,7 +82,8 @@ class Desk:
         pointers = await self._keep(after, node)
         if node == "learn":
             await self._end(after)
-        return {**update, "outputs": pointers}
+        spent = self._services.minds.perceiver.spent(state.get("incident", ""))
+        return {**update, "outputs": pointers, **({"usage": spent} if spent.calls else {})}
 
     async def stand(self, state: State, phases: list[Phase], status: RuntimeStatus, note: str) -> None:
         """Say where the agent stands; a pair that the table does not know is not said."""

@@ -242,7 +242,7 @@ def build_house(
     telemetry = SqliteTelemetry(settings.home / "telemetry.db")
     documents = open_store(settings.home / "rag")
     probes = ProbeRunner(inventory, env, root=root)
-    reasoner = reasoner_of(settings, inventory, clock, circuits.of("model"))
+    reasoner = reasoner_of(settings, inventory.model, clock, circuits.of("model"))
     leases = LateLeases()
     records = SqliteRecords(settings.home / "incidents.db")
     sources = sources_of(telemetry, settings, inventory, env, clock, circuits, root=root)

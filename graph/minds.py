@@ -6,8 +6,9 @@ from agents.reasoners.circuit import CircuitReasoner
 from agents.reasoners.fallback import FallbackReasoner
 from agents.reasoners.openai import Endpoint, OpenAiReasoner
 from agents.reasoners.rules import RulesReasoner
+from agents.reasoners.spending import Limits, Prices
 from domain.clock import Clock
-from domain.inventory import Inventory
+from domain.inventory import ModelConfig
 from domain.reasoning import Reasoner
 from governance.health import Breaker
 from graph.settings import Settings
@@ -16,20 +17,20 @@ DEFAULT_MODEL = "gpt-4.1-mini"
 """Asked for when an endpoint or a key is given and no model is named."""
 
 
-def reasoner_of(settings: Settings, inventory: Inventory, clock: Clock, breaker: Breaker | None = None) -> Reasoner:
+def reasoner_of(settings: Settings, config: ModelConfig, clock: Clock, breaker: Breaker | None = None) -> Reasoner:
     """The reasoner for every role. The inventory's model settings override the environment's."""
     rules = RulesReasoner(clock)
-    endpoint = endpoint_of(settings, inventory)
+    endpoint = endpoint_of(settings, config)
     if endpoint is None:
         return rules
     model = CircuitReasoner(OpenAiReasoner(endpoint), breaker or Breaker("model", clock))
     return FallbackReasoner(model, rules)
 
 
-def endpoint_of(settings: Settings, inventory: Inventory) -> Endpoint | None:
+def endpoint_of(settings: Settings, config: ModelConfig) -> Endpoint | None:
     """The configured endpoint, or None: rules only."""
-    base_url = inventory.model.base_url or settings.model_base_url
-    model = inventory.model.model or settings.model
+    base_url = config.base_url or settings.model_base_url
+    model = config.model or settings.model
     if not (model or base_url or settings.model_azure_endpoint or settings.model_api_key):
         return None
     return Endpoint(
@@ -39,5 +40,13 @@ def endpoint_of(settings: Settings, inventory: Inventory) -> Endpoint | None:
         azure_endpoint=settings.model_azure_endpoint,
         azure_api_version=settings.model_azure_api_version,
         timeout_s=settings.model_timeout_s,
-        token_budget=settings.model_token_budget,
+        limits=Limits(
+            tokens=settings.model_token_budget,
+            calls=settings.model_call_budget,
+            seconds=settings.model_seconds_budget,
+            money=settings.model_money_budget,
+        ),
+        prices=Prices(
+            input=settings.model_price_input, output=settings.model_price_output, currency=settings.model_currency
+        ),
     )

@@ -19,7 +19,7 @@ from domain.diagnosis import Diagnosis
 from domain.guard import Actor, Guard
 from domain.inventory import Inventory
 from domain.reasoning import Reasoner
-from domain.retrieval import CaseStore, Passage, Retriever
+from domain.retrieval import CaseStore, Retriever
 from governance.state.crew import Crew
 from graph.artifacts import Artifacts
 from graph.changes import Changes
@@ -52,9 +52,7 @@ class Gather(Protocol):
 class Diagnose(Protocol):
     """Perception's mathematics: pure and synchronous."""
 
-    def __call__(
-        self, bundle: Bundle, *, passages: Sequence[Passage] = (), previous: Diagnosis | None = None
-    ) -> Diagnosis: ...
+    def __call__(self, bundle: Bundle, *, previous: Diagnosis | None = None) -> Diagnosis: ...
 
 
 class Leases(Protocol):

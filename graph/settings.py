@@ -63,7 +63,19 @@ class Settings(BaseSettings):
     model_timeout_s: float = Field(
         default=20.0, gt=0, description="Seconds one answer may take before rules take over."
     )
-    model_token_budget: int = Field(default=60_000, gt=0, description="Tokens one incident may cost in all.")
+    model_token_budget: int = Field(default=120_000, gt=0, description="Tokens one incident may cost in all.")
+    model_call_budget: int = Field(default=40, gt=0, description="Questions one incident may ask a model in all.")
+    model_seconds_budget: float = Field(
+        default=300.0, gt=0, description="Seconds one incident may wait for a model in all."
+    )
+    model_money_budget: float = Field(
+        default=0.0, ge=0, description="Money one incident may cost in all, by the prices below. 0: no limit."
+    )
+    model_price_input: float = Field(
+        default=0.0, ge=0, description="Price of a million prompt tokens. Both prices 0: cost is not shown."
+    )
+    model_price_output: float = Field(default=0.0, ge=0, description="Price of a million answer tokens.")
+    model_currency: str = Field(default="USD", description="Currency of the prices.")
 
     intake_token: SecretStr | None = Field(
         default=None,

@@ -21,6 +21,7 @@ from domain.incident import IncidentStatus, TimelineEntry
 from domain.lifecycle import Phase
 from domain.plan import Plan, StepResult
 from domain.report import Brief, Verification
+from domain.usage import Usage
 
 Decision = Literal["", "continue", "clarify", "revoke"]
 
@@ -186,5 +187,7 @@ class State(TypedDict, total=False):
     status: IncidentStatus
     brief: Brief | None
     model: str
+    usage: Usage
+    """What the incident's questions to a model have cost; counts against its budget also after a crash."""
     opened_by: str
     reopens: str | None

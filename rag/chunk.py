@@ -22,10 +22,12 @@ class Chunk:
     heading: str
     text: str
     kind: str
+    fault_classes: str = ""
+    """Classes that the document is about, separated by spaces."""
 
     def indexed_text(self) -> str:
-        """What is searched: title and heading count as words of the passage."""
-        return f"{self.title}\n{self.heading}\n{self.text}"
+        """What is searched: title, heading and fault classes count as words of the passage."""
+        return f"{self.title}\n{self.heading}\n{self.fault_classes}\n{self.text}"
 
 
 def chunks(document: Document) -> list[Chunk]:
@@ -46,6 +48,7 @@ def chunks(document: Document) -> list[Chunk]:
                     heading=heading,
                     text=part,
                     kind=document.kind,
+                    fault_classes=str(document.metadata.get("fault_classes", "")),
                 )
             )
     return found

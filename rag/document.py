@@ -86,8 +86,13 @@ def _markdown(doc_id: str, file: Path, text: str) -> Document:
     name = str(meta.get("name") or "")
     kind: Kind = "runbook" if file.name == "SKILL.md" or "runbooks" in file.parts else "document"
     described = f"{meta['description']}\n\n{body}" if meta.get("description") else body
-    flat = {k: v for k, v in meta.items() if isinstance(v, str | int | float | bool)}
+    nested = meta.get("metadata")
+    flat = {k: v for k, v in ({**nested, **meta} if isinstance(nested, dict) else meta).items() if _plain(v)}
     return make_document(doc_id, heading or name or file.stem, kind, described, flat)
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool)
 
 
 def _id(file: Path, root: Path) -> str:

@@ -19,6 +19,7 @@ from rag.chunk import Chunk, chunks
 from rag.document import Document, make_document, read_document
 from rag.embedder import Embedder, LatentSemanticEmbedder
 from rag.fusion import fuse
+from rag.leaflet import passage
 from rag.shelf import Shelf
 
 DEPTH = 30
@@ -128,7 +129,7 @@ class RagStore:
             rankings = [index.keywords.rank(query, DEPTH), self._nearest(index, query)]
         ranked = [(index.chunks[i], score) for i, score in fuse(rankings) if i in index.chunks]
         wanted = [(chunk, score) for chunk, score in ranked if not kinds or chunk.kind in kinds]
-        return [_passage(chunk, score) for chunk, score in wanted[:limit]]
+        return [passage(chunk, score) for chunk, score in wanted[:limit]]
 
     def rank_by_keywords(self, query: str, limit: int = DEPTH) -> list[str]:
         """Passage ids by keywords alone; for measuring."""
@@ -172,15 +173,3 @@ class RagStore:
 def open_store(folder: Path, embedder: Embedder | None = None) -> RagStore:
     """The store in `folder`; nothing heavy is loaded before the first search."""
     return RagStore(folder, embedder)
-
-
-def _passage(chunk: Chunk, score: float) -> Passage:
-    return Passage(
-        id=chunk.id,
-        document=chunk.document,
-        title=chunk.title,
-        heading=chunk.heading,
-        text=chunk.text,
-        score=score,
-        kind=chunk.kind,
-    )

@@ -40,6 +40,8 @@ class HypothesisView:
     hypothesis: Hypothesis
     supporting: list[Evidence]
     contradicting: list[Evidence]
+    apart: list[Evidence]
+    """What runbooks say to tell it from its look-alikes."""
     history: list[float]
     """Confidence over time, oldest first; ends with the present one."""
 
@@ -145,6 +147,7 @@ def _hypotheses(incident: Incident) -> list[HypothesisView]:
             hypothesis=h,
             supporting=[by_id[i] for i in h.evidence if i in by_id],
             contradicting=[by_id[i] for i in h.against if i in by_id],
+            apart=[by_id[i] for i in h.apart if i in by_id],
             history=confidence_history(incident.confidence_history, h),
         )
         for h in incident.diagnosis.hypotheses
@@ -192,6 +195,7 @@ def citations(incident: Incident) -> dict[str, list[Citation]]:
     for h in incident.diagnosis.hypotheses if incident.diagnosis else []:
         note(h.evidence, f"cause {h.rank}", f"cause-{h.rank}")
         note(h.against, f"cause {h.rank}", f"cause-{h.rank}", against=True)
+        note(h.apart, f"cause {h.rank}", f"cause-{h.rank}")
     if incident.plans:
         for i, step in enumerate(incident.plans[-1].steps, 1):
             note(step.evidence, f"step {i}", f"step-{step.id}")

@@ -8,16 +8,21 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from agents.perception.claim import Claim, Sign, of_change
 from agents.perception.diffs import Effect, effect, words
 from agents.perception.facts import Facts
 from domain.alert import Change
+from domain.second_opinion import DiffReading
 
 NAMED = 0.42
 """From this score on a change is named; below it the answer is: none of them."""
 SLACK_S = 60.0
+TIP = 0.1
+"""Difference of scores up to which evidence holds two changes about equal; between such a reading of their diffs may decide."""
 UNKNOWN_SCOPE = 0.8
 """Reach of a change of which nobody says where it went, where no deploy is recorded at all."""
 OUTSIDE = re.compile(
@@ -43,8 +48,19 @@ def attribute(facts: Facts) -> list[Claim]:
     if not facts.bundle.changes_asked:
         return []
     found = suspects(facts)
-    claims = [_claim(facts, s) for s in found[:3] if s.score >= NAMED]
+    named = tipped([s for s in found if s.score >= NAMED], facts.diffs_read)
+    claims = [_claim(facts, s) for s in named[:3]]
     return claims or [_none(facts, found)]
+
+
+def tipped(named: list[Suspect], read: Mapping[str, DiffReading]) -> list[Suspect]:
+    """The named suspects in the order that readings of their diffs suggest; none is named, dropped or believed more for it."""
+
+    def place(suspect: Suspect) -> float:
+        reading = read.get(suspect.change.id)
+        return suspect.score + (TIP * (reading.could - 0.5) if reading else 0.0)
+
+    return sorted(named, key=lambda s: (-place(s), s.change.id))
 
 
 def suspects(facts: Facts) -> list[Suspect]:
@@ -120,7 +136,13 @@ def _claim(facts: Facts, suspect: Suspect) -> Claim:
         signs=(of_change(suspect.change, suspect.effect.kind),),
         falsify="instances without this change fail in the same way",
         probe=("release", service, "the version before fails as well"),
+        details=_reading(facts, suspect.change),
     )
+
+
+def _reading(facts: Facts, change: Change) -> dict[str, Any]:
+    found = facts.diffs_read.get(change.id)
+    return {"diff_read": found.model_dump(mode="json")} if found else {}
 
 
 def take_up(changes: list[Claim], others: list[Claim]) -> list[Claim]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from agents.perception.attribution import attribute, take_up
@@ -16,7 +16,6 @@ from agents.perception.facts import Facts
 from agents.perception.history import History
 from agents.perception.impact import blast_radius
 from agents.perception.localise import localise
-from agents.perception.passages import tell_apart
 from agents.perception.probing import next_probes
 from agents.perception.ranking import Ranked, rank
 from agents.perception.rules import claims
@@ -24,7 +23,7 @@ from agents.perception.symptoms import Symptoms, as_signs, symptoms
 from agents.perception.verdict import conclude
 from domain.bundle import Bundle
 from domain.diagnosis import Diagnosis, Hypothesis
-from domain.retrieval import Passage
+from domain.second_opinion import DiffReading
 
 BESIDE_READING = 0.35
 """What is left of a signal's own claim where a probe reads something broken now: the present state beats a correlation."""
@@ -40,20 +39,20 @@ def diagnose(
     bundle: Bundle,
     *,
     history: History | None = None,
-    passages: Sequence[Passage] = (),
+    diffs_read: Mapping[str, DiffReading] | None = None,
     previous: Diagnosis | None = None,
     without: Set[str] = frozenset(),
 ) -> Diagnosis:
     """Ranked hypotheses with evidence for and against, and a verdict.
 
-    `history`: labelled past incidents to learn from. `passages`: retrieved runbooks, cited as evidence of how to tell a
-    hypothesis apart; they speak neither for nor against it. `previous`: the last diagnosis of the same incident; its
-    evidence keeps its ids.
+    `history`: labelled past incidents to learn from. `diffs_read`: change id → what a mind made of its diff; decides only
+    between changes that evidence holds about equal. `previous`: the last diagnosis of the same incident; its evidence keeps
+    its ids.
     `without`: methods left out (`ablation.METHODS`).
     Pure but for reading a monotonic clock.
     """
     started = time.perf_counter()
-    facts = Facts(bundle)
+    facts = Facts(bundle, diffs_read)
     suffering, ranked = consider(facts, history, without)
     blind = blind_spots(facts)
     ranked = _sure(facts, ranked, blind)
@@ -62,8 +61,7 @@ def diagnose(
     for sign in [*_alert(bundle), *as_signs(suffering)]:
         book.cite(sign)
     hypotheses = [_hypothesis(i, entry, book) for i, entry in enumerate(ranked, 1)]
-    apart = {book.cite(sign) for entry in ranked for sign in tell_apart(entry.claim, passages)}
-    cited = apart | {e for h in hypotheses for e in (*h.evidence, *h.against)}
+    cited = {e for h in hypotheses for e in (*h.evidence, *h.against)}
     return Diagnosis(
         incident=bundle.id,
         verdict=verdict,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from agents.perception.topology import call_edges
 from agents.perception.windows import Windows, find_windows
 from domain.alert import Change
 from domain.bundle import Bundle, LogLine, Reading
+from domain.second_opinion import DiffReading
 
 DATABASE_KINDS = frozenset({"database", "postgres", "postgresql", "db"})
 CACHE_KINDS = frozenset({"cache", "redis"})
@@ -34,10 +35,11 @@ RECENT_S = 120.0
 
 
 class Facts:
-    """Indexed, read-only view of one bundle. Built once per diagnosis."""
+    """Indexed, read-only view of one bundle. Built once per diagnosis. `diffs_read`: what a mind made of changes' diffs."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, diffs_read: Mapping[str, DiffReading] | None = None) -> None:
         self.bundle = bundle
+        self.diffs_read: Mapping[str, DiffReading] = diffs_read or {}
         self.windows: Windows = find_windows(bundle)
         newest: dict[tuple[str, str, str], Reading] = {}
         for reading in bundle.readings:

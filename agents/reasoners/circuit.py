@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from agents.asking import recall, spent
 from domain.errors import CircuitOpenError, ModelUnavailableError
 from domain.reasoning import Question, Reasoner
+from domain.usage import Usage
 from domain.value import Value
 from governance.health import Breaker
 
@@ -30,3 +32,11 @@ class CircuitReasoner:
             return await self._breaker.call(lambda: self._inner.answer(question), ModelUnavailableError)
         except CircuitOpenError as error:
             raise ModelUnavailableError(error.message, expected=error.expected, found=error.found) from error
+
+    def spent(self, incident: str) -> Usage:
+        """What the inner mind has cost."""
+        return spent(self._inner, incident)
+
+    def recall(self, incident: str, usage: Usage) -> None:
+        """See agents.asking.Paid."""
+        recall(self._inner, incident, usage)

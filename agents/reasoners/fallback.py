@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from agents.asking import Answered
+from agents.asking import Answered, recall, spent
 from domain.errors import ModelError
 from domain.reasoning import Question, Reasoner
+from domain.usage import Usage
 from domain.value import Value
 
 A = TypeVar("A", bound=Value)
@@ -43,3 +44,11 @@ class FallbackReasoner:
             return Answered(answer=answer, by=self._second.name, fell_back=f"{self._first.name}: {error.message}")
         self._reason = ""
         return Answered(answer=answer, by=self._first.name)
+
+    def spent(self, incident: str) -> Usage:
+        """What the first mind has cost; the second is free."""
+        return spent(self._first, incident)
+
+    def recall(self, incident: str, usage: Usage) -> None:
+        """See agents.asking.Paid."""
+        recall(self._first, incident, usage)

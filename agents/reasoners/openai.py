@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from pydantic import SecretStr
 
-from agents.prompts import prompt
+from agents.reasoners.asked import incident_of, messages
+from agents.reasoners.spending import DEFAULT_LIMITS, NO_PRICES, Limits, Prices, Spending
 from domain.errors import ModelError, ModelUnavailableError
-from domain.reasoning import Question, Usage
+from domain.reasoning import Question
 from domain.redaction import redact
+from domain.usage import Usage
 from domain.value import Value
 
 A = TypeVar("A", bound=Value)
-REMEMBERED = 200
-"""Incidents whose token count is kept."""
+ANSWER_TOKENS = 4_000
+"""Longest answer; a longer one is cut off and then unusable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +32,8 @@ class Endpoint:
     azure_endpoint: str = ""
     azure_api_version: str = ""
     timeout_s: float = 20.0
-    token_budget: int = 60_000
-    """Tokens per incident, prompts and answers together."""
+    limits: Limits = DEFAULT_LIMITS
+    prices: Prices = NO_PRICES
 
 
 class OpenAiReasoner:
@@ -41,46 +42,57 @@ class OpenAiReasoner:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._client: Any = None
-        self._spent: OrderedDict[str, int] = OrderedDict()
-        self.usage = Usage()
+        self._spending = Spending(endpoint.limits, endpoint.prices)
 
     @property
     def name(self) -> str:
         """`openai:<model>`."""
         return f"openai:{self._endpoint.model}"
 
+    @property
+    def usage(self) -> Usage:
+        """What this process has spent, all incidents together."""
+        return self._spending.total
+
+    def spent(self, incident: str) -> Usage:
+        """What one incident has cost."""
+        return self._spending.of(incident)
+
+    def recall(self, incident: str, usage: Usage) -> None:
+        """What an earlier process spent on an incident counts against its budget."""
+        self._spending.at_least(incident, usage)
+
     async def answer(self, question: Question[A]) -> A:
         """Raises ModelUnavailableError (no answer, too slow, refused) or ModelError (no budget, unusable answer)."""
-        incident = incident_of(question)
-        spent = self._spent.get(incident, 0)
-        if spent >= self._endpoint.token_budget:
-            raise ModelError(
-                "the token budget of this incident is used up",
-                expected=f"fewer than {self._endpoint.token_budget} tokens",
-                found=str(spent),
-            )
-        client = self._client or await asyncio.to_thread(self._connect)
-        started = time.monotonic()
+        asked, incident = messages(question), incident_of(question)
+        price = self._spending.reserve(incident, sum(len(text) for _, text in asked), ANSWER_TOKENS)
+        started, used, answer = time.monotonic(), None, None
         try:
-            async with asyncio.timeout(self._endpoint.timeout_s):
-                found = await _ask(client, question)
+            found = await self._ask(question, asked, self._spending.seconds_left(incident))
+            used = tokens(found.get("raw"))
+            answer = self._parsed(question, found)
+        finally:
+            self._spending.settle(incident, price, time.monotonic() - started, used, failed=answer is None)
+        return answer
+
+    async def _ask(self, question: Question[A], asked: list[tuple[str, str]], left_s: float) -> dict[str, Any]:
+        patience = min(self._endpoint.timeout_s, left_s)
+        client = self._client or await asyncio.to_thread(self._connect)
+        try:
+            async with asyncio.timeout(patience):
+                return await _structured(client, question, asked)
         except TimeoutError as error:
-            self._failed(started)
             raise ModelUnavailableError(
-                "the model is too slow", expected=f"an answer within {self._endpoint.timeout_s:g} s", found="none"
+                "the model is too slow", expected=f"an answer within {patience:.3g} s", found="none"
             ) from error
         except ModelError:
-            self._failed(started)
             raise
         except Exception as error:
-            self._failed(started)
             raise ModelUnavailableError(
                 f"the model endpoint failed ({type(error).__name__})",
                 expected="an answer",
                 found=redact(str(error))[:200],
             ) from error
-        self._count(incident, found.get("raw"), started)
-        return self._parsed(question, found)
 
     def _parsed(self, question: Question[A], found: dict[str, Any]) -> A:
         answer = found.get("parsed")
@@ -98,36 +110,18 @@ class OpenAiReasoner:
         self._client = chat_model(self._endpoint)
         return self._client
 
-    def _count(self, incident: str, raw: Any, started: float) -> None:
-        used = getattr(raw, "usage_metadata", None) or {}
-        into, out = int(used.get("input_tokens", 0)), int(used.get("output_tokens", 0))
-        self._spent[incident] = self._spent.get(incident, 0) + into + out
-        self._spent.move_to_end(incident)
-        while len(self._spent) > REMEMBERED:
-            self._spent.popitem(last=False)
-        self.usage = self.usage.model_copy(
-            update={
-                "calls": self.usage.calls + 1,
-                "input_tokens": self.usage.input_tokens + into,
-                "output_tokens": self.usage.output_tokens + out,
-                "seconds": self.usage.seconds + time.monotonic() - started,
-            }
-        )
 
-    def _failed(self, started: float) -> None:
-        self.usage = self.usage.model_copy(
-            update={
-                "calls": self.usage.calls + 1,
-                "failures": self.usage.failures + 1,
-                "seconds": self.usage.seconds + time.monotonic() - started,
-            }
-        )
-
-
-async def _ask(client: Any, question: Question[A]) -> dict[str, Any]:
+async def _structured(client: Any, question: Question[A], asked: list[tuple[str, str]]) -> dict[str, Any]:
     structured = client.with_structured_output(question.answer_type, method="function_calling", include_raw=True)
-    found: dict[str, Any] = await structured.ainvoke(messages(question))
+    found: dict[str, Any] = await structured.ainvoke(asked)
     return found
+
+
+def tokens(raw: Any) -> tuple[int, int] | None:
+    """Tokens in and out as the endpoint says; None when it does not."""
+    used = getattr(raw, "usage_metadata", None) or {}
+    into, out = used.get("input_tokens"), used.get("output_tokens")
+    return (int(into), int(out)) if isinstance(into, int) and isinstance(out, int) else None
 
 
 def chat_model(endpoint: Endpoint) -> Any:
@@ -139,6 +133,7 @@ def chat_model(endpoint: Endpoint) -> Any:
         "max_retries": 0,
         "temperature": 0,
         "stream_usage": True,
+        "max_tokens": ANSWER_TOKENS,
         "api_key": endpoint.api_key or SecretStr("unused"),
     }
     if endpoint.azure_endpoint:
@@ -149,22 +144,3 @@ def chat_model(endpoint: Endpoint) -> Any:
             **shared,
         )
     return ChatOpenAI(model=endpoint.model, base_url=endpoint.base_url or None, use_responses_api=False, **shared)
-
-
-def messages(question: Question[A]) -> list[tuple[str, str]]:
-    """The prompt and the question's facts, redacted and framed as untrusted. Closing marks inside are broken up."""
-    facts = redact(question.model_dump_json(exclude_none=True)).replace("</untrusted>", "</ untrusted>")
-    return [("system", prompt(question.role)), ("user", f"<untrusted>\n{facts}\n</untrusted>")]
-
-
-def incident_of(question: Question[A]) -> str:
-    """Which incident's budget a question draws on; questions about the system share one."""
-    incident = getattr(question, "incident", None)
-    if isinstance(incident, str):
-        return incident
-    for name in ("incident", "diagnosis", "plan"):
-        found = getattr(question, name, None)
-        label = getattr(found, "id", None) if name == "incident" else getattr(found, "incident", None)
-        if isinstance(label, str):
-            return label
-    return "system"

@@ -7,7 +7,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from domain.action import ActionCall, ActionResult, DryRun, DryRunResult, Effect, Judgement, Outcome, Reason, Verdict
 from domain.alert import Alert, AlertStatus, Change, Signature
 from domain.crew import OutputPointer
-from domain.diagnosis import BlastRadius, Diagnosis, DiagnosisVerdict, Evidence, Hypothesis, NextProbe
+from domain.diagnosis import BlastRadius, Diagnosis, DiagnosisVerdict, Evidence, Hypothesis, NextProbe, SecondOpinion
 from domain.guard import Approval, ApprovalStatus, Receipt
 from domain.incident import IncidentStatus, TimelineEntry
 from domain.lifecycle import OutputType, Phase
@@ -17,6 +17,7 @@ from domain.reasoning import ProbeWish
 from domain.report import Brief, Check, Sentence, Verification
 from domain.retrieval import Passage
 from domain.severity import Severity
+from domain.usage import Usage
 
 PERSISTED_TYPES: tuple[type, ...] = (
     ActionCall,
@@ -49,6 +50,7 @@ PERSISTED_TYPES: tuple[type, ...] = (
     ProbeWish,
     Reason,
     Receipt,
+    SecondOpinion,
     Sentence,
     Severity,
     Signature,
@@ -57,6 +59,7 @@ PERSISTED_TYPES: tuple[type, ...] = (
     Step,
     StepResult,
     TimelineEntry,
+    Usage,
     Verdict,
     Verification,
 )

@@ -96,8 +96,9 @@ def make_explain(services: Services) -> Node:
         incident = project({**ended, "diagnosis": advised} if advised else ended)
         written = await services.minds.explainer.explain(incident)
         await services.note("decision", state["incident"], brief_note(written, status, outcome))
+        spent = services.minds.perceiver.spent(state["incident"])
         return {
-            "brief": written.answer,
+            "brief": written.answer.model_copy(update={"model_use": spent.words() if spent.calls else ""}),
             **({"diagnosis": advised} if advised else {}),
             "status": status,
             "outcome": outcome,

@@ -11,13 +11,13 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langgraph.runtime import Runtime
 
+from agents.apart import told_apart
 from agents.perceiver import Seen, keep_ids
 from domain.bundle import Bundle
-from domain.diagnosis import Diagnosis
+from domain.diagnosis import Diagnosis, SecondOpinion
 from domain.incident import IncidentStatus
 from domain.reasoning import ProbeWish
 from domain.redaction import redact_json
-from domain.retrieval import Passage
 from graph.gather import unseen
 from graph.nodes.probe import readings_of
 from graph.nodes.walk import Node, author, entry, fallback_entries, knobs_of
@@ -34,9 +34,9 @@ def make_perceive(services: Services) -> Node:
             state["incident"], state.get("alerts", []), readings_of(state.get("messages", [])), look
         )
         passages = await services.retriever.search(query_of(state, bundle), limit=4)
-        fresh = await look_at(services, bundle, passages, state.get("diagnosis"))
+        fresh = await look_at(services, bundle, state.get("diagnosis"))
         seen = await services.minds.perceiver.consider(fresh, services.probes.names(), services.inventory.names())
-        diagnosis, now = seen.diagnosis, services.clock.now()
+        diagnosis, now = await told_apart(seen.diagnosis, services.retriever), services.clock.now()
         rounds = state.get("probe_rounds", 0)
         wishes = seen.wishes if rounds < knobs_of(runtime).max_probe_rounds else []
         await services.note("observation", state["incident"], diagnosis_note(seen))
@@ -57,9 +57,9 @@ def make_perceive(services: Services) -> Node:
     return perceive
 
 
-async def look_at(services: Services, bundle: Bundle, passages: list[Passage], previous: Diagnosis | None) -> Diagnosis:
+async def look_at(services: Services, bundle: Bundle, previous: Diagnosis | None) -> Diagnosis:
     """Perception off the event loop, with ids that stay what they were."""
-    fresh = await asyncio.to_thread(services.diagnose, bundle, passages=passages, previous=previous)
+    fresh = await asyncio.to_thread(services.diagnose, bundle, previous=previous)
     return keep_ids(previous, fresh.model_copy(update={"unseen": unseen(bundle)}))
 
 
@@ -113,5 +113,17 @@ def diagnosis_note(seen: Seen) -> dict[str, Any]:
     return {
         **confidence_row(found, ""),
         "evidence": list(found.top.evidence) if found.top else [e.id for e in found.evidence],
+        **second_opinion_note(found.second_opinion),
         **author("perception", seen.by, seen.fell_back),
+    }
+
+
+def second_opinion_note(second: SecondOpinion | None) -> dict[str, Any]:
+    """What a model changed: the engine's own verdict beside it, how many of its claims were dropped, what it has cost."""
+    if second is None:
+        return {}
+    return {
+        "engine": {"verdict": second.engine_verdict.value, "confidence": second.engine_confidence},
+        "dropped": len(second.dropped),
+        "usage": second.usage.words(),
     }

@@ -104,7 +104,7 @@ def still_there(finding: Finding, seen: Look) -> bool:
 async def see_again(services: Services, state: State, watch: Watch, round_: int) -> Look:
     """A fresh bundle and what perception makes of it now."""
     bundle = await services.gather(state["incident"], state.get("alerts", []), (), round_)
-    fresh = await look_at(services, bundle, [], state.get("diagnosis"))
+    fresh = await look_at(services, bundle, state.get("diagnosis"))
     return Look(watch=watch, fresh=fresh, readings=bundle.readings)
 
 

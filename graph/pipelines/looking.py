@@ -58,7 +58,7 @@ def _observe(bindings: Bindings) -> StageWork:
         diagnosis = None
         for look in range(call.args.looks):
             bundle = await services.gather(call.state["run"], [], (), look)
-            diagnosis = await look_at(services, bundle, [], diagnosis)
+            diagnosis = await look_at(services, bundle, diagnosis)
         assert diagnosis is not None, "the arguments ask for one look at least"
         top = diagnosis.top
         return StageAnswer(

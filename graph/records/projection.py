@@ -10,6 +10,7 @@ from domain.alert import Alert
 from domain.incident import Incident, IncidentStatus, TimelineEntry
 from domain.lifecycle import Phase, RuntimeStatus, may_stand, run_result
 from domain.severity import Severity
+from domain.usage import Usage
 from graph.state import State
 from tools.intake.route import group_of
 
@@ -49,6 +50,7 @@ def project(state: State) -> Incident:
         outputs=state.get("outputs", []),
         reopens=state.get("reopens"),
         model=state.get("model", ""),
+        usage=state.get("usage", Usage()),
     )
 
 

@@ -179,7 +179,7 @@ class WorldProbes:
         ]
 
 
-def diagnose_world(bundle: Bundle, *, passages: Sequence[Passage] = (), previous: Diagnosis | None = None) -> Diagnosis:
+def diagnose_world(bundle: Bundle, *, previous: Diagnosis | None = None) -> Diagnosis:
     """The simplest perception: a failed state reading is a cause, failed health without one is inconclusive."""
     rows = [r for r in bundle.readings if r.ok is False] or list(bundle.readings)[:2]
     evidence = [

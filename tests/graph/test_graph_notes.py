@@ -7,6 +7,7 @@ from typing import Any
 from agents.reasoners.scripted import ScriptedReasoner
 from domain.conditions import Condition
 from domain.reasoning import OverseeAnswer, PerceiveAnswer
+from domain.second_opinion import ArgumentAgainst, ArgumentFor
 from domain.value import Value, digest
 from graph.nodes.walk import author
 from tests.fakes.house import House
@@ -34,13 +35,15 @@ async def test_a_model_is_named_with_its_prompt_and_its_failures() -> None:
     """An answer carries the version of its prompt; a fall back carries it too, with the reason."""
     answers: dict[str, list[Value | Exception]] = {
         "perception": [PerceiveAnswer()],
+        "argue_for": [ArgumentFor(belief=1.0)],
+        "argue_against": [ArgumentAgainst(belief=1.0)],
         "overwatch": [OverseeAnswer(decision="continue", reason="fine")],
     }
     house = House(
         World(wrong={PAUSED: {}}, mends={"resume_process api"}), reasoner=ScriptedReasoner(answers, name="openai:m1")
     )
     await house.run()
-    assert said(house, "verdict") == [{"by": "openai:m1", "prompt": "perception/1"}]
+    assert said(house, "verdict") == [{"by": "openai:m1", "prompt": "perception/2"}]
     (plan,) = said(house, "plan")
     assert (plan["by"], plan["prompt"]) == ("rules", "planner/1")
     assert plan["fell_back"].startswith("openai:m1: ")

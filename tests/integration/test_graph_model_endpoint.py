@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from agents.reasoners.openai import Endpoint, OpenAiReasoner
+from agents.reasoners.asked import messages
+from agents.reasoners.openai import ANSWER_TOKENS, Endpoint, OpenAiReasoner
+from agents.reasoners.spending import CHARS_PER_TOKEN, Limits
 from domain.conditions import Condition
 from domain.errors import ModelError
 from domain.reasoning import ChatQuestion
@@ -59,6 +61,8 @@ async def test_good_answers_are_used_and_cited() -> None:
     house, state, script = await run(
         {
             "PerceiveAnswer": [{"opinions": [], "probes": [{"probe": "state", "service": "api", "why": "to be sure"}]}],
+            "ArgumentFor": [{"points": [], "belief": 0.9}],
+            "ArgumentAgainst": [{"points": [], "belief": 0.9}],
             "PlanAnswer": [{"steps": [step("restart_service", "api", ["E2"])], "summary": "restart"}],
             "VerifyAnswer": [{"holds": True}],
             "OverseeAnswer": [{"decision": "continue", "reason": "fine"}],
@@ -137,8 +141,9 @@ async def test_injected_text_reaches_the_model_only_framed() -> None:
 async def test_the_token_budget_ends_the_models_part() -> None:
     """Once an incident's tokens are used up the model is not asked again."""
     with openai_server({"ChatAnswer": [{"sentences": []}]}) as (url, script):
-        reasoner = OpenAiReasoner(Endpoint(model="m1", base_url=url, token_budget=200))
         question = ChatQuestion(text="hello")
+        most = int(sum(len(text) for _, text in messages(question)) / CHARS_PER_TOKEN) + ANSWER_TOKENS
+        reasoner = OpenAiReasoner(Endpoint(model="m1", base_url=url, limits=Limits(tokens=most + 120)))
         await reasoner.answer(question)
         await reasoner.answer(question)
         with pytest.raises(ModelError, match="budget"):

@@ -54,7 +54,7 @@ async def test_series_come_from_prometheus_and_its_end_is_a_blind_spot(tmp_path:
                 assert [r for r in bundle.readings if r.data_gap] == []
         async with house(tmp_path / "two", url) as built:
             bundle = await looked(built)
-            diagnosis = await look_at(built.services, bundle, [], None)
+            diagnosis = await look_at(built.services, bundle, None)
             (spot,) = [s for s in diagnosis.blind_spots if s.startswith("prometheus of shop")]
             assert "does not answer" in spot
             assert "PROMETHEUS_URL" in spot

@@ -22,6 +22,14 @@ from domain.reasoning import (
     VerifyAnswer,
     VerifyQuestion,
 )
+from domain.second_opinion import (
+    ArgueAgainstQuestion,
+    ArgueForQuestion,
+    ArgumentAgainst,
+    ArgumentFor,
+    DiffAnswer,
+    DiffQuestion,
+)
 from domain.value import Value
 
 A = TypeVar("A", bound=Value)
@@ -48,6 +56,12 @@ class RulesReasoner:
         match question:
             case PerceiveQuestion():
                 return PerceiveAnswer()
+            case ArgueForQuestion():
+                return ArgumentFor(belief=1.0)
+            case ArgueAgainstQuestion():
+                return ArgumentAgainst(belief=1.0)
+            case DiffQuestion():
+                return DiffAnswer()
             case PlanQuestion():
                 return propose(question)
             case VerifyQuestion():

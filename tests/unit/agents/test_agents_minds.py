@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from agents.asking import ask
+from agents.opinions import hear
 from agents.overwatch import Overwatch
-from agents.perceiver import Perceiver, hear, keep_ids
+from agents.perceiver import Perceiver, keep_ids
 from agents.prompts import prompt, version
 from agents.reasoners.fallback import FallbackReasoner
 from agents.reasoners.rules import RulesReasoner
@@ -52,28 +55,29 @@ def opinion(fault: str, confidence: float, cited: list[str] | None = None, servi
 @pytest.mark.parametrize(("said", "becomes"), [(0.99, 0.8), (0.7, 0.7), (0.01, 0.48)])
 def test_opinions_may_lower_a_little_and_never_raise(said: float, becomes: float) -> None:
     """Readings outweigh opinions: at most forty percent is taken away."""
-    heard = hear(diagnosed(0.8), [opinion("f1", said)], ["api"])
+    heard = hear(diagnosed(0.8), [opinion("f1", said)], ["api"]).diagnosis
     assert heard.hypotheses[0].confidence == pytest.approx(becomes)
 
 
 def test_added_causes_stay_low_and_need_evidence() -> None:
     """An idea with existing evidence is listed below; without, or about strangers, it is dropped."""
-    opinions = [opinion("new", 0.99), opinion("bare", 0.99, ["E9"]), opinion("far", 0.9, service="moon")]
-    heard = hear(diagnosed(0.8), opinions, ["api"])
-    assert [(h.fault_class, h.confidence, h.rank) for h in heard.hypotheses] == [("f1", 0.8, 1), ("new", 0.3, 2)]
+    opinions = [opinion("hang", 0.99), opinion("bare", 0.99, ["E9"]), opinion("far", 0.9, service="moon")]
+    heard = hear(diagnosed(0.8), opinions, ["api"]).diagnosis
+    assert [(h.fault_class, h.confidence, h.rank) for h in heard.hypotheses] == [("f1", 0.8, 1), ("hang", 0.3, 2)]
 
 
 def test_a_verdict_other_than_a_fault_is_not_argued_with() -> None:
     """Opinions create no fault where perception sees none."""
     healthy = diagnosed(0.8).model_copy(update={"verdict": DiagnosisVerdict.HEALTHY})
-    assert hear(healthy, [opinion("new", 0.9)], ["api"]) == healthy
+    assert hear(healthy, [opinion("hang", 0.9)], ["api"]).diagnosis == healthy
 
 
 async def test_wishes_for_unknown_probes_are_dropped() -> None:
     """Only probes and services that exist are looked at."""
     wishes = [ProbeWish(probe=p, service=s, why="") for p, s in (("x", "api"), ("rm", "api"), ("x", "moon"))]
     mind = ScriptedReasoner({"perception": [PerceiveAnswer(probes=wishes)]})
-    seen = await Perceiver(mind).consider(diagnosed(0.8), ["x"], ["api"])
+    unclear = diagnosed(0.4).model_copy(update={"verdict": DiagnosisVerdict.INCONCLUSIVE})
+    seen = await Perceiver(mind).consider(unclear, ["x"], ["api"])
     assert seen.wishes == wishes[:1]
 
 
@@ -135,12 +139,15 @@ async def test_rules_know_their_roles() -> None:
         await RulesReasoner().answer(Question[Value]())
 
 
-@pytest.mark.parametrize("role", ["perception", "planner", "verifier", "overwatch", "explainer", "chat"])
+@pytest.mark.parametrize(
+    "role",
+    ["perception", "planner", "verifier", "overwatch", "explainer", "chat", "argue_for", "argue_against", "diffs"],
+)
 def test_every_role_has_a_versioned_prompt(role: str) -> None:
     """The frame for untrusted text is in each; version marks are not."""
     assert "<untrusted>" in prompt(role)
     assert "version:" not in prompt(role)
-    assert version(role) == f"{role}/1"
+    assert re.fullmatch(rf"{role}/\d+", version(role))
 
 
 def test_nothing_read_is_not_health() -> None:
