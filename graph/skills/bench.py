@@ -48,7 +48,7 @@ def bench_of(
 
 
 def _model(services: Services, settings: Settings, circuits: Circuits) -> Reasoner | None:
-    endpoint = endpoint_of(settings, services.inventory)
+    endpoint = endpoint_of(settings, services.inventory.model)
     return CircuitReasoner(OpenAiReasoner(endpoint), circuits.of("model")) if endpoint else None
 
 
