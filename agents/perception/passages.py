@@ -20,7 +20,7 @@ MOST = 2
 """Statements per hypothesis."""
 LONGEST = 320
 NAMES_BOTH = 3.0
-"""What it weighs that a statement in the runbook of one side names the other."""
+"""What it weighs that a statement names both sides, or names one in the runbook of the other."""
 TELLS_APART = 1.0
 """What it weighs that its section is about look-alikes."""
 OWN = 1.0
@@ -123,7 +123,8 @@ def _score(
     subject = words_of(label.group(1)) if label else said
     in_own, in_other = _names(own, home), _names(other, home)
     score = min(3.0, sum(rare.get(w, 0.0) for w in said & telling))
-    score += NAMES_BOTH * max(_names(other, subject) * in_own, _names(own, subject) * in_other)
+    both = min(_names(own, said), _names(other, said))
+    score += NAMES_BOTH * max(_names(other, subject) * in_own, _names(own, subject) * in_other, both)
     score += TELLS_APART * bool(_APART.search(passage.heading)) * max(in_own, in_other)
     return score + OWN * in_own if score else 0.0
 
