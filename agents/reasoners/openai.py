@@ -66,14 +66,15 @@ class OpenAiReasoner:
         """Raises ModelUnavailableError (no answer, too slow, refused) or ModelError (no budget, unusable answer)."""
         asked, incident = messages(question), incident_of(question)
         price = self._spending.reserve(incident, sum(len(text) for _, text in asked), ANSWER_TOKENS)
-        started, used, answer = time.monotonic(), None, None
+        started, used, failed = time.monotonic(), None, True
         try:
             found = await self._ask(question, asked, self._spending.seconds_left(incident))
             used = tokens(found.get("raw"))
             answer = self._parsed(question, found)
+            failed = False
+            return answer
         finally:
-            self._spending.settle(incident, price, time.monotonic() - started, used, failed=answer is None)
-        return answer
+            self._spending.settle(incident, price, time.monotonic() - started, used, failed=failed)
 
     async def _ask(self, question: Question[A], asked: list[tuple[str, str]], left_s: float) -> dict[str, Any]:
         patience = min(self._endpoint.timeout_s, left_s)
