@@ -26,6 +26,7 @@ from graph.records.sqlite import SqliteRecords
 from graph.services import Services
 from graph.telling import Telling
 from graph.threads import Threads
+from graph.vigil import Vigil
 from graph.watcher import Watcher
 
 PassAnswer = Callable[[str, str, ApprovalAnswer], Any]
@@ -76,6 +77,7 @@ class IncidentRunner:
             charge=services.charge,
             held=services.held,
         )
+        self._vigil = Vigil(records=records, probes=services.probes, clock=services.clock, reopen=self.reopen)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -84,6 +86,7 @@ class IncidentRunner:
         self._tasks = [
             asyncio.create_task(self._deliveries.take_in_forever(), name="intake"),
             asyncio.create_task(self._watcher.watch_forever(), name="overwatch"),
+            asyncio.create_task(self._vigil.watch_forever(), name="vigil"),
         ]
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ from domain.alert import Alert, AlertStatus, Change
 from domain.bundle import Window
 from domain.errors import NotFoundError
 from domain.events import Event
-from domain.incident import Incident, IncidentRow, TimelineEntry
+from domain.incident import Incident, IncidentRow, IncidentStatus, TimelineEntry
 from domain.lifecycle import Phase, RuntimeStatus
 from graph.face import Page, Receipt
 from graph.records.delivery import Delivery, Order
@@ -209,6 +209,12 @@ class SqliteRecords:
             return [_open_incident(db, i) for i in found if i.closed_at is None or began <= i.closed_at]
 
         return await self._do(work)
+
+    async def mended_since(self, since: datetime) -> list[Incident]:
+        """Incidents that closed as resolved after `since`."""
+        sql = "SELECT body FROM incidents WHERE status = ? AND closed_at > ?"
+        rows = await self._do(lambda db: db.execute(sql, (IncidentStatus.RESOLVED, since.isoformat())).fetchall())
+        return [Incident.model_validate_json(body) for (body,) in rows]
 
     async def opened_since(self, since: datetime) -> int:
         """How many incidents opened lately."""

@@ -1,4 +1,4 @@
-"""kill -9 of our own processes at the worst moments: no incident is lost, no effect is repeated."""
+"""kill -9 of our own processes at the worst moments, and a model endpoint that is not there: nothing is lost or repeated."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ THEIRS = ("postgres",)
 """The patient's database: its own supervisor starts it again."""
 
 
+NO_MODEL = {"FIREBREAK_MODEL_BASE_URL": "http://127.0.0.1:9/v1", "FIREBREAK_MODEL": "nobody"}
+
+
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """One installation, judged by the production policy: every change asks."""
-    with installed(tmp_path_factory.mktemp("crash"), FIREBREAK_POLICY="production") as it:
+    """One installation, judged by the production policy: every change asks. The configured model does not answer."""
+    with installed(tmp_path_factory.mktemp("crash"), FIREBREAK_POLICY="production", **NO_MODEL) as it:
         yield it
 
 
@@ -59,8 +62,18 @@ def test_production_asks_and_a_crash_while_waiting_loses_nothing(here: Installat
     record = here.ended(incident)
     assert record["status"] == "resolved", record["timeline"]
     assert len(_effects(here, incident)) == 1
+    assert "model.fell_back" in [e["event"] for e in record["timeline"]]
     until(here.users_are_served, 30, "users served")
     assert here.ask("ledger", "verify")["verified"] is True
+
+
+def test_a_deploy_that_only_came_first_is_left_alone(here: Installation) -> None:
+    """A drill whose right answer is to do nothing: abstained, said, and nothing was touched; the rules decide alone."""
+    here.calm()
+    result = here.ask("drill", "run", "--fault", "red_herring_deploy")
+    assert result["abstained"] is True
+    assert result["actions"] == []
+    assert result["ledger"]["verified"] is True
 
 
 def test_a_dead_supervisor_is_followed_by_another_that_carries_on(here: Installation) -> None:

@@ -13,7 +13,7 @@ from domain.severity import Severity
 from tools.telemetry.rules import SCALE, AlertState, step, tiers
 from tools.telemetry.sli import Objective, Recent, Spent, current_values, share, spent, value
 
-REPEAT_S = 120.0
+REPEAT_S = 60.0
 """A group that keeps firing is told again after this."""
 SPARK = 60
 """Seconds of a row's small plot."""
