@@ -139,6 +139,32 @@ def look_running(_: Settings) -> Finding:
     return Finding(name="processes", state="ok", found=f"{len(rows)} processes run")
 
 
+def look_dependencies(_: Settings) -> Finding:
+    """How each dependency of the running app stands, and the circuit breaker around it."""
+    url = next((r["url"] for r in installation.status(SESSION.home) if r["name"] == "app"), "")
+    if not url:
+        return Finding(name="dependencies", state="ok", found="not looked at: the app does not run in this home")
+    try:
+        told = httpx.get(f"{url}/healthz", timeout=3, trust_env=False).json()
+        rows = [dependency_words(n, ok, told["circuits"].get(n)) for n, ok in sorted(told["dependencies"].items())]
+        status = str(told["status"])
+    except (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError) as error:
+        return Finding(
+            name="dependencies",
+            state="degraded",
+            found=f"{url}/healthz: {type(error).__name__}",
+            hint="firebreak status, then the app's log",
+        )
+    hint = "" if status == "ok" else "an open circuit is tried again by itself; /settings shows each one's last error"
+    return Finding(name="dependencies", state="ok" if status == "ok" else "degraded", found="; ".join(rows), hint=hint)
+
+
+def dependency_words(name: str, ok: bool | None, circuit: str | None) -> str:
+    """One dependency: `redis ok (circuit closed)`."""
+    stands = {True: "ok", False: "down", None: "not used"}[ok]
+    return f"{name} {stands}" + (f" (circuit {circuit})" if circuit else "")
+
+
 LOOKS: tuple[Callable[[Settings], Finding], ...] = (
     look_python,
     look_home,
@@ -147,4 +173,5 @@ LOOKS: tuple[Callable[[Settings], Finding], ...] = (
     look_disk_faults,
     look_model,
     look_running,
+    look_dependencies,
 )

@@ -10,6 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from cli import doctor
 from cli import main as cli_main
 from cli.client import AppClient, problem
 from cli.config import EXAMPLE, load_inventory
@@ -27,6 +28,7 @@ from domain.errors import (
     NotFoundError,
     UpstreamError,
 )
+from graph.settings import load_settings
 
 RUN = CliRunner()
 
@@ -233,6 +235,34 @@ def test_doctor_lists_what_it_looked_at() -> None:
     checks = {c["name"]: c for c in json.loads(result.stdout)["checks"]}
     assert checks["model"]["state"] == "ok"
     assert {"python", "home", "checkpoints", "postgres", "small disk", "sources", "processes"} <= set(checks)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "found"),
+    [
+        (
+            {
+                "status": "degraded",
+                "dependencies": {"model": False, "store": True, "prometheus": None},
+                "circuits": {"model": "open"},
+            },
+            "degraded",
+            "model down (circuit open); prometheus not used; store ok",
+        ),
+        ({"status": "ok", "dependencies": {"store": True}, "circuits": {}}, "ok", "store ok"),
+        ("text", "degraded", "http://127.0.0.1:1/healthz: TypeError"),
+    ],
+)
+def test_doctor_names_each_dependency_with_its_circuit(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, state: str, found: str
+) -> None:
+    """What the running app says of itself; an answer that is not its own is degraded, nothing that runs is no trouble."""
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(200, json=answer))
+    monkeypatch.setattr(doctor.installation, "status", lambda _: [{"name": "app", "url": "http://127.0.0.1:1"}])
+    seen = doctor.look_dependencies(load_settings())
+    assert (seen.state, seen.found) == (state, found)
+    monkeypatch.setattr(doctor.installation, "status", lambda _: [])
+    assert doctor.look_dependencies(load_settings()).state == "ok"
 
 
 def test_doctor_sees_a_silent_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
