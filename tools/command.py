@@ -39,10 +39,20 @@ def find_program(name: str) -> str:
     return found
 
 
-async def run_program(words: Sequence[str], *, folder: Path, timeout_s: float) -> Ran:
+async def run_program(
+    words: Sequence[str], *, folder: Path, timeout_s: float, env: Mapping[str, str] | None = None
+) -> Ran:
     """Run it to its end. Raises ToolError when it is missing, cannot start or does not end in time (then it is killed)."""
-    code, out, err = await run_raw(words, folder=folder, timeout_s=timeout_s)
+    code, out, err = await run_raw(words, folder=folder, timeout_s=timeout_s, env=env)
     return Ran(code=code, out=_bounded(out), err=_bounded(err))
+
+
+def well(ran: Ran, what: str) -> Ran:
+    """The run, when it ended well. Raises ToolError with its last words."""
+    if ran.code != 0:
+        words = (ran.err or ran.out).strip().splitlines()
+        raise ToolError(f"{what} failed", expected="exit code 0", found=f"{ran.code}: {' '.join(words[-3:])[:300]}")
+    return ran
 
 
 async def run_raw(

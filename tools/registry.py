@@ -26,9 +26,6 @@ from tools.journal import DirectoryJournal, Journal, JournalEntry, MemoryJournal
 from tools.spec import Action, State
 from tools.target import Target
 
-OBSERVE_S = 10.0
-"""The longest that looking at a target may take, in seconds."""
-
 POLL_S = 0.2
 """How often the target is looked at while an effect is awaited."""
 
@@ -192,7 +189,7 @@ class ActionRegistry:
     async def _last_look(self, bound: _Bound, before: State, outcome: Outcome) -> tuple[Outcome, State]:
         """After trouble the state decides: there, not there, or still unknown."""
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(max(5.0, bound.action.observe_s / 2)):
                 now = await self._glimpse(bound)
         except TimeoutError:
             now = None
@@ -269,12 +266,12 @@ class ActionRegistry:
 
 async def _observed(bound: _Bound) -> State:
     try:
-        async with asyncio.timeout(OBSERVE_S):
+        async with asyncio.timeout(bound.action.observe_s):
             return await bound.action.observe(bound.target, bound.args)
     except TimeoutError as error:
         raise ToolUnavailableError(
             f"{bound.target.name} could not be looked at in time",
-            expected=f"an answer within {OBSERVE_S:g} s",
+            expected=f"an answer within {bound.action.observe_s:g} s",
             found="none",
             hint="nothing was changed",
         ) from error

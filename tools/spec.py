@@ -85,6 +85,8 @@ class Action(Generic[A]):
     no_undo_reason: str = ""
     timeout_s: float = 30.0
     """From the first byte sent until the effect is confirmed."""
+    observe_s: float = 10.0
+    """How long one look at the target may take."""
     settle_s: float = 10.0
     """How long after `apply` returned the effect may take to show."""
     blast_radius: str

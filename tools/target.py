@@ -13,6 +13,19 @@ from domain.inventory import Binding, Inventory, Service
 from domain.secret import SecretStore
 from tools.config_versions import ConfigVersions
 
+PASSED_ON = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "TF_CLI_CONFIG_FILE",
+)
+"""Variables of ours that every program sees."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -82,6 +95,14 @@ class Target:
                 code="tool.no_credential",
             )
         return value
+
+    def program_env(self, binding: Binding) -> dict[str, str]:
+        """What a program that works for this binding sees: how to find things, and the variables that `options.env` names.
+
+        Nothing else of ours: what a configuration runs must not read the credentials of other targets.
+        """
+        named = {str(name): self.variable(str(name), "variable") for name in self.option(binding, "env") or []}
+        return {**{name: self.env[name] for name in PASSED_ON if name in self.env}, **named}
 
     def option(self, binding: Binding, key: str, default: Any = None) -> Any:
         """One of the binding's options."""

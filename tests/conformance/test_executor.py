@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from redis import Redis
 
 from domain.action import ActionCall, DryRun, Effect, Outcome
 from domain.errors import ToolError
+from tests.fakes.programs import platform
 from tests.fakes.redis_server import running_redis
 from tests.fakes.ssh_servers import SSHD, running_ssh_site
 from tests.fakes.ssh_servers import Site as SshSite
@@ -23,6 +25,7 @@ from tests.fakes.tools_site import Site, prepare_database, running_site
 from tools.actions.catalogue import ACTIONS
 from tools.config_versions import FileConfigVersions, version_of
 from tools.registry import ActionRegistry
+from tools.terraform import Terraform
 
 pytestmark = pytest.mark.integration
 
@@ -118,6 +121,16 @@ def _undoable(site: Site) -> dict[str, Any]:
     return {**_command(site), "undo_argv": ["rm", str(_marked(site))]}
 
 
+def _platform(site: Site) -> None:
+    folder = site.directory / "platform"
+    os.environ["PATH"] = f"{platform(folder)}:{os.environ['PATH']}"
+    asyncio.run(Terraform(folder=folder / "cloud", timeout_s=30).plan())
+
+
+def _saved_plan(site: Site) -> dict[str, Any]:
+    return {"sha256": Terraform(folder=site.directory / "platform" / "cloud", timeout_s=30).sha256()}
+
+
 CASES = [
     Case("restart_service"),
     Case("resume_process", arrange=lambda site: site.pause("api")),
@@ -139,6 +152,8 @@ CASES = [
     Case("restore_snapshot", "postgres", arrange=lambda site: site.snapshots.append("snap-1")),
     Case("run_command", "far", _command),
     Case("run_undoable_command", "far", _undoable),
+    Case("apply_terraform_plan", "platform", _saved_plan, arrange=_platform),
+    Case("run_playbook", "platform", {"playbook": "site.yml"}, arrange=_platform),
 ]
 IDS = [f"{case.action}-{case.target}" for case in CASES]
 
@@ -180,6 +195,7 @@ def arranged(site: Site, request: pytest.FixtureRequest) -> Iterator[tuple[Case,
     if case.target == "far":
         commands = [{"run": ["touch"], "undo": ["rm"]}]
         site.target = request.getfixturevalue("ssh_site").write_target(commands=commands)
+    request.getfixturevalue("monkeypatch").setenv("PATH", os.environ["PATH"])  # given back, whatever a case arranges
     held = case.arrange(site)
     if case.action == "terminate_sessions":
         _until_idle(site)

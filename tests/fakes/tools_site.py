@@ -20,6 +20,7 @@ from typing import Any
 import psycopg
 
 from domain.inventory import Binding, Environment, HttpProbe, Inventory, Mode, Service, TcpProbe, Telemetry
+from tests.fakes.programs import platform_service
 
 CONTROL, READ = "control-word", "read-word"
 MIGRATIONS = {"0001": None, "0002": "0001", "0003": "0002", "0004": "0003"}
@@ -169,6 +170,8 @@ class Site:
         """Variables that bindings name."""
         return {
             "FIREBREAK_HOME": str(self.directory / "home"),
+            "PATH": os.environ["PATH"],
+            "CLOUD_TOKEN": CONTROL,
             "T_CONTROL": CONTROL,
             "T_READ": READ,
             "T_ADMIN": self.dsn,
@@ -218,8 +221,13 @@ class Site:
                 ),
                 Service(name="worker", kind="worker", telemetry=Telemetry(scrape=f"{self.url}/metrics")),
                 *self._far(),
+                *self._platform(),
             ],
         )
+
+    def _platform(self) -> list[Service]:
+        folder = self.directory / "platform"
+        return [platform_service(folder)] if folder.exists() else []
 
     def _far(self) -> list[Service]:
         if self.target is None:

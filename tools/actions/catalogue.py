@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tools.actions.apply_terraform_plan import APPLY_TERRAFORM_PLAN
 from tools.actions.clear_cache import CLEAR_CACHE
 from tools.actions.commands import RUN_COMMAND, RUN_UNDOABLE_COMMAND
 from tools.actions.config import RESTORE_CONFIG, SET_CONFIG
@@ -13,6 +14,7 @@ from tools.actions.processes import RESTART_SERVICE, RESUME_PROCESS, START_PROCE
 from tools.actions.release import ROLLBACK_RELEASE
 from tools.actions.rotate_credential import ROTATE_CREDENTIAL
 from tools.actions.routing import SCALE_POOL, SHIFT_TRAFFIC, SWITCH_UPSTREAM
+from tools.actions.run_playbook import RUN_PLAYBOOK
 from tools.actions.snapshots import RESTORE_SNAPSHOT, TAKE_SNAPSHOT
 from tools.actions.terminate_sessions import TERMINATE_SESSIONS
 from tools.spec import Action
@@ -37,4 +39,6 @@ ACTIONS: tuple[Action[Any], ...] = (
     RESTORE_SNAPSHOT,
     RUN_COMMAND,
     RUN_UNDOABLE_COMMAND,
+    APPLY_TERRAFORM_PLAN,
+    RUN_PLAYBOOK,
 )

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli import doctor
+from cli import doctor, installation
 from cli import main as cli_main
 from cli.client import AppClient, problem
 from cli.config import EXAMPLE, load_inventory
@@ -258,10 +258,10 @@ def test_doctor_names_each_dependency_with_its_circuit(
 ) -> None:
     """What the running app says of itself; an answer that is not its own is degraded, nothing that runs is no trouble."""
     monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(200, json=answer))
-    monkeypatch.setattr(doctor.installation, "status", lambda _: [{"name": "app", "url": "http://127.0.0.1:1"}])
+    monkeypatch.setattr(installation, "status", lambda _: [{"name": "app", "url": "http://127.0.0.1:1"}])
     seen = doctor.look_dependencies(load_settings())
     assert (seen.state, seen.found) == (state, found)
-    monkeypatch.setattr(doctor.installation, "status", lambda _: [])
+    monkeypatch.setattr(installation, "status", lambda _: [])
     assert doctor.look_dependencies(load_settings()).state == "ok"
 
 

@@ -13,9 +13,10 @@ import pytest
 
 from domain.errors import ToolError
 from graph.pipelines.catalogue import STAGE_TEMPLATES
-from graph.pipelines.programs import by_file, planned
+from graph.pipelines.programs import by_file
 from graph.pipelines.stages import StageAnswer
 from tools.command import MOST_BYTES, run_program
+from tools.terraform import planned
 
 PLAN = {
     "resource_changes": [
