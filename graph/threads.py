@@ -46,7 +46,8 @@ class Position:
     """Where a thread stands."""
 
     begun: bool
-    next: tuple[str, ...]
+    open: tuple[str, ...]
+    """Nodes of the superstep that is under way. One whose writes are stored stays open until its checkpoint is."""
     waiting: tuple[tuple[str, dict[str, Any]], ...]
     """(interrupt id, payload) of every open question."""
     state: State
@@ -54,7 +55,7 @@ class Position:
     @property
     def ended(self) -> bool:
         """Nothing is left to do."""
-        return self.begun and not self.next
+        return self.begun and not self.open
 
 
 class Threads:
@@ -76,7 +77,9 @@ class Threads:
         snapshot = await self._graph.aget_state(_config(thread))
         waiting = tuple((i.id, i.value) for i in snapshot.interrupts)
         state = cast(State, snapshot.values or {})
-        return Position(begun=bool(snapshot.values), next=snapshot.next, waiting=waiting, state=state)
+        # `snapshot.next` leaves out nodes that have written: after a crash right there it is empty, and nothing has ended.
+        tasks = tuple(task.name for task in snapshot.tasks)
+        return Position(begun=bool(snapshot.values), open=tasks, waiting=waiting, state=state)
 
     async def advance(self, thread: str, given: State | Command[Any] | None) -> None:
         """Run until the thread ends, waits, is told to halt (GraphDrained is swallowed) or fails. Raises what nodes raise."""

@@ -179,7 +179,7 @@ class PipelineRunner:
         if run.stop:
             self._end(run_id, "stopped", run.stop)
             return True
-        if snapshot.values and not snapshot.next:
+        if snapshot.values and not snapshot.tasks:
             failed = state.get("failed", "")
             self._end(run_id, "failed" if failed else "completed", failed)
             return True

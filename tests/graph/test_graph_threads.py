@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 
 from domain.action import Verdict
 from domain.conditions import Condition
-from domain.incident import Incident
+from domain.incident import Incident, IncidentStatus
 from graph.checkpoint.lease import Lease, ProcessLeases
+from graph.checkpoint.serde import strict_serde
 from graph.heart import Heart
-from graph.state import Knobs
+from graph.state import Knobs, State
 from graph.threads import Threads
 from tests.fakes.house import House
 from tests.fakes.world import World, alert
@@ -32,6 +36,11 @@ class StuckRenewal(ProcessLeases):
             await asyncio.Event().wait()
 
 
+def delivered() -> State:
+    """What a thread begins with."""
+    return {"incident": "inc-1", "run": "run-1", "alerts": [alert()], "title": "", "service": ""}
+
+
 async def unsaved(_: Incident) -> None:
     """Nobody looks."""
 
@@ -43,11 +52,42 @@ async def test_a_cancellation_while_the_lease_is_given_back_is_not_swallowed(mon
     world = World(wrong={(Condition.PROCESS_PAUSED, "api"): {}}, mends={"resume_process api"})
     house = House(world, verdicts={"resume_process": Verdict.ASK})
     threads = Threads(house.graph(), leases, unsaved, Knobs(), "app", Heart(house.crew, "responder"))
-    running = asyncio.create_task(
-        threads.advance("inc-1", {"incident": "inc-1", "run": "run-1", "alerts": [alert()], "title": "", "service": ""})
-    )
+    running = asyncio.create_task(threads.advance("inc-1", delivered()))
     await leases.leaving.wait()
     running.cancel()
     await asyncio.wait({running}, timeout=10)
     assert running.cancelled()
     assert await leases.acquire("inc-1", "another", 1.0) is not None
+
+
+class PowerFails(InMemorySaver):
+    """One checkpoint is never written: its process died after the writes of the superstep and before it."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(serde=strict_serde())
+        self._left = at
+        self.failed = False
+
+    async def aput(self, *args: Any) -> Any:
+        self._left -= 1
+        if self._left == 0:
+            self.failed = True
+            raise ConnectionAbortedError("the process died")
+        return await super().aput(*args)
+
+
+async def test_a_crash_between_the_writes_and_their_checkpoint_loses_nothing() -> None:
+    """Whichever checkpoint is missing, the thread is not taken for ended: it goes on and ends as ever."""
+    at, missed = 0, True
+    while missed:
+        at += 1
+        saver = PowerFails(at)
+        world = World(wrong={(Condition.PROCESS_PAUSED, "api"): {}}, mends={"resume_process api"})
+        house = House(world, saver=saver)
+        threads = Threads(house.graph(), ProcessLeases(), unsaved, Knobs(), "app", Heart(house.crew, "responder"))
+        while not (position := await threads.position("inc-1")).ended:
+            with suppress(ConnectionAbortedError):
+                await threads.advance("inc-1", None if position.begun else delivered())
+        assert (position.state.get("status"), world.effects) == (IncidentStatus.RESOLVED, ["resume_process api"]), at
+        missed = saver.failed
+    assert at > 8
