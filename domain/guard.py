@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -150,6 +150,34 @@ class LedgerEntry(Value):
     content: dict[str, Any]
     prev: str
     hash: str
+
+
+class EntrySearch(Value):
+    """Which entries are looked for. What is empty is left open."""
+
+    words: Annotated[str, Field(max_length=200)] = ""
+    """Each of them somewhere in the entry: number, kind, actor, change, content or hash."""
+    kind: Annotated[str, Field(max_length=40)] = ""
+    actor: Annotated[str, Field(max_length=200)] = ""
+    change: Annotated[str, Field(max_length=200)] = ""
+    """An incident, a drill, a deployment."""
+    before: Annotated[int, Field(ge=0, lt=2**53)] | None = None
+    """Only entries with a lower sequence number; None begins with the newest."""
+    limit: Annotated[int, Field(ge=1, le=500)] = 40
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it leaves anything out."""
+        return bool(self.words.strip() or self.kind or self.actor or self.change)
+
+
+class EntriesFound(Value):
+    """Entries, newest first."""
+
+    entries: list[LedgerEntry]
+    older: int | None
+    """Pass it as `before` to look further back; None when the beginning was reached. There may be more although none was
+    found: one search looks through a limited number of entries."""
 
 
 class LedgerVerification(Value):

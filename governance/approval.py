@@ -171,6 +171,14 @@ def close_open(tx: Transaction, approval: Approval, reason: str) -> None:
     tx.append(Draft(kind="approval", actor="guard", change=approval.change, content=content))
 
 
+def close_unused(tx: Transaction, change: str, why: str, *, plan: str = "", step: str = "") -> None:
+    """Withdraw a change's questions and unused answers: all of them, or those of one plan, or of one step of it."""
+    for approval in list_approvals(tx, tx.now, change=change):
+        concerned = plan in ("", approval.plan) and step in ("", approval.step_id)
+        if concerned and approval.status in {ApprovalStatus.OPEN, *GRANTED}:
+            close_open(tx, approval, why)
+
+
 def _aged(approval: Approval, now: datetime) -> Approval:
     waiting = approval.status is ApprovalStatus.OPEN or approval.status in GRANTED
     if waiting and now >= approval.expires_at:

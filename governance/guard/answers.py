@@ -5,11 +5,11 @@ from __future__ import annotations
 from domain.action import Verdict
 from domain.errors import ConflictError, GovernanceError
 from domain.guard import Actor, Approval, ApprovalAnswer, Decision
-from governance.approval import answered, check_answerable, load_approval, record_answer
+from governance.approval import answered, check_answerable, close_unused, load_approval, record_answer
 from governance.claims import Purpose
 from governance.guard.attempt import Attempt, Door, Parts
 from governance.guard.dry_run import compensations, witness
-from governance.guard.judging import attempt_for, close_approvals
+from governance.guard.judging import attempt_for
 from governance.identity import Identity, Role
 from governance.plans import PinnedPlan, load_plan, save_plan
 
@@ -32,7 +32,7 @@ async def give_answer(parts: Parts, door: Door, approval_id: str, answer: Approv
             save_plan(tx, _with_call(pinned, after))
         if answer.decision is Decision.TERMINATE:
             save_plan(tx, pinned.model_copy(update={"terminated_by": person.name}))
-            close_approvals(tx, pinned.plan.id, pinned.change, f"{person.name} ended the plan")
+            close_unused(tx, pinned.change, f"{person.name} ended the plan", plan=pinned.plan.id)
     return after
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from domain.action import ActionCall, DryRun, Outcome, Verdict
 from domain.errors import FirebreakError
 from domain.guard import Receipt
-from governance.approval import approval_digest
-from governance.claims import save_claim
+from governance.approval import approval_digest, close_unused
+from governance.claims import Purpose, save_claim
 from governance.guard.attempt import Attempt, Wrapper
 from governance.ledger.port import Draft
 from governance.violations import Violation
@@ -47,6 +47,14 @@ class DryRunFirst(Wrapper):
         with self.parts.ledger.transaction() as tx:
             content = {**attempt.facts(), "summary": attempt.dry_run.summary}
             entry = tx.append(Draft(kind="skipped", actor=attempt.author, change=attempt.actor.change, content=content))
+            if attempt.purpose is Purpose.APPLY:
+                close_unused(
+                    tx,
+                    attempt.pinned.change,
+                    "nothing was left to change",
+                    plan=attempt.pinned.plan.id,
+                    step=attempt.step.id,
+                )
             if attempt.compensates is not None:
                 save_claim(tx, attempt.compensates.model_copy(update={"compensated": True}))
         attempt.receipt = Receipt(

@@ -9,9 +9,19 @@ from typing import Any
 
 from domain.action import ActionSpec, Judgement, Outcome, Verdict
 from domain.errors import AuthError, ConflictError, NotFoundError
-from domain.guard import Actor, Approval, ApprovalAnswer, GuardStatus, LedgerEntry, LedgerVerification, Receipt
+from domain.guard import (
+    Actor,
+    Approval,
+    ApprovalAnswer,
+    EntriesFound,
+    EntrySearch,
+    GuardStatus,
+    LedgerEntry,
+    LedgerVerification,
+    Receipt,
+)
 from domain.plan import Plan, Step
-from governance.approval import list_approvals, load_approval
+from governance.approval import close_unused, list_approvals, load_approval
 from governance.attribution import Suspicion
 from governance.claims import Claim, ClaimState, Purpose, applied_claim, unresolved
 from governance.guard.agents import Agents
@@ -331,6 +341,8 @@ class Session:
         with self._parts.ledger.transaction() as tx:
             if kind == "restoration":
                 close_injections(tx, change)
+            if kind == CLOSING:
+                close_unused(tx, change, "the run has ended")
             entry = tx.append(Draft(kind=kind, actor=identity.name, change=change, content=content))
             suspicions = self._guard.trust.hear(tx, kind, change, content, entry.seq)
         await self._guard.trust.charge(suspicions)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from domain.action import Judgement, Verdict
 from domain.errors import ConflictError, GovernanceError
-from domain.guard import Actor, ApprovalStatus
+from domain.guard import Actor
 from domain.inventory import Environment, Service
 from domain.plan import Plan, Step
 from domain.zone import KIND
-from governance.approval import close_open, list_approvals
+from governance.approval import close_unused
 from governance.claims import Purpose, claim_key
 from governance.credentials.terms import plan_deadline
 from governance.guard.approval import ask_people
@@ -118,21 +118,10 @@ def register(tx: Transaction, pinned: PinnedPlan, attempts: list[Attempt], parts
     pinned = pinned.model_copy(update={"entry": entry.seq, "verdicts": verdicts})
     save_plan(tx, pinned)
     for older in supersede_others(tx, pinned):
-        close_approvals(tx, older, pinned.change, f"superseded by plan {pinned.plan.id}")
+        close_unused(tx, pinned.change, f"superseded by plan {pinned.plan.id}", plan=older)
     for attempt in attempts:
         note_shadow(tx, attempt)
     return [_judgement(tx, attempt, pinned, parts) for attempt in attempts]
-
-
-def close_approvals(tx: Transaction, plan: str, change: str, why: str) -> None:
-    """Questions about a plan that can no longer be carried out are withdrawn."""
-    for approval in list_approvals(tx, tx.now, change=change):
-        if approval.plan == plan and approval.status in {
-            ApprovalStatus.OPEN,
-            ApprovalStatus.APPROVED,
-            ApprovalStatus.MODIFIED,
-        }:
-            close_open(tx, approval, why)
 
 
 def _judgement(tx: Transaction, attempt: Attempt, pinned: PinnedPlan, parts: Parts) -> Judgement:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from domain.action import Reason, Verdict
+from governance.approval import close_unused
 from governance.credentials.grants import live_grants
 from governance.guard.attempt import Attempt, Parts, Refused
-from governance.guard.judging import close_approvals
 from governance.identity import Identity
 from governance.ledger.port import Draft, Reader, Record, Transaction
-from governance.plans import KIND as PLAN
 
 KIND = "taken"
 TAKEN = "taken"
@@ -34,8 +33,7 @@ async def take(parts: Parts, person: Identity, change: str, reason: str) -> None
     """From here on no agent's step of this change is dispatched; questions are withdrawn, credentials end."""
     with parts.ledger.transaction() as tx:
         _set(tx, person, change, TAKEN, reason)
-        for record in tx.find(PLAN, change=change):
-            close_approvals(tx, record.id, change, f"{person.name} took {change} over")
+        close_unused(tx, change, f"{person.name} took {change} over")
         held = [grant.accessor for grant in live_grants(tx) if grant.change == change]
     for accessor in held:
         await parts.credentials.revoke(accessor, by=person.name, why=f"{change} was taken over")

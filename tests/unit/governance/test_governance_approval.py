@@ -272,6 +272,33 @@ async def test_a_new_plan_withdraws_the_questions_of_the_old_one() -> None:
     assert (closed.status, closed.reason) == (ApprovalStatus.EXPIRED, "superseded by plan plan-2")
 
 
+async def test_a_step_with_nothing_left_to_change_gives_its_approval_back() -> None:
+    """An answer that is not needed any more does not wait for the target to need it again."""
+    scene = production()
+    [first, second] = [j.approval_id or "" for j in await scene.agent.judge(plan(SCALE, RESTART), actor())]
+    await scene.operator.answer(first, APPROVE)
+    await scene.operator.answer(second, APPROVE)
+    scene.executor.world["api"]["pool"] = SCALE.args["size"]
+    assert (await apply(scene)).outcome is Outcome.SKIPPED
+    done, other = [await scene.agent.approval(id) for id in (first, second)]
+    assert (done.status, done.reason) == (ApprovalStatus.EXPIRED, "nothing was left to change")
+    assert other.status is ApprovalStatus.APPROVED
+
+
+async def test_the_end_of_a_run_withdraws_what_was_not_used() -> None:
+    """Approvals of steps that were never reached serve nobody after the incident was closed."""
+    scene = production()
+    used, spare = [j.approval_id or "" for j in await scene.agent.judge(plan(SCALE, RESTART), actor())]
+    await scene.operator.answer(used, APPROVE)
+    await scene.operator.answer(spare, APPROVE)
+    await apply(scene, used)
+    report = {"agent": "responder", "run": "run-1", "outcome": "mitigated", "phases": ["BOOTSTRAP"]}
+    await scene.agent.record("closing", "inc-1", report)
+    statuses = [(await scene.agent.approval(id)).status for id in (used, spare)]
+    assert statuses == [ApprovalStatus.CONSUMED, ApprovalStatus.EXPIRED]
+    assert (await apply(scene, spare, "s2")).verdict is not Verdict.ALLOW
+
+
 async def test_a_used_approval_is_refused_for_another_claim() -> None:
     """An approval consumed elsewhere (a copied database, a race) is a no, not a second question."""
     scene = production()
