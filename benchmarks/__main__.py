@@ -1,4 +1,7 @@
-"""`make bench`: every table, one after the other; `BENCH_ARGS="retrieval"` picks some."""
+"""`make bench`: every table, one after the other; `BENCH_ARGS="retrieval"` picks some.
+
+Options of a benchmark follow its name: `python -m benchmarks crash_points --every=10`.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,17 @@ BENCHMARKS = (
 def main() -> int:
     """Run the chosen benchmarks; the worst exit code wins."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which ones; all when left out")
-    names = parser.parse_args().names or BENCHMARKS
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all when left out")
+    asked, options = parser.parse_known_args()
+    if unknown := set(asked.names) - set(BENCHMARKS):
+        parser.error(f"expected one of {', '.join(BENCHMARKS)}; found {', '.join(sorted(unknown))}")
+    if options and len(asked.names) != 1:
+        parser.error(f"options such as {options[0]} belong to one benchmark: name exactly one")
     worst = 0
-    for name in names:
+    for name in asked.names or BENCHMARKS:
         sys.stdout.write(f"\n== {name} ==\n")
         sys.stdout.flush()
-        saved, sys.argv = sys.argv, [name]
+        saved, sys.argv = sys.argv, [name, *options]
         try:
             worst = max(worst, int(importlib.import_module(f"benchmarks.{name}").main() or 0))
         finally:

@@ -19,6 +19,8 @@ from governance.guard.client import HttpGuard
 from governance.guard.server import build_action_server
 from governance.ledger.opening import Place, open_ledger
 from governance.policy import load_policy
+from governance.state.crew import Crew
+from governance.state.memory import MemoryState
 from graph.checkpoint.sqlite import open_sqlite_saver
 from graph.services import Services
 from tests.fakes.crash.points import Files, InstrumentedLedger, Points, Victim, write_whole
@@ -49,6 +51,11 @@ class FileHouse(House):
     """The whole graph over the world in the file, acting through the action server."""
 
     url: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # On the machine's clock, as in the product: the tokens of a process that starts again are newer.
+        self.crew = Crew(MemoryState(SystemClock()), SystemClock())
 
     @property
     def services(self) -> Services:
