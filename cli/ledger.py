@@ -14,7 +14,7 @@ from cli.client import connect
 from cli.output import Exit, print_json, say
 from cli.session import SESSION, JsonFlag
 from domain.errors import LedgerError, UpstreamError
-from domain.guard import LedgerEntry, LedgerVerification
+from domain.guard import NEWEST, EntriesFound, EntrySearch, LedgerEntry, LedgerVerification
 
 app = typer.Typer(help="Verify, read and export the ledger.")
 
@@ -65,11 +65,39 @@ def show(
         print_json(page)
         return
     for entry in page["entries"]:
-        say(
-            f"{entry['seq']:>5}  {entry['at'][:19]}  {entry['kind']:<14} {entry['actor']:<12} {_brief(entry['content'])}"
-        )
+        say(_line(entry))
     if page.get("next"):
         say(f"more: firebreak ledger show --after {page['entries'][-1]['seq']}")
+
+
+@app.command()
+def search(
+    words: Annotated[list[str] | None, typer.Argument(help="Words that stand anywhere in an entry.")] = None,
+    kind: Annotated[str, typer.Option(help="Only this kind, such as refusal.")] = "",
+    actor: Annotated[str, typer.Option(help="Only this agent or person.")] = "",
+    incident: Annotated[str, typer.Option(help="Only entries of this incident, drill or change.")] = "",
+    before: Annotated[int, typer.Option(min=0, max=NEWEST, help="Only entries before this sequence number.")] = NEWEST,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 40,
+    as_json: JsonFlag = False,
+) -> None:
+    """Find ledger entries, newest first.
+
+    Example: firebreak ledger search restart_service --kind refusal
+    """
+    text = " ".join(words or [])[:200]
+    wanted = EntrySearch(
+        words=text, kind=kind[:40], actor=actor[:200], change=incident[:200], before=before, limit=limit
+    )
+    found = _search(wanted)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    for entry in found.entries:
+        say(_line(entry.model_dump(mode="json")))
+    if found.older is not None:
+        say(f"{'more' if found.entries else 'none so far'}: the same with --before {found.older}")
+    elif not found.entries:
+        say("no entry matches")
 
 
 @app.command()
@@ -133,6 +161,21 @@ def _page(after: int, limit: int, change: str) -> dict[str, Any]:
         from cli.offline import read_page
 
         return read_page(SESSION.home, after, limit, change)
+
+
+def _search(wanted: EntrySearch) -> EntriesFound:
+    try:
+        with connect(SESSION.home) as client:
+            return EntriesFound.model_validate(client.get("/api/ledger/search", **wanted.model_dump()))
+    except UpstreamError:
+        from cli.offline import search_offline
+
+        return search_offline(SESSION.home, wanted)
+
+
+def _line(entry: dict[str, Any]) -> str:
+    """An entry for a person."""
+    return f"{entry['seq']:>5}  {entry['at'][:19]}  {entry['kind']:<14} {entry['actor']:<12} {_brief(entry['content'])}"
 
 
 def _brief(content: dict[str, Any]) -> str:

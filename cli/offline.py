@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.home import Home
 from domain.errors import NotFoundError
-from domain.guard import LedgerVerification
+from domain.guard import EntriesFound, EntrySearch, LedgerVerification
 from graph.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ def read_page(home: Home, after: int, limit: int, change: str) -> dict[str, Any]
     entries = read_ledger(_there(home), after=after, limit=limit, change=change or None)
     more = entries[-1].seq if len(entries) == limit else None
     return {"entries": [e.model_dump(mode="json") for e in entries], "next": more}
+
+
+def search_offline(home: Home, wanted: EntrySearch) -> EntriesFound:
+    """Search a stopped home's ledger."""
+    from governance.ledger.opening import search_ledger
+
+    return search_ledger(_there(home), wanted)
 
 
 def _there(home: Home) -> Place:

@@ -152,6 +152,10 @@ class LedgerEntry(Value):
     hash: str
 
 
+NEWEST = 2**53 - 1
+"""A sequence number that no entry reaches: a search before it begins with the newest entry."""
+
+
 class EntrySearch(Value):
     """Which entries are looked for. What is empty is left open."""
 
@@ -161,8 +165,8 @@ class EntrySearch(Value):
     actor: Annotated[str, Field(max_length=200)] = ""
     change: Annotated[str, Field(max_length=200)] = ""
     """An incident, a drill, a deployment."""
-    before: Annotated[int, Field(ge=0, lt=2**53)] | None = None
-    """Only entries with a lower sequence number; None begins with the newest."""
+    before: Annotated[int, Field(ge=0, le=NEWEST)] = NEWEST
+    """Only entries with a lower sequence number."""
     limit: Annotated[int, Field(ge=1, le=500)] = 40
 
     @property

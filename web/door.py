@@ -8,7 +8,7 @@ from datetime import datetime
 from domain.action import Tier
 from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationReport, Turn
 from domain.findings import Finding
-from domain.guard import GuardStatus, LedgerVerification
+from domain.guard import EntriesFound, EntrySearch, GuardStatus, LedgerVerification
 from governance.guard.agents_client import HttpAgents
 from governance.guard.client import HttpGuard
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
@@ -30,6 +30,10 @@ class GuardDoor:
         """See the port."""
         entries = await self._guard.ledger(after=after, limit=limit, change=change)
         return LedgerPage(entries=entries, next=entries[-1].seq if len(entries) == limit else None)
+
+    async def search(self, wanted: EntrySearch) -> EntriesFound:
+        """See the port."""
+        return await self._guard.search(wanted)
 
     async def verify(self) -> LedgerVerification:
         """See the port."""

@@ -1,22 +1,24 @@
-"""The ledger as it is shown: newest first, searched, verified. Read from the action server, never written here."""
+"""The ledger as it is shown: newest first, searched, verified, exported. Read from the action server, never written here."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 
-from domain.guard import LedgerEntry, LedgerVerification
+from domain.guard import NEWEST, EntriesFound, EntrySearch, LedgerVerification
+from governance.ledger.export import Format, line_of
 from web.pages import Pages
-from web.ports import LedgerPage, Ports
+from web.ports import Door, LedgerPage, Ports
 
 PAGE_SIZE = 40
-_SCAN = 2000
-"""Newest entries that a search in the browser looks through."""
+_LOOKS = 10
+"""Searches of the action server for one page: each looks through a limited number of entries."""
 _CHUNK = 500
 KINDS = (
     "attempt", "judgement", "refusal", "skipped", "intent",
@@ -27,18 +29,22 @@ KINDS = (
 )  # fmt: skip
 
 
-def found(entry: LedgerEntry, words: str, kind: str) -> bool:
-    """Whether an entry carries all the words, anywhere in it."""
-    if kind and entry.kind != kind:
-        return False
-    text = f"L{entry.seq} {entry.kind} {entry.actor} {entry.change} {json.dumps(entry.content)} {entry.hash}".lower()
-    return all(word in text for word in words.lower().split())
+FILTERS = ("q", "kind", "actor", "change")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A verification and when it was asked for."""
+
+    result: LedgerVerification
+    at: datetime
 
 
 def build(ports: Ports, pages: Pages) -> APIRouter:
     """Both halves."""
     router = APIRouter(tags=["ledger"])
     door = ports.door
+    seen: dict[str, Checked] = {}
 
     @router.get("/api/ledger", summary="Ledger entries, ascending")
     async def entries(
@@ -53,32 +59,41 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
     async def verify() -> LedgerVerification:
         return await door.verify()
 
-    async def page(request: Request, verification: LedgerVerification | None = None) -> HTMLResponse:
-        asked = request.query_params
-        q, change, kind = (asked.get(k, "").strip()[:200] for k in ("q", "change", "kind"))
+    @router.get("/api/ledger/search", summary="Ledger entries that match, newest first")
+    async def search(wanted: Annotated[EntrySearch, Query()]) -> EntriesFound:
+        """Words anywhere in an entry, kind, actor and change exactly. `older` is the `before` of the following page."""
+        return await door.search(wanted)
+
+    @router.get(
+        "/api/ledger/export",
+        summary="Every entry as one line, oldest first",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
+    )
+    async def export(format: Format = Format.JSONL, change: Annotated[str, Query(max_length=200)] = "") -> Any:
+        """JSON lines or CloudEvents; `change` leaves only its entries. `firebreak ledger export --out` signs it, too."""
+        name = f"ledger{'-' if change else ''}{''.join(c for c in change if c.isalnum() or c == '-')}.{format.value}"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        lines = _lines(door, await door.ledger(limit=_CHUNK, change=change or None), format, change)
+        return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
+
+    async def page(request: Request, checked: Checked | None = None) -> HTMLResponse:
+        asked = {name: request.query_params.get(name, "").strip()[:200] for name in (*FILTERS, "seq", "before")}
         total = (await door.status()).ledger_entries
-        filtered = bool(q or kind or change)
-        if filtered:
-            rows = [e for e in await _newest(ports, total, change) if found(e, q, kind)][:PAGE_SIZE]
-            newer = older = ""
-        else:
-            after = _start(asked.get("seq", ""), asked.get("after", ""), total)
-            rows = list(reversed((await door.ledger(after=after, limit=PAGE_SIZE)).entries))
-            newer = _link(after + PAGE_SIZE) if after + PAGE_SIZE < total - 1 else ""
-            older = _link(max(-1, after - PAGE_SIZE)) if after >= 0 else ""
+        wanted = _wanted(asked)
+        found = await _page(door, wanted)
         return await pages.render(
             request,
             "ledger.html",
-            entries=rows,
-            q=q,
-            change=change,
-            kind=kind,
-            kinds=KINDS,
+            found=found,
+            asked=asked,
+            link=lambda **changed: _link(asked, **changed),
+            newer=_newer(wanted, total),
+            kinds=sorted({*KINDS, *(entry.kind for entry in found.entries)}),
             total=total,
-            newer=newer,
-            older=older,
-            filtered=filtered,
-            verification=verification,
+            wanted=wanted,
+            checked=checked or seen.get(""),
+            fresh=checked is not None,
         )
 
     @router.get("/ledger", include_in_schema=False)
@@ -87,29 +102,52 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
 
     @router.post("/ledger/verify", include_in_schema=False)
     async def show_verified(request: Request) -> HTMLResponse:
-        return await page(request, await door.verify())
+        seen[""] = Checked(result=await door.verify(), at=ports.clock.now())
+        return await page(request, seen[""])
 
     return router
 
 
-async def _newest(ports: Ports, total: int, change: str) -> Sequence[LedgerEntry]:
-    """The newest entries, newest first; a named change is read from its beginning."""
-    after, rows = (-1 if change else max(-1, total - _SCAN)), list[LedgerEntry]()
-    while len(rows) < _SCAN:
-        page = await ports.door.ledger(after=after, limit=_CHUNK, change=change or None)
-        rows += page.entries
-        if page.next is None or not page.entries:
+def _wanted(asked: dict[str, str]) -> EntrySearch:
+    """What the address asks for: `seq` shows an entry amid its neighbours, `before` is where an older page begins."""
+    before = int(asked["before"][:15]) if asked["before"].isdecimal() else NEWEST
+    if asked["seq"].isdecimal():
+        before = int(asked["seq"][:15]) + PAGE_SIZE // 2
+    kept = {name: asked[name] for name in ("actor", "change")}
+    return EntrySearch(words=asked["q"], kind=asked["kind"][:40], before=before, limit=PAGE_SIZE, **kept)
+
+
+async def _page(door: Door, wanted: EntrySearch) -> EntriesFound:
+    """One page, out of as many searches as it takes within a limit."""
+    found = await door.search(wanted)
+    rows = list(found.entries)
+    for _ in range(_LOOKS - 1):
+        if found.older is None or len(rows) >= wanted.limit:
             break
-        after = page.next
-    return list(reversed(rows))
+        rest = {"before": found.older, "limit": wanted.limit - len(rows)}
+        found = await door.search(wanted.model_copy(update=rest))
+        rows += found.entries
+    return EntriesFound(entries=rows, older=found.older)
 
 
-def _start(seq: str, after: str, total: int) -> int:
-    """Where a page begins: around an entry, after one, or so that it ends with the newest."""
-    if seq.isdigit():
-        return max(-1, int(seq[:12]) - PAGE_SIZE // 2)
-    return int(after[:12]) if after.isdigit() else -1 if after == "-1" else max(-1, total - 1 - PAGE_SIZE)
+async def _lines(door: Door, page: LedgerPage, format: Format, change: str) -> AsyncIterator[bytes]:
+    while True:
+        for entry in page.entries:
+            yield line_of(entry, format, "/firebreak")
+        if page.next is None:
+            return
+        page = await door.ledger(after=page.next, limit=_CHUNK, change=change or None)
 
 
-def _link(after: int) -> str:
-    return "/ledger?" + urlencode({"after": after})
+def _newer(wanted: EntrySearch, total: int) -> str:
+    """Where the next newer page begins; nothing on the first one, and where something was left out on the way."""
+    if wanted.before >= total:
+        return ""
+    return "" if wanted.narrows else str(wanted.before + PAGE_SIZE)
+
+
+def _link(asked: dict[str, str], **changed: Any) -> str:
+    """This page with other words; a changed filter begins with the newest entry."""
+    query = {name: asked[name] for name in FILTERS} | {name: str(value) for name, value in changed.items()}
+    kept = {name: value for name, value in query.items() if value}
+    return "/ledger" + (f"?{urlencode(kept)}" if kept else "")

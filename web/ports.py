@@ -13,7 +13,7 @@ from domain.agents import AgentDetail, AgentRow, ChargeRow, Move, RevocationRepo
 from domain.clock import Clock, SystemClock
 from domain.drills import Drills
 from domain.findings import Finding
-from domain.guard import GuardStatus, LedgerEntry, LedgerVerification
+from domain.guard import EntriesFound, EntrySearch, GuardStatus, LedgerEntry, LedgerVerification
 from domain.inventory import Inventory
 from domain.retrieval import Retriever
 from domain.telemetry import Telemetry
@@ -43,6 +43,10 @@ class Door(Protocol):
 
     async def ledger(self, *, after: int = -1, limit: int = 50, change: str | None = None) -> LedgerPage:
         """Entries with a sequence number above `after`."""
+        ...
+
+    async def search(self, wanted: EntrySearch) -> EntriesFound:
+        """Entries that match, newest first."""
         ...
 
     async def verify(self) -> LedgerVerification:

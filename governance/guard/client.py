@@ -14,7 +14,17 @@ from pydantic import ValidationError
 from domain.action import ActionSpec, Judgement
 from domain.clock import SystemClock
 from domain.errors import CircuitOpenError, UpstreamError
-from domain.guard import Actor, Approval, ApprovalAnswer, GuardStatus, LedgerEntry, LedgerVerification, Receipt
+from domain.guard import (
+    Actor,
+    Approval,
+    ApprovalAnswer,
+    EntriesFound,
+    EntrySearch,
+    GuardStatus,
+    LedgerEntry,
+    LedgerVerification,
+    Receipt,
+)
 from domain.plan import Plan
 from domain.value import Value
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
@@ -123,6 +133,10 @@ class HttpGuard:
     async def ledger(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
         query = {"after": str(after), "limit": str(limit), **({"change": change} if change is not None else {})}
         return many(LedgerEntry, await self._call("GET", "/v1/ledger", query=query), "entries")
+
+    async def search(self, wanted: EntrySearch) -> EntriesFound:
+        query = {name: str(value) for name, value in wanted.model_dump().items()}
+        return one(EntriesFound, await self._call("GET", "/v1/ledger/search", query=query))
 
     async def verify(self) -> LedgerVerification:
         return one(LedgerVerification, await self._call("GET", "/v1/ledger/verify"))

@@ -6,7 +6,17 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from domain.action import ActionCall
-from domain.guard import Approval, ApprovalAnswer, Guard, GuardStatus, LedgerEntry, LedgerVerification, Receipt
+from domain.guard import (
+    Approval,
+    ApprovalAnswer,
+    EntriesFound,
+    EntrySearch,
+    Guard,
+    GuardStatus,
+    LedgerEntry,
+    LedgerVerification,
+    Receipt,
+)
 from domain.value import Value
 from governance.shadow import Agreement, Shadowed
 
@@ -85,6 +95,10 @@ class GuardFace(Guard, Protocol):
 
     async def ledger(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
         """Entries after a sequence number, oldest first."""
+        ...
+
+    async def search(self, wanted: EntrySearch) -> EntriesFound:
+        """Entries that match, newest first."""
         ...
 
     async def verify(self) -> LedgerVerification:

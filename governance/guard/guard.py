@@ -323,6 +323,10 @@ class Session:
         self._guard.holder(self._token, Right.READ)
         return self._parts.ledger.entries(after=after, limit=limit, change=change)
 
+    async def search(self, wanted: EntrySearch) -> EntriesFound:
+        self._guard.holder(self._token, Right.READ)
+        return self._parts.ledger.search(wanted)
+
     async def verify(self) -> LedgerVerification:
         self._guard.holder(self._token, Right.VERIFY)
         return await asyncio.to_thread(self._parts.ledger.verify)

@@ -16,7 +16,17 @@ from starlette.exceptions import HTTPException
 
 from domain.action import ActionSpec, Judgement
 from domain.errors import FirebreakError, GovernanceError, NotFoundError
-from domain.guard import Actor, Approval, ApprovalAnswer, GuardStatus, LedgerEntry, LedgerVerification, Receipt
+from domain.guard import (
+    Actor,
+    Approval,
+    ApprovalAnswer,
+    EntriesFound,
+    EntrySearch,
+    GuardStatus,
+    LedgerEntry,
+    LedgerVerification,
+    Receipt,
+)
 from domain.plan import Plan
 from domain.value import UtcTime, Value
 from governance.guard import people
@@ -312,6 +322,12 @@ async def entries(
     """Entries after a sequence number, oldest first."""
     found = await session.ledger(after=after, limit=limit, change=change)
     return Entries(entries=found, next=found[-1].seq if len(found) == limit else None)
+
+
+@_ROUTES.get("/v1/ledger/search")
+async def search(session: Holder, wanted: Annotated[EntrySearch, Query()]) -> EntriesFound:
+    """Entries that match, newest first."""
+    return await session.search(wanted)
 
 
 @_ROUTES.get("/v1/ledger/verify")

@@ -11,7 +11,8 @@ from datetime import datetime
 
 from domain.clock import Clock, SystemClock
 from domain.errors import LedgerError
-from domain.guard import LedgerEntry, LedgerVerification
+from domain.guard import EntriesFound, EntrySearch, LedgerEntry, LedgerVerification
+from governance.ledger import search
 from governance.ledger.anchor import MemoryAnchor
 from governance.ledger.chain import ZERO, AnchorPoint, Row, genesis, link, shown, verify_chain
 from governance.ledger.port import Draft, Record, Transaction
@@ -62,6 +63,11 @@ class MemoryLedger:
     def entries(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
         rows = [r for r in self.rows[max(after + 1, 0) :] if change is None or r.change == change]
         return [shown(row) for row in rows[:limit]]
+
+    def search(self, wanted: EntrySearch) -> EntriesFound:
+        before = min(wanted.before, len(self.rows))
+        rows = [r for r in self.rows[search.lowest(wanted, before) : before] if search.matches(r, wanted)]
+        return search.found([shown(row) for row in reversed(rows)][: wanted.limit], wanted, before)
 
     def stream(self) -> Iterator[LedgerEntry]:
         return (shown(row) for row in list(self.rows))

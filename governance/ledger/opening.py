@@ -7,11 +7,12 @@ from pathlib import Path
 
 from domain.clock import Clock
 from domain.errors import ConfigError
-from domain.guard import LedgerEntry, LedgerVerification
+from domain.guard import EntriesFound, EntrySearch, LedgerEntry, LedgerVerification
 from governance.ledger.anchor import Anchor, Anchors, FileAnchor
 from governance.ledger.git import GitAnchor
 from governance.ledger.port import Ledger
-from governance.ledger.sqlite import SqliteLedger, read_entries, verify_file
+from governance.ledger.sql import search_in
+from governance.ledger.sqlite import SqliteFile, SqliteLedger, read_entries, verify_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,16 @@ def read_ledger(place: Place, *, after: int = -1, limit: int = 200, change: str 
     from governance.ledger import postgres
 
     return postgres.read_entries(place.url, after=after, limit=limit, change=change)
+
+
+def search_ledger(place: Place, wanted: EntrySearch) -> EntriesFound:
+    """Search without opening it for writing. Raises LedgerError."""
+    if not place.url:
+        return search_in(SqliteFile(place.file), wanted)
+    _check_url(place.url)
+    from governance.ledger import postgres
+
+    return postgres.search_url(place.url, wanted)
 
 
 def _check_url(url: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from domain.guard import LedgerEntry, LedgerVerification
+from domain.guard import EntriesFound, EntrySearch, LedgerEntry, LedgerVerification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +80,10 @@ class Ledger(Reader, Protocol):
 
     def entries(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
         """Entries with a sequence number above `after`, oldest first, at most `limit`."""
+        ...
+
+    def search(self, wanted: EntrySearch) -> EntriesFound:
+        """Entries that match, newest first; looks through a limited number of them."""
         ...
 
     def stream(self) -> Iterator[LedgerEntry]:

@@ -14,10 +14,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from domain.clock import Clock
 from domain.errors import LedgerError
-from domain.guard import LedgerEntry, LedgerVerification
+from domain.guard import EntriesFound, EntrySearch, LedgerEntry, LedgerVerification
 from governance.ledger.anchor import Anchor
 from governance.ledger.chain import Row
-from governance.ledger.sql import ALL_ROWS, SqlLedger, page_of, row_of, verify_database
+from governance.ledger.sql import ALL_ROWS, SqlLedger, page_of, row_of, search_in, verify_database
 
 _SCHEMA = """
 CREATE SCHEMA IF NOT EXISTS firebreak;
@@ -121,6 +121,12 @@ def read_entries(url: str, *, after: int = -1, limit: int = 200, change: str | N
     """One page, without taking over. Raises LedgerError."""
     with _looking(url) as database:
         return page_of(database, after, limit, change)
+
+
+def search_url(url: str, wanted: EntrySearch) -> EntriesFound:
+    """A search, without taking over. Raises LedgerError."""
+    with _looking(url) as database:
+        return search_in(database, wanted)
 
 
 def place_of(url: str) -> str:

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from domain.clock import Clock, SystemClock
 from domain.errors import LedgerError
-from domain.guard import LedgerEntry, LedgerVerification
+from domain.guard import EntriesFound, EntrySearch, LedgerEntry, LedgerVerification
+from governance.ledger import search
 from governance.ledger.anchor import Anchor
 from governance.ledger.chain import ZERO, AnchorPoint, Row, genesis, link, shown, verify_chain
 from governance.ledger.port import Draft, Record, Transaction
@@ -150,6 +151,9 @@ class SqlLedger:
     def entries(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
         return page_of(self._database, after, limit, change)
 
+    def search(self, wanted: EntrySearch) -> EntriesFound:
+        return search_in(self._database, wanted)
+
     def stream(self) -> Iterator[LedgerEntry]:
         return (shown(row) for row in self._database.rows())
 
@@ -236,6 +240,16 @@ def page_of(database: Readable, after: int, limit: int, change: str | None) -> l
     where, values = ("AND change = ?", [change]) if change is not None else ("", [])
     sql = f"SELECT {COLUMNS} FROM ledger WHERE seq > ? {where} ORDER BY seq LIMIT ?"  # noqa: S608 - constants only
     return [shown(row_of(found)) for found in database.run(sql, [after, *values, limit])]
+
+
+def search_in(database: Readable, wanted: EntrySearch) -> EntriesFound:
+    """Entries that match, newest first."""
+    newest = int(database.run("SELECT COALESCE(MAX(seq), -1) FROM ledger")[0][0])
+    before = min(wanted.before, newest + 1)
+    where, values = search.conditions(wanted, before)
+    sql = f"SELECT {COLUMNS} FROM ledger WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - constants only
+    rows = database.run(sql, [*values, wanted.limit])
+    return search.found([shown(row_of(row)) for row in rows], wanted, before)
 
 
 def row_of(found: Sequence[Any]) -> Row:

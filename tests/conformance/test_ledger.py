@@ -10,6 +10,7 @@ import pytest
 
 from domain.clock import ManualClock
 from domain.errors import LedgerError
+from domain.guard import EntrySearch
 from governance.ledger.chain import ZERO, export_lines
 from governance.ledger.memory import MemoryLedger
 from governance.ledger.port import Draft, Ledger, Record
@@ -137,6 +138,59 @@ def test_entries_are_read_in_pages(ledger: Ledger) -> None:
     assert [e.seq for e in ledger.entries(after=first[-1].seq, limit=3)] == [3, 4, 5]
     assert [e.content["text"] for e in ledger.entries(change="odd")] == ["1", "3"]
     assert list(ledger.stream()) == ledger.entries(limit=100)
+
+
+def written(ledger: Ledger) -> None:
+    """A small history: two changes, three kinds, two actors."""
+    with ledger.transaction() as tx:
+        for n in range(6):
+            kind, actor = ("refusal", "maria") if n % 3 == 0 else ("observation", "agent")
+            text = f"pool of API {n} was 100% full_{n}" if n % 2 else f"nothing {n}!"
+            tx.append(Draft(kind=kind, actor=actor, change="even" if n % 2 == 0 else "odd", content={"text": text}))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seqs"),
+    [
+        (EntrySearch(), [6, 5, 4, 3, 2, 1, 0]),
+        (EntrySearch(kind="refusal"), [4, 1]),
+        (EntrySearch(actor="maria", change="odd"), [4]),
+        (EntrySearch(words="api"), [6, 4, 2]),
+        (EntrySearch(words="POOL agent"), [6, 2]),
+        (EntrySearch(words="100%"), [6, 4, 2]),
+        (EntrySearch(words="full_3"), [4]),
+        (EntrySearch(words="f%l"), []),
+        (EntrySearch(words="g!"), []),
+        (EntrySearch(words="0!"), [1]),
+        (EntrySearch(words="L5"), [5]),
+        (EntrySearch(before=3), [2, 1, 0]),
+        (EntrySearch(words="'; DROP TABLE ledger; --"), []),
+    ],
+    ids=str,
+)
+def test_entries_are_found_by_what_they_say(ledger: Ledger, wanted: EntrySearch, seqs: list[int]) -> None:
+    """Words anywhere, kind, actor and change exactly; newest first; no character is a wildcard."""
+    written(ledger)
+    found = ledger.search(wanted)
+    assert [e.seq for e in found.entries] == seqs
+    assert found.older is None
+    assert wanted.narrows == any([wanted.words, wanted.kind, wanted.actor, wanted.change])
+
+
+def test_a_search_goes_on_to_the_beginning(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages end where the limit or the window says, and following them finds everything once."""
+    written(ledger)
+    monkeypatch.setattr("governance.ledger.search.WINDOW", 2)
+    wanted, seqs, pages = EntrySearch(kind="observation", limit=1), list[int](), 0
+    while True:
+        page, pages = ledger.search(wanted), pages + 1
+        seqs += [e.seq for e in page.entries]
+        if page.older is None:
+            break
+        wanted = wanted.model_copy(update={"before": page.older})
+    assert seqs == [6, 5, 3, 2]
+    assert pages > len(seqs)
+    assert [e.seq for e in ledger.search(EntrySearch(change="even")).entries] == [5, 3, 1]
 
 
 def test_records_of_the_same_moment_keep_their_order(ledger: Ledger) -> None:

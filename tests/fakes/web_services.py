@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -20,6 +21,8 @@ from domain.guard import (
     ApprovalAnswer,
     ApprovalStatus,
     Decision,
+    EntriesFound,
+    EntrySearch,
     GuardStatus,
     LedgerEntry,
     LedgerVerification,
@@ -27,6 +30,8 @@ from domain.guard import (
 from domain.incident import Incident, IncidentStatus
 from domain.retrieval import Passage
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
+from governance.ledger import search
+from governance.ledger.chain import Row
 from governance.shadow import Agreement, Shadowed
 from graph.face import ChatPiece, Page, Receipt
 from tests.fakes import web_story as story
@@ -265,6 +270,12 @@ class FakeDoor:
         page = rows[:limit]
         return LedgerPage(entries=page, next=page[-1].seq if len(rows) > limit else None)
 
+    async def search(self, wanted: EntrySearch) -> EntriesFound:
+        before = min(wanted.before, len(self.entries))
+        looked = [e for e in self.entries if search.lowest(wanted, before) <= e.seq < before]
+        rows = [e for e in reversed(looked) if search.matches(_row(e), wanted)]
+        return search.found(rows[: wanted.limit], wanted, before)
+
     async def verify(self) -> LedgerVerification:
         problem = "hash does not match its content" if self.broken_at else ""
         head = self.entries[-1].hash if self.entries else ""
@@ -292,6 +303,11 @@ class FakeDoor:
     async def unwind(self, person_token: str) -> UnwindReport:
         self.tokens.append(person_token)
         return UnwindReport(saga="saga-1", receipts=[], complete=True)
+
+
+def _row(entry: LedgerEntry) -> Row:
+    plain = entry.model_dump(mode="json")
+    return Row(**{**plain, "content": json.dumps(entry.content)})
 
 
 class FakeDrills:

@@ -47,6 +47,16 @@ def test_an_export_goes_to_stdout_from_the_first_entry_on(home: Path) -> None:
     assert manifest["entries"] == 4
 
 
+def test_entries_are_found_newest_first(home: Path) -> None:
+    """By words and kind, page by page; nothing found is said."""
+    lines = firebreak(home, "ledger", "search", "--kind", "effect", "--limit", "2").splitlines()
+    assert [line.split()[0] for line in lines[:2]] == ["3", "2"]
+    assert lines[2] == "more: the same with --before 2"
+    found = json.loads(firebreak(home, "ledger", "search", "--kind", "effect", "--before", "2", "--json"))
+    assert ([e["seq"] for e in found["entries"]], found["older"]) == ([1], None)
+    assert firebreak(home, "ledger", "search", "unheard", "of") == "no entry matches\n"
+
+
 def test_a_broken_ledger_is_exit_code_3(home: Path) -> None:
     """The first broken entry is named."""
     assert "genesis" in firebreak(home, "ledger", "show")

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -20,7 +23,6 @@ from web.build import build_app
 from web.doctor import process_rows, setting_rows
 from web.drills import score
 from web.health import judge
-from web.ledger import found
 from web.ports import Ports, SliRow
 from web.runbooks import read, rendered, search_plain, shelf
 from web.slis import row_of
@@ -218,31 +220,78 @@ async def test_where_nothing_may_be_broken_there_are_no_drills(tmp_path: Path) -
 # ledger
 
 
+def shown(text: str) -> list[int]:
+    """Numbers of the entries on a page, from the top."""
+    return [int(seq) for seq in re.findall(r'<tr id="L(\d+)"', text)]
+
+
+def hrefs(text: str, label: str) -> list[str]:
+    """Where the buttons with this label lead."""
+    return [html.unescape(href) for href in re.findall(rf'<a class="button" href="([^"]+)">{label}</a>', text)]
+
+
+async def pages_of(browser: httpx.AsyncClient, address: str) -> list[list[int]]:
+    """Entries page by page, following Older to the end."""
+    found = []
+    while address:
+        text = (await browser.get(address)).text
+        found.append(shown(text))
+        [address] = hrefs(text, "Older") or [""]
+    return found
+
+
 async def test_the_newest_entries_come_first(browser: httpx.AsyncClient) -> None:
-    """The page starts at the head and leads to older ones; the first page is complete."""
-    text = (await browser.get("/ledger")).text
-    assert 'id="L63"' in text
-    assert 'id="L24"' in text
-    assert 'id="L23"' not in text
-    assert "Newer" not in text
-    older = (await browser.get("/ledger", params={"after": "-1"})).text
-    assert 'id="L0"' in older
-    assert ">Older<" not in older
+    """The page starts at the head and leads to older ones; every page but the last is complete."""
+    assert await pages_of(browser, "/ledger") == [list(range(63, 23, -1)), list(range(23, -1, -1))]
+    assert "Newer" not in (await browser.get("/ledger")).text
+    older = (await browser.get("/ledger", params={"before": "20"})).text
+    assert [hrefs(older, "Newer"), hrefs(older, "Newest")] == [["/ledger?before=60"], ["/ledger"]]
 
 
 async def test_an_entry_can_be_looked_up(browser: httpx.AsyncClient) -> None:
-    """A reference leads to the page that holds the entry."""
-    assert 'id="L5"' in (await browser.get("/ledger", params={"seq": "5"})).text
+    """A reference leads to the page that holds the entry, amid its neighbours."""
+    assert 5 in shown((await browser.get("/ledger", params={"seq": "5"})).text)
+    assert shown((await browser.get("/ledger", params={"seq": "30"})).text) == list(range(49, 9, -1))
 
 
-async def test_the_ledger_is_searched(browser: httpx.AsyncClient) -> None:
-    """Words, kind and change narrow it."""
-    text = (await browser.get("/ledger", params={"q": "operator", "kind": "approval", "change": story.ID})).text
-    assert 'id="L60"' in text
-    assert 'id="L61"' not in text
+async def test_the_ledger_is_searched(browser: httpx.AsyncClient, person: httpx.AsyncClient) -> None:
+    """Words, kind, actor and change narrow it; what does not exist is said in words."""
+    asked = {"q": "scale_pool", "kind": "approval", "actor": "operator", "change": story.ID}
+    text = (await browser.get("/ledger", params=asked)).text
+    assert shown(text) == [60, 53, 46, 39, 32, 25]
+    assert f'href="/incidents/{story.ID}"' in text
     assert "No entry matches" in (await browser.get("/ledger", params={"q": "unheard"})).text
-    assert found(story.entries()[41], "L41 scale_pool", "")
-    assert not found(story.entries()[41], "", "freeze")
+    assert "The ledger begins with L0" in (await browser.get("/ledger", params={"before": "0"})).text
+    body = (await person.get("/api/ledger/search", params={"kind": "refusal", "limit": 2})).json()
+    assert ([e["seq"] for e in body["entries"]], body["older"]) == ([61, 54], 54)
+    assert (await person.get("/api/ledger/search", params={"colour": "red"})).status_code == 422
+
+
+async def test_all_results_of_a_search_can_be_reached(
+    browser: httpx.AsyncClient, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many and however far apart: following Older shows each of them once, and the words stay."""
+    monkeypatch.setattr("governance.ledger.search.WINDOW", 30)
+    assert isinstance(ports.door, FakeDoor)
+    ports.door.entries = story.entries(700)
+    found = await pages_of(browser, "/ledger?kind=approval")
+    assert [seq for page in found for seq in page] == [seq for seq in range(699, -1, -1) if seq % 7 == 4]
+    assert len(found[0]) == 40
+    assert "Looked back to L" in (await browser.get("/ledger", params={"q": "unheard"})).text
+
+
+@pytest.mark.parametrize(("asked", "lines"), [({}, 64), ({"format": "cloudevents"}, 64), ({"change": "drl-77"}, 21)])
+async def test_the_ledger_is_exported_with_one_click(
+    browser: httpx.AsyncClient, asked: dict[str, str], lines: int
+) -> None:
+    """A file with one entry per line; the page links to it."""
+    answer = await browser.get("/api/ledger/export", params=asked)
+    assert answer.headers["content-disposition"].startswith('attachment; filename="ledger')
+    rows = [json.loads(line) for line in answer.text.splitlines()]
+    assert len(rows) == lines
+    assert [row.get("data", row)["seq"] for row in rows] == list(range(lines))
+    page = (await browser.get("/ledger", params={"change": asked.get("change", "")})).text
+    assert f'href="/api/ledger/export{"?" + urlencode(asked) if asked else ""}"' in page
 
 
 async def test_verification_shows_its_result(
@@ -250,6 +299,7 @@ async def test_verification_shows_its_result(
 ) -> None:
     """Holding and broken chains look different, and the first broken entry is a link."""
     assert "All 64 entries hold" in (await browser.post("/ledger/verify", data={"csrf_token": csrf()})).text
+    assert "All 64 entries held and matched the anchors at" in (await browser.get("/ledger")).text
     assert isinstance(ports.door, FakeDoor)
     ports.door.broken_at = 17
     text = (await browser.post("/ledger/verify", data={"csrf_token": csrf()})).text
