@@ -110,13 +110,17 @@ async def in_memory(tmp_path: Path) -> AsyncIterator[Source]:
         step = float(query.get("step", "1"))
         moment = max(start, float(query.get("start", start)))
         moment = start + -(-(moment - start) // step) * step
-        while moment <= min(float(query.get("end", start)), start + SECONDS - 1) and 'job="api"' in query["query"]:
+        while moment <= min(float(query.get("end", start)), start + SECONDS - 1) and 'job="api"' in (
+            query.get("query") or query["match[]"]
+        ):
             for text, value in [*samples(page(moment - start)), ("up", 1.0)]:
                 key = series_key(text)
                 assert key is not None
                 labels = {"__name__": key.name, "job": "api", "instance": "h:1", **dict(key.labels)}
                 rows.setdefault(text, {"metric": labels, "values": []})["values"].append([moment, repr(value)])
             moment += step
+        if request.url.path.endswith("/series"):
+            return httpx.Response(200, json={"status": "success", "data": [row["metric"] for row in rows.values()]})
         return httpx.Response(
             200, json={"status": "success", "data": {"resultType": "matrix", "result": list(rows.values())}}
         )
@@ -258,6 +262,8 @@ async def test_a_silent_service_is_a_gap_and_keeps_nobody_waiting() -> None:
     everybody = asyncio.Barrier(2)
 
     async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/series"):
+            return httpx.Response(200, json={"status": "success", "data": []})
         await everybody.wait()
         if 'job="other"' in request.url.params["query"]:
             await asyncio.Event().wait()

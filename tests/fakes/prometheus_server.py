@@ -121,8 +121,10 @@ def _double(shop: Shop) -> Iterator[str]:
         def do_GET(self) -> None:
             asked = parse_qs(urlsplit(self.path).query)
             found = _ranges(kept, float(asked["start"][0]), float(asked["end"][0]))
-            rows = found if 'job="api"' in asked["query"][0] else []
-            answer = {"status": "success", "data": {"resultType": "matrix", "result": rows}}
+            names = "match[]" in asked
+            rows = found if 'job="api"' in asked["match[]" if names else "query"][0] else []
+            matrix = {"resultType": "matrix", "result": rows}
+            answer = {"status": "success", "data": [row["metric"] for row in rows] if names else matrix}
             self.reply(200, json.dumps(answer).encode(), "application/json")
 
     def scrape() -> None:

@@ -7,6 +7,8 @@ the same story under the same names. The API: https://prometheus.io/docs/prometh
 from __future__ import annotations
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import ceil, floor
 from typing import Any
@@ -22,6 +24,9 @@ from tools.telemetry.roles import Role, plain, role_of
 from tools.telemetry.telling import TellsNothing
 
 MAX_POINTS = 900
+MOST_SERIES = 1500
+"""Raw series of one service that are read; a histogram has one per bucket and label set."""
+_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
 
 
 class PrometheusApi:
@@ -71,12 +76,14 @@ class PrometheusTelemetry(TellsNothing):
     def __init__(self, api: HttpApi, inventory: Inventory) -> None:
         self._inventory = inventory
         self._http, self._api = api, PrometheusApi(api)
+        self._large: list[str] = []
 
     async def series(
         self, window: Window, *, services: Sequence[str] = (), metrics: Sequence[str] = ()
     ) -> list[Series]:
         """See the port."""
         wanted = [s for s in self._inventory.services if not services or s.name in services]
+        self._large = []
         names = frozenset(metrics)
         async with self._http.client() as client:
             found, self.gaps = await side_by_side(
@@ -86,6 +93,7 @@ class PrometheusTelemetry(TellsNothing):
                 name="Prometheus",
                 what="series",
             )
+        self.gaps += tuple(self._large)
         return [s for s in found if not names or s.metric in names or plain(s.metric) in names]
 
     async def check(self, now: float) -> SourceCheck:
@@ -118,7 +126,7 @@ class PrometheusTelemetry(TellsNothing):
     async def _service(self, client: Client, service: Service, window: Window) -> list[Series]:
         step = max(1, ceil((window[1] - window[0]) / MAX_POINTS))
         query = {
-            "query": selector(service),
+            "query": selector(service, await self._left_out(client, service, window)),
             "start": str(floor(window[0] - max(WINDOW_S, 2.0 * step))),
             "end": str(ceil(window[1])),
             "step": str(step),
@@ -126,19 +134,52 @@ class PrometheusTelemetry(TellsNothing):
         answer = await self._api.ask(client, "/api/v1/query_range", query)
         told = service.telemetry
         rows = answer.get("result") or []
-        return metered(service.name, rows, window, overrides=told.roles, target_labels=told.selector)
+        return await asyncio.to_thread(
+            metered, service.name, rows, window, overrides=told.roles, target_labels=told.selector
+        )
+
+    async def _left_out(self, client: Client, service: Service, window: Window) -> list[str]:
+        """Families that are not asked for: noise, and of too many series the largest families."""
+        asked = {"match[]": selector(service), "start": str(floor(window[0])), "end": str(ceil(window[1]))}
+        rows = (await self._api.ask(client, "/api/v1/series", asked)).get("result") or []
+        counts = Counter(str(row.get("__name__", "")) for row in rows if isinstance(row, dict))
+        dropped = too_many(counts, service.telemetry.roles)
+        if large := [n for n in dropped if _role(n, service.telemetry.roles) is not Role.NOISE]:
+            count = sum(counts[name] for name in large)
+            self._large.append(f"{count} series of {service.name} are too many to read: {', '.join(large[:5])}")
+        return dropped
 
 
 def roles_of(service: Service, names: Sequence[str]) -> tuple[str, ...]:
     """The metric roles that these names play, in the roles' own order."""
     told = service.telemetry.roles
-    found = {role_of(n.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count"), told) for n in names}
-    found |= {role_of(n, told) for n in names}
+    found = {_role(name, told) for name in names}
     return tuple(role.value for role in Role if role in found - {Role.NONE, Role.NOISE})
 
 
-def selector(service: Service) -> str:
-    """PromQL that picks a service's series."""
+def _role(name: str, overrides: Mapping[str, str]) -> Role:
+    """The role of a family, or of the histogram that an exposed name is a part of."""
+    own = role_of(name, overrides)
+    whole = name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
+    return own if own is not Role.NONE or whole == name else role_of(whole, overrides)
+
+
+def too_many(counts: Mapping[str, int], overrides: Mapping[str, str]) -> list[str]:
+    """Names of noise, and the largest families until at most MOST_SERIES series are left; families with a role go last."""
+    roles = {name: _role(name, overrides) for name in counts}
+    dropped = [name for name in counts if roles[name] is Role.NOISE]
+    left = {name: count for name, count in counts.items() if name not in dropped}
+    for name in sorted(left, key=lambda n: (roles[n] is not Role.NONE, -left[n])):
+        if sum(left.values()) <= MOST_SERIES:
+            break
+        dropped.append(name)
+        del left[name]
+    return sorted(dropped)
+
+
+def selector(service: Service, without: Sequence[str] = ()) -> str:
+    """PromQL that picks a service's series, without some families."""
     chosen = service.telemetry.selector or {"job": service.name}
     inside = ",".join(f'{name}="{quoted(value)}"' for name, value in sorted(chosen.items()))
-    return "{" + inside + "}"
+    names = "|".join(name for name in without if _NAME.fullmatch(name))
+    return "{" + inside + (f',__name__!~"{names}"' if names else "") + "}"

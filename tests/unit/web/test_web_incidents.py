@@ -268,3 +268,15 @@ def test_inbox_words_must_all_match() -> None:
     assert matches(row, "", "CHECKOUT pool_exhaustion")
     assert not matches(row, "", "checkout disk")
     assert not matches(row, "info", "")
+
+
+async def test_causes_and_brief_say_what_was_not_seen(browser: httpx.AsyncClient, ports: Ports) -> None:
+    """Silent sources, and services that show no signal of a kind, stand beside what was concluded; as text."""
+    incident = story.resolved()
+    assert incident.diagnosis is not None
+    spots = {"blind_spots": ["loki of shop: Loki does not answer <now>"], "unseen": ["no spans of cache"]}
+    _keep(ports, incident.model_copy(update={"diagnosis": incident.diagnosis.model_copy(update=spots)}))
+    page = (await browser.get(PAGE)).text
+    assert "2 blind spots" in page
+    assert page.count("Loki does not answer &lt;now&gt;") == 2
+    assert page.count("no spans of cache") == 2
