@@ -28,7 +28,7 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
     http = Http()
     chaos_url, token = os.environ.get("FIREBREAK_CHAOS_URL", ""), settings.home / "secrets" / "chaos.token"
     drills = HttpDrills(http, chaos_url, token.read_text().strip()) if chaos_url else None
-    house = build_house(settings, inventory, os.environ, root=root, drills=drills)
+    house = build_house(settings, inventory, os.environ, root=root, drills=drills, faults=drills)
     ports = Ports(
         responder=house.responder,
         door=GuardDoor(house.guard),
@@ -37,6 +37,8 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
         drills=drills,
         pipelines=house.pipelines,
         skills=house.skills,
+        rehearsals=house.rehearsals,
+        standings=house.standings,
         telemetry=house.sources.telemetry,
         slis=StoredSlis(house.telemetry, inventory, house.services.clock),
         retriever=house.documents,

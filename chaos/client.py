@@ -1,4 +1,4 @@
-"""The chaos server from afar: implements the Drills port for the app and the command line."""
+"""The chaos server from afar: implements the Drills and FaultInjector ports for the app and the command line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import Any
 from chaos.catalogue import FaultSummary
 from chaos.http import Http
 from domain.drills import DrillRun
+from domain.injection import FaultRow
+
+INJECT_S = 120.0
+"""Until a fault is proven to be there, or the patient well again."""
 
 
 class HttpDrills:
@@ -33,6 +37,19 @@ class HttpDrills:
         """The catalogue."""
         body = await self._ask("GET", "/faults")
         return [FaultSummary.model_validate(row) for row in body["faults"]]
+
+    async def injectable(self) -> list[FaultRow]:
+        """See FaultInjector."""
+        return [FaultRow(name=f.name, service=f.service, abstain=f.abstain) for f in await self.faults()]
+
+    async def inject(self, fault: str, *, lease_s: float) -> str:
+        """See FaultInjector. The label is open: who rehearses knows what is broken."""
+        body = {"duration_s": lease_s, "blind": False}
+        return str((await self._ask("POST", f"/break/{fault}", body, timeout_s=INJECT_S))["id"])
+
+    async def lift(self, lease: str) -> None:
+        """See FaultInjector."""
+        await self._ask("POST", f"/break/{lease}/stop", timeout_s=INJECT_S)
 
     async def status(self) -> dict[str, Any]:
         """What stands and whether the kill switch is thrown."""

@@ -20,6 +20,7 @@ from domain.pipeline import Pipeline
 from domain.remote import RemoteTarget
 from governance.credentials.policies import policy_files
 from graph.settings import Settings
+from skills.card import TaskCard
 from skills.schema import HiddenChecks, Skill
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,6 +87,7 @@ def documents() -> dict[Path, str]:
         ROOT / ".env.example": env_example(),
         ROOT / "docs" / "firebreak.schema.json": schema_of(Inventory),
         ROOT / "docs" / "pipeline.schema.json": schema_of(Pipeline),
+        ROOT / "docs" / "task-card.schema.json": schema_of(TaskCard),
         ROOT / "docs" / "skill.schema.json": schema_of(Skill),
         ROOT / "docs" / "skill-hidden.schema.json": schema_of(HiddenChecks),
         ROOT / "docs" / "target.schema.json": schema_of(RemoteTarget),

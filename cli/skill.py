@@ -8,14 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import skill_live
+from cli import skill_author, skill_live, skill_rehearse, skill_trust
 from cli.output import Exit, print_json, say
 from cli.session import SESSION, JsonFlag
+from cli.skill_author import SHIPPED
 
 app = typer.Typer(help="Check, run and read skills: typed operations procedures beside their prose.")
 
-ROOT = Path(__file__).resolve().parents[1]
-SHIPPED = ROOT / "runbooks"
 Paths = Annotated[
     list[Path] | None, typer.Argument(help="Skill folders, or folders of them; the shipped ones when unsaid.")
 ]
@@ -80,6 +79,14 @@ def schema() -> None:
 
 
 skill_live.register(app)
+for _command in (
+    skill_author.generate,
+    skill_author.review,
+    skill_rehearse.rehearse,
+    skill_trust.promote,
+    skill_trust.quarantine,
+):
+    app.command(_command.__name__)(_command)
 
 
 def _vocabulary(config: Path | None) -> Any:

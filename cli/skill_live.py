@@ -15,9 +15,11 @@ from rich.table import Table
 from cli.client import AppClient, connect
 from cli.output import Exit, note, print_json, say
 from cli.session import SESSION, JsonFlag
-from domain.errors import ConfigError
+from domain.errors import ConfigError, UpstreamError
 
 POLL_S = 0.4
+PATIENCE = 8
+"""Looks at a busy app before it counts as away."""
 Name = Annotated[str, typer.Argument(help="A skill's name, as `firebreak skill list` prints it.")]
 _MARKS = {True: "holds", False: "does not hold", None: "cannot tell"}
 
@@ -150,7 +152,7 @@ def follow(client: AppClient, run_id: str, *, quiet: bool) -> dict[str, Any]:
     """Poll until the run ends or waits for a person."""
     said = 0
     while True:
-        report = client.get(f"/api/skill-runs/{run_id}")
+        report = patient_get(client, f"/api/skill-runs/{run_id}")
         done = [s for s in report["steps"] if s["outcome"]]
         for step in done[said:] if not quiet else []:
             note(f"{step['name']}: {step['outcome']}. {step['summary']}")
@@ -158,6 +160,16 @@ def follow(client: AppClient, run_id: str, *, quiet: bool) -> dict[str, Any]:
         if report["status"] != "running":
             return report
         time.sleep(POLL_S)
+
+
+def patient_get(client: AppClient, path: str) -> dict[str, Any]:
+    """A look at something that goes on anyway: a busy app that does not answer is asked again for some seconds."""
+    for _ in range(PATIENCE):
+        try:
+            return client.get(path)
+        except UpstreamError:
+            time.sleep(1.0)
+    return client.get(path)
 
 
 def write_report(file: Path, report: dict[str, Any]) -> None:
@@ -198,7 +210,13 @@ def _step_line(step: dict[str, Any]) -> str:
 
 def leave(report: dict[str, Any]) -> None:
     """The exit code of a run."""
-    code = {"succeeded": Exit.OK, "dry_run": Exit.OK, "blocked": Exit.APPROVAL, "waiting": Exit.APPROVAL}
+    code = {
+        "succeeded": Exit.OK,
+        "not_found": Exit.OK,
+        "dry_run": Exit.OK,
+        "blocked": Exit.APPROVAL,
+        "waiting": Exit.APPROVAL,
+    }
     found = code.get(report["status"], Exit.FINDING)
     if found is not Exit.OK:
         raise typer.Exit(int(found))

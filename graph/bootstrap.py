@@ -18,6 +18,7 @@ from domain.drills import Drills
 from domain.errors import ConfigError, FirebreakError
 from domain.guard import Approval, ApprovalAnswer, LedgerEntry
 from domain.incident import Incident
+from domain.injection import FaultInjector
 from domain.inventory import Inventory
 from domain.reasoning import Reasoner
 from governance.guard.client import HttpGuard
@@ -47,7 +48,9 @@ from graph.runner import IncidentRunner, Outside
 from graph.services import AGENT, Charge, Minds, Services
 from graph.settings import Settings
 from graph.skills.bench import bench_of
+from graph.skills.rehearsals import Rehearsals
 from graph.skills.runner import SkillRunner
+from graph.skills.standing import Standings
 from graph.sources import Sources, sources_of
 from graph.state import Knobs
 from graph.threads import Threads
@@ -102,6 +105,8 @@ class House:
     responder: IncidentRunner = field(init=False)
     pipelines: PipelineRunner = field(init=False)
     skills: SkillRunner = field(init=False)
+    rehearsals: Rehearsals = field(init=False)
+    standings: Standings = field(init=False)
     courier: Courier = field(init=False)
     tail: LedgerTail = field(init=False)
     checkpoints: str = "closed"
@@ -125,6 +130,7 @@ class House:
     async def close(self) -> None:
         """Stop the runs where they are and close every store."""
         await stop(*self._outgoing)
+        await self.rehearsals.close()
         await self.skills.close()
         await self.pipelines.close()
         await self.responder.close()
@@ -229,6 +235,7 @@ def build_house(
     root: Path,
     clock: Clock | None = None,
     drills: Drills | None = None,
+    faults: FaultInjector | None = None,
 ) -> House:
     """Bind everything; no connection is made yet.
 
@@ -282,6 +289,8 @@ def build_house(
     house.responder = _responder(house)
     house.pipelines = _pipelines(house, drills)
     house.skills = SkillRunner(bench_of(house.services, settings, env, circuits, root=root), leases, holder(settings))
+    house.rehearsals = Rehearsals(house.skills, faults, hands_off=knobs_of(settings).hands_off)
+    house.standings = Standings(house.skills.bench, person_says(guard))
     house.courier = Courier(inventory, house.records, house.outbox, env, clock)
     telling = house.responder.telling
     house.tail = LedgerTail(guard, telling.observed, telling.followed, clock)
@@ -325,7 +334,7 @@ async def open_services(
 
 def knobs_of(settings: Settings) -> Knobs:
     """The knobs of every run of this process."""
-    return Knobs(max_replans=settings.max_replans, verify_s=settings.verify_s)
+    return Knobs(autonomy=settings.autonomy, max_replans=settings.max_replans, verify_s=settings.verify_s)
 
 
 def holder(settings: Settings) -> str:

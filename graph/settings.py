@@ -104,6 +104,11 @@ class Settings(BaseSettings):
         default="X-Forwarded-User", description="Header in which a trusted proxy names the person."
     )
     load_rps: float = Field(default=8.0, ge=0, description="Requests per second of the local load; 0 is off.")
+    autonomy: Literal["inherit", "observe", "shadow"] = Field(
+        default="inherit",
+        description="What the responder may do with incidents: inherit lets modes and tiers decide, observe only"
+        " diagnoses, shadow judges and does nothing.",
+    )
     max_replans: int = Field(default=2, ge=0, description="Replans before an incident escalates.")
     approval_ttl_s: int = Field(default=900, gt=0, description="Seconds an approval stays open.")
     retention_s: int = Field(default=6 * 3600, gt=0, description="Seconds the embedded telemetry store keeps samples.")

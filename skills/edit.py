@@ -37,20 +37,39 @@ Operation = dict[str, Any]
 
 def propose(package: Package, skill: Skill, reports: Sequence[Report], words: Vocabulary) -> Edit | None:
     """The edit that the reports' failures ask for; None when their kind has none, or it stands there already."""
-    failures = [r.failure for r in reports if r.failure is not None]
-    for failure in failures:
-        operations = [op for op in operations_for(failure, skill, words) if not _there(op, skill)]
-        if operations and (edited := applied(skill, operations)) is not None and _still_valid(edited, package, words):
-            return Edit(
-                skill=skill.name,
-                base_digest=package.digest,
-                signature=failure.signature,
-                summary=f"{failure.signature} at {failure.step or 'the gate'}: {_says(operations)}",
-                operations=operations,
-                diff=difference(written(skill), written(edited), f"{skill.name}/{PROCEDURE}"),
-                runs=[r.id for r in reports if r.failure and r.failure.signature == failure.signature],
-            )
+    for failure in (r.failure for r in reports if r.failure is not None):
+        runs = [r.id for r in reports if r.failure and r.failure.signature == failure.signature]
+        edit = checked_edit(package, skill, failure, operations_for(failure, skill, words), runs, words)
+        if edit is not None:
+            return edit
     return None
+
+
+def checked_edit(
+    package: Package,
+    skill: Skill,
+    failure: Failure,
+    operations: Sequence[Operation],
+    runs: Sequence[str],
+    words: Vocabulary,
+    *,
+    by: str = "rules",
+) -> Edit | None:
+    """Operations as an edit, when something is left of them and every rule accepts the outcome."""
+    fresh = [op for op in operations if not _there(op, skill)]
+    edited = applied(skill, fresh) if fresh else None
+    if edited is None or not _still_valid(edited, package, words):
+        return None
+    return Edit(
+        skill=skill.name,
+        base_digest=package.digest,
+        signature=failure.signature,
+        summary=f"{failure.signature} at {failure.step or 'the gate'}: {_says(fresh)}",
+        operations=fresh,
+        diff=difference(written(skill), written(edited), f"{skill.name}/{PROCEDURE}"),
+        by=by,
+        runs=list(runs),
+    )
 
 
 def operations_for(failure: Failure, skill: Skill, words: Vocabulary) -> list[Operation]:

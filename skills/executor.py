@@ -25,6 +25,7 @@ from skills.look import see_all
 from skills.planning import plan_of, step_reports
 from skills.problem import SkillError
 from skills.profile import profile_of
+from skills.reading import read_arguments
 from skills.report import Order, Report, RunStatus, Seen, StepReport
 from skills.schema import Skill
 from skills.signature import failure_of
@@ -35,7 +36,7 @@ from skills.validate import usable, validate
 DONE = (Outcome.SUCCEEDED, Outcome.SKIPPED)
 
 
-def begin(order: Order, run_id: str, bench: Bench) -> Report:
+def begin(order: Order, run_id: str, bench: Bench, rehearsal: str = "") -> Report:
     """Check the order and open a report. Raises NotFoundError or SkillError: nothing is run that is not valid."""
     package, skill = bench.shelf.procedure(order.skill)
     _, problems = validate(package.folder, bench.words)
@@ -66,6 +67,7 @@ def begin(order: Order, run_id: str, bench: Bench) -> Report:
         trust=trust.value,
         given=given,
         verifier=order.verifier,
+        rehearsal=rehearsal,
         started_at=bench.clock.now(),
     )
 
@@ -100,7 +102,8 @@ async def weigh(report: Report, bench: Bench) -> Report:
 async def check_before(report: Report, bench: Bench) -> Report:
     """3: the preconditions, all of them."""
     _, skill = opened(report, bench)
-    return report.model_copy(update={"preconditions": await see_all(skill.preconditions, bench)})
+    seen = await see_all(skill.preconditions, bench)
+    return report.model_copy(update={"preconditions": seen, "read": await read_arguments(skill, bench)})
 
 
 async def knock(report: Report, bench: Bench) -> Report:
@@ -161,6 +164,8 @@ async def take_back(report: Report, bench: Bench) -> Report:
     row = next_undo(report)
     assert row is not None, "routing sends only runs with something to take back"
     receipt = await bench.guard.compensate(report.plan, row.id, _actor(report, bench))
+    if receipt.verdict is Verdict.ASK and receipt.approval_id and not row.asked_back:
+        return _with_step(report, row.model_copy(update={"asked_back": receipt.approval_id}))
     done = receipt.verdict is Verdict.ALLOW and receipt.outcome in DONE
     text = (
         f"{row.summary}; taken back: {receipt.summary}" if done else f"{row.summary}; not taken back: {receipt.summary}"
@@ -172,6 +177,8 @@ async def take_back(report: Report, bench: Bench) -> Report:
 async def sign(report: Report, bench: Bench) -> Report:
     """8: why it failed, in one word, and how it ended."""
     failure = failure_of(report) if report.status is not RunStatus.DRY_RUN else None
+    if failure is not None and not report.steps and report.status is RunStatus.RUNNING:
+        return report.model_copy(update={"status": RunStatus.NOT_FOUND})
     return report.model_copy(update={"failure": failure, "status": _ended(report, failure is not None)})
 
 

@@ -56,7 +56,8 @@ def _step(id: str, action: Action, skill: Skill, report: Report, bench: Bench) -
 def _call(id: str, action: Action, skill: Skill, report: Report) -> ActionCall:
     """A registered action as it stands; a command as the registered action that runs commands on a host."""
     if action.action is not None:
-        return ActionCall(action=action.action, target=action.target, args=action.args)
+        known = {**action.args, **report.read.get(action.name, {})}
+        return ActionCall(action=action.action, target=action.target, args=known)
     assert action.command is not None, "the schema demands one of the two"
     undo = next((c.command for c in skill.rollback if c.undoes == action.name and c.command), None)
     args: dict[str, Any] = {"step": f"{report.id}.{id}", "argv": list(action.command), "timeout_s": action.timeout_s}

@@ -37,6 +37,8 @@ class RunStatus(StrEnum):
     """A person must answer the guard first."""
     DRY_RUN = "dry_run"
     SUCCEEDED = "succeeded"
+    NOT_FOUND = "not_found"
+    """A skill that only looks did not find what it looks for. That is an answer, not a failure."""
     BLOCKED = "blocked"
     """The gate said no; nothing was done."""
     FAILED = "failed"
@@ -113,6 +115,8 @@ class StepReport(Value):
     seconds: float = 0.0
     taken_back: bool | None = None
     """None: nothing was tried."""
+    asked_back: str = ""
+    """Approval that a person must answer before it is taken back."""
     aborts: bool = False
     """When it fails, everything stays as it is: `on_failure: abort`."""
 
@@ -159,6 +163,8 @@ class Report(Value):
     environment: Profile | None = None
     budget: RiskBudget | None = None
     preconditions: list[Seen] = []
+    read: dict[str, dict[str, Any]] = {}
+    """Action → arguments that were read with the preconditions."""
     gate: GateAnswer | None = None
     plan: str = ""
     """Id of the judged plan."""
@@ -174,6 +180,8 @@ class Report(Value):
     notes: list[str] = []
     """Fall backs and other things that a reader must know."""
     verifier: str = "rules"
+    rehearsal: str = ""
+    """Id of the rehearsal that it belongs to; empty: the field."""
     started_at: UtcTime
     ended_at: UtcTime | None = None
     seconds: float = 0.0

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from domain.action import Effect
 from domain.inventory import Environment
 from domain.value import Value
-from skills.check import Check, Scalar
+from skills.check import Check, Path, Scalar
 from skills.words import Argv, Name, Reference, Slug
 
 
@@ -91,9 +91,19 @@ class Metadata(Value):
     required_tools: list[str] = []
     """Programs that the runner must have."""
     fault_classes: list[str] = []
-    """Classes of the diagnosis that it is for; a rehearsal injects the fault of that name."""
+    """Classes of the diagnosis that it is for."""
+    rehearse_with: list[str] = []
+    """Faults that a rehearsal injects; empty: those of `fault_classes`."""
     tags: list[str] = []
     owner: str
+
+
+class FromReading(Value):
+    """An argument that only the system can tell, such as a pid: read when the preconditions are checked."""
+
+    check: Name
+    """The precondition (with a probe) whose reading it is taken from."""
+    path: Path
 
 
 class Action(Value):
@@ -104,6 +114,8 @@ class Action(Value):
     target: Reference
     """A service of the inventory; for a command the host that it runs on."""
     args: dict[str, Any] = {}
+    args_from: dict[str, FromReading] = {}
+    """Arguments that are read; all values that the path leads to, one alone where the argument is no list."""
     command: Argv | None = None
     effect: Effect
     """As declared; the validator infers it from the action or the command and compares."""

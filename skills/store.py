@@ -12,8 +12,10 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from domain.errors import NotFoundError, StorageError
-from domain.value import UtcTime, Value
+from domain.value import UtcTime, Value, canonical
+from skills.rehearsal import Rehearsal
 from skills.report import Report
+from skills.signing import Signer
 
 V = TypeVar("V", bound=Value)
 
@@ -49,12 +51,17 @@ class Standing(Value):
     signature: str = ""
     """Ed25519 over the rest, when trusted."""
 
+    def signed(self) -> bytes:
+        """What a signature is over."""
+        return canonical(self.model_copy(update={"signature": ""}))
+
 
 class SkillStore:
     """A folder in the home. Raises StorageError when it cannot be written or read."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: Path | None = None) -> None:
         self._folder = folder
+        self._signer = Signer(key or folder / "signing.key")
 
     def save(self, report: Report) -> None:
         """A run, as far as it went."""
@@ -73,8 +80,22 @@ class SkillStore:
         chosen = [r for r in found if skill is None or r.order.skill == skill]
         return sorted(chosen, key=lambda r: r.started_at, reverse=True)
 
+    def save_rehearsal(self, rehearsal: Rehearsal) -> None:
+        """A rehearsal, as far as it went."""
+        path = self._folder / "rehearsals" / f"{_safe(rehearsal.id)}.json"
+        self._write(path, rehearsal.model_dump_json(indent=1))
+
+    def rehearsal(self, rehearsal_id: str) -> Rehearsal:
+        """Raises NotFoundError."""
+        path = self._folder / "rehearsals" / f"{_safe(rehearsal_id)}.json"
+        if not path.is_file():
+            raise NotFoundError(f"there is no rehearsal {rehearsal_id[:60]!r}")
+        return _read(Rehearsal, path)
+
     def stand(self, standing: Standing) -> None:
-        """Append to the skill's history."""
+        """Append to the skill's history; what is trusted is signed."""
+        if standing.trust is Trust.TRUSTED:
+            standing = standing.model_copy(update={"signature": self._signer.sign(standing.signed())})
         rows = [*self.history(standing.skill), standing]
         text = json.dumps([row.model_dump(mode="json") for row in rows], indent=1)
         self._write(self._history_file(standing.skill), text)
@@ -90,8 +111,14 @@ class SkillStore:
             raise _unreadable(path, error) from error
 
     def standing(self, skill: str, digest: str) -> Standing | None:
-        """Where this very digest stands; another digest of the same name is another skill."""
-        return next((s for s in reversed(self.history(skill)) if s.digest == digest), None)
+        """Where this very digest stands; another digest of the same name is another skill.
+
+        A trusted one whose signature does not verify was written by somebody else: it counts as a draft.
+        """
+        found = next((s for s in reversed(self.history(skill)) if s.digest == digest), None)
+        if found is None or found.trust is not Trust.TRUSTED or self._signer.verify(found.signed(), found.signature):
+            return found
+        return found.model_copy(update={"trust": Trust.DRAFT, "reason": "the signature of its trust does not verify"})
 
     def _history_file(self, skill: str) -> Path:
         return self._folder / "standings" / f"{_safe(skill)}.json"

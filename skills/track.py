@@ -12,7 +12,7 @@ _NEITHER = (RunStatus.DRY_RUN, RunStatus.BLOCKED, RunStatus.RUNNING, RunStatus.W
 
 
 class Track(Value):
-    """Counts over executed runs; blocked ones and dry runs are told apart."""
+    """Counts over executed runs in the field; blocked ones and dry runs are told apart, rehearsals do not count."""
 
     executed: int = 0
     succeeded: int = 0
@@ -33,11 +33,11 @@ class Track(Value):
 
 def track_of(runs: Sequence[Report], digest: str) -> Track:
     """The record of one digest; `runs` newest first."""
-    mine = [r for r in runs if r.digest == digest]
+    mine = [r for r in runs if r.digest == digest and not r.rehearsal]
     done = [r for r in mine if r.status not in _NEITHER]
     return Track(
         executed=len(done),
-        succeeded=sum(r.status is RunStatus.SUCCEEDED for r in done),
+        succeeded=sum(r.status in (RunStatus.SUCCEEDED, RunStatus.NOT_FOUND) for r in done),
         blocked=sum(r.status is RunStatus.BLOCKED for r in mine),
         dry=sum(r.status is RunStatus.DRY_RUN for r in mine),
         last=mine[0].started_at if mine else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from skills.folder import Package
+from skills.rehearsal import Rehearsal
 from skills.report import Report, RunStatus
 from skills.signature import Signature
 from skills.store import SkillStore, Standing, Trust
@@ -28,7 +29,7 @@ def was_rehearsed(package: Package, store: SkillStore) -> bool:
 def after_field_run(report: Report, now: datetime) -> Standing | None:
     """A run that changed something and did not keep its promise takes the skill out of use; None: it may stay."""
     broken = report.status in (RunStatus.FAILED, RunStatus.ROLLED_BACK, RunStatus.UNKNOWN)
-    if not broken or not report.mutated or report.failure is None:
+    if not broken or not report.mutated or report.failure is None or report.rehearsal:
         return None
     if not Signature(report.failure.signature).about_the_skill:
         return None
@@ -41,4 +42,22 @@ def after_field_run(report: Report, now: datetime) -> Standing | None:
         reason=f"{report.failure.signature} in run {report.id}: {report.failure.text[:200]}",
         at=now,
         evidence=[report.id],
+    )
+
+
+def after_rehearsal(rehearsal: Rehearsal, store: SkillStore, now: datetime) -> Standing | None:
+    """A passed rehearsal makes a draft or validated skill a rehearsed one; what was trusted stays so."""
+    known = store.standing(rehearsal.skill, rehearsal.digest)
+    if not rehearsal.passed or (known is not None and known.trust in (Trust.TRUSTED, Trust.REHEARSED)):
+        return None
+    faults = ", ".join(f.fault for f in rehearsal.faults)
+    return Standing(
+        skill=rehearsal.skill,
+        version=rehearsal.version,
+        digest=rehearsal.digest,
+        trust=Trust.REHEARSED,
+        by=OUTSIDE,
+        reason=f"rehearsed with {faults}",
+        at=now,
+        evidence=[rehearsal.id, *(f.run for f in rehearsal.faults if f.run)],
     )

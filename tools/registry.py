@@ -218,7 +218,7 @@ class ActionRegistry:
             outcome=outcome,
             summary=redact(words),
             before=redact_json(before),
-            after=redact_json(now),
+            after=redact_json(_aimed(before, now)),
             undo=undo,
             seconds=round(self._clock.monotonic() - started, 3),
         )
@@ -262,6 +262,11 @@ class ActionRegistry:
             hint=f"did you mean {able[0]}?" if len(able) == 1 else "",
             code="tool.wrong_target",
         )
+
+
+def _aimed(before: State, now: State) -> State:
+    """The state afterwards with the aim of before: without a named one, the next look would aim at the next choice."""
+    return {**now, "wanted": before["wanted"]} if "wanted" in before and "wanted" in now else now
 
 
 async def _observed(bound: _Bound) -> State:

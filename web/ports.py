@@ -23,7 +23,9 @@ from governance.shadow import Agreement, Shadowed
 from graph.face import Responder
 from graph.outgoing.subscription import Delivery, DeliveryState, SubscriptionRow
 from graph.pipelines.runner import PipelineRunner
+from graph.skills.rehearsals import Rehearsals
 from graph.skills.runner import SkillRunner
+from graph.skills.standing import Standings
 
 
 class LedgerPage(Value):
@@ -237,6 +239,8 @@ class Ports:
     agents: AgentsDoor | None = None
     pipelines: PipelineRunner | None = None
     skills: SkillRunner | None = None
+    rehearsals: Rehearsals | None = None
+    standings: Standings | None = None
     drills: DrillRoom | None = None
     """None: this installation looks after someone's own systems and breaks nothing."""
     telemetry: Telemetry | None = None

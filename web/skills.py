@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
+from pydantic import Field
 
 from domain.errors import NotFoundError
 from domain.value import Value
+from graph.skills.rehearsals import Rehearsals
 from graph.skills.runner import SkillRunner
+from graph.skills.standing import Standings
 from skills.folder import Package
+from skills.rehearsal import Rehearsal
 from skills.report import Order, Report
 from skills.schema import Skill
 from skills.store import SkillStore, Standing
@@ -49,6 +53,18 @@ class SkillShown(Value):
     prose: str
     hidden_checks: int
     history: list[Standing]
+
+
+class Word(Value):
+    """What a person says about a skill."""
+
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class Verdict(Value):
+    """Why a skill must not be used."""
+
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
 
 
 class SkillRuns(Value):
@@ -93,6 +109,16 @@ def build(ports: Ports) -> APIRouter:
             raise NotFoundError("No skills can be run here.", hint="`firebreak up` starts an app that can.")
         return ports.skills
 
+    def rehearsals() -> Rehearsals:
+        if ports.rehearsals is None:
+            raise NotFoundError("No skills can be rehearsed here.", hint="`firebreak up` starts an app that can.")
+        return ports.rehearsals
+
+    def standings() -> Standings:
+        if ports.standings is None:
+            raise NotFoundError("No skills are kept here.", hint="`firebreak up` starts an app that does.")
+        return ports.standings
+
     @router.get("/api/skills", summary="Everything that can be run, with its track record")
     async def skills() -> SkillList:
         bench = runner().bench
@@ -114,5 +140,23 @@ def build(ports: Ports) -> APIRouter:
     @router.get("/api/skill-runs/{run_id}", summary="One run, as far as it went")
     async def run(run_id: str) -> Report:
         return runner().bench.store.run(run_id)
+
+    @router.post("/api/skills/{name}/rehearsals", status_code=202, summary="Break what it claims to mend, and see")
+    async def rehearse(name: str, caller: Caller) -> Rehearsal:
+        return await rehearsals().start(name)
+
+    @router.post("/api/skills/{name}/promote", summary="One step up, with your own token")
+    async def promote(name: str, caller: Caller, word: Word | None = None) -> Standing:
+        """draft → validated → (a rehearsal) → trusted. Who promotes is what the token says; the ledger keeps it."""
+        reason = word.reason if word else ""
+        return await standings().promote(name, reason, person=caller.name, token=caller.token)
+
+    @router.post("/api/skills/{name}/quarantine", summary="Out of use, with your own token")
+    async def quarantine(name: str, caller: Caller, verdict: Verdict) -> Standing:
+        return await standings().quarantine(name, verdict.reason, person=caller.name, token=caller.token)
+
+    @router.get("/api/skill-rehearsals/{rehearsal_id}", summary="One rehearsal, as far as it went")
+    async def rehearsal(rehearsal_id: str) -> Rehearsal:
+        return rehearsals().get(rehearsal_id)
 
     return router

@@ -37,7 +37,7 @@ def bench_of(
         probes=services.probes,
         guard=services.guard,
         shelf=Shelf(folder / "library", SHIPPED),
-        store=SkillStore(folder),
+        store=SkillStore(folder, settings.home / "secrets" / "skill-signing.key"),
         clock=services.clock,
         note=services.note,
         reader=_reader(services.inventory, env, root),

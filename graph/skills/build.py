@@ -49,16 +49,18 @@ def build(bench: Bench, checkpointer: BaseCheckpointSaver[Any] | None = None) ->
     for name, step in STEPS.items():
         graph.add_node(name, _node(step, bench))
     graph.add_node("ask", _ask)
+    graph.add_node("ask_back", _ask_back)
     graph.add_edge(START, "look_around")
     graph.add_edge("look_around", "weigh")
     graph.add_edge("weigh", "check_before")
     graph.add_edge("check_before", "knock")
     graph.add_conditional_edges("knock", onward, ["ask", "act", "verify_visible", "sign"])
-    graph.add_conditional_edges("ask", onward, ["act", "take_back", "sign"])
-    graph.add_conditional_edges("act", onward, ["ask", "act", "verify_visible", "take_back", "sign"])
+    graph.add_conditional_edges("ask", onward, ["act", "take_back", "ask_back", "sign"])
+    graph.add_conditional_edges("act", onward, ["ask", "act", "verify_visible", "take_back", "ask_back", "sign"])
     graph.add_edge("verify_visible", "verify_hidden")
-    graph.add_conditional_edges("verify_hidden", verified, ["take_back", "sign"])
-    graph.add_conditional_edges("take_back", verified, ["take_back", "sign"])
+    graph.add_conditional_edges("verify_hidden", verified, ["take_back", "ask_back", "sign"])
+    graph.add_conditional_edges("take_back", verified, ["take_back", "ask_back", "sign"])
+    graph.add_conditional_edges("ask_back", verified, ["take_back", "ask_back", "sign"])
     graph.add_edge("sign", "suggest")
     graph.add_edge("suggest", "write_back")
     graph.add_edge("write_back", END)
@@ -95,7 +97,10 @@ def _back(report: Report) -> str:
     """Taken back, unless a step's end is not known (a person looks first) or the failed step says to leave it so."""
     unknown = any(s.outcome is Outcome.UNKNOWN for s in report.steps)
     aborted = any(s.outcome is Outcome.FAILED and s.aborts for s in report.steps)
-    return "take_back" if executor.next_undo(report) is not None and not (unknown or aborted) else "sign"
+    row = executor.next_undo(report)
+    if row is None or unknown or aborted:
+        return "sign"
+    return "ask_back" if row.asked_back and not row.asked_back.startswith(APPROVED) else "take_back"
 
 
 def _node(step: Step, bench: Bench) -> Any:
@@ -112,5 +117,20 @@ async def _ask(state: SkillState) -> SkillState:
     assert row is not None, "routing sends only runs with a step left"
     told = interrupt({"approval": row.approval, "step": row.name})
     change = {"verdict": None} if told == APPROVED else {"verdict": Verdict.DENY, "summary": str(told)}
-    steps = [s.model_copy(update=change) if s.id == row.id else s for s in report.steps]
+    return _changed(report, row.id, change)
+
+
+async def _ask_back(state: SkillState) -> SkillState:
+    """The same for a compensation that nobody pre-authorised."""
+    report = report_of(state)
+    row = executor.next_undo(report)
+    assert row is not None, "routing sends only runs with something to take back"
+    told = interrupt({"approval": row.asked_back, "step": row.name})
+    if told == APPROVED:
+        return _changed(report, row.id, {"asked_back": f"{APPROVED} {row.asked_back}"})
+    return _changed(report, row.id, {"taken_back": False, "summary": f"{row.summary}; not taken back: {told}"})
+
+
+def _changed(report: Report, step: str, change: dict[str, Any]) -> SkillState:
+    steps = [s.model_copy(update=change) if s.id == step else s for s in report.steps]
     return {"report": report.model_copy(update={"steps": steps}).model_dump(mode="json")}

@@ -48,12 +48,19 @@ class SkillRunner:
         """The checkpoints have everything."""
         await end_tasks(self._tasks)
 
-    async def submit(self, order: Order) -> Report:
+    async def submit(self, order: Order, *, rehearsal: str = "") -> Report:
         """Check, store and begin one run. Raises NotFoundError, SkillError."""
-        report = await asyncio.to_thread(begin, order, new_id("skr"), self.bench)
+        report = await asyncio.to_thread(begin, order, new_id("skr"), self.bench, rehearsal)
         self.bench.store.save(report)
         self._drive(report.id)
         return report
+
+    async def ended(self, run_id: str) -> Report:
+        """The report of a run that this process drives, once it ended."""
+        task = self._tasks.get(run_id)
+        if task is not None:
+            await asyncio.wait({task})
+        return self.bench.store.run(run_id)
 
     def _drive(self, run_id: str) -> None:
         task = asyncio.create_task(self._run(run_id), name=f"skill {run_id}")

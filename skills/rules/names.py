@@ -27,9 +27,20 @@ def unknown_action(subject: Subject) -> Iterator[Flaw]:
             text = f"{action.name}: there is no action {action.action!r}"
             yield Flaw(rule="unknown_action", at=(*at, "action"), text=text, fix=nearest(action.action, known))
         else:
-            for text in _argument_flaws(spec, action.args):
+            for text in _argument_flaws(spec, {**action.args, **dict.fromkeys(action.args_from, "${read}")}):
                 fix = f"it takes: {', '.join(spec.schema_.get('properties', {})) or 'no arguments'}"
                 yield Flaw(rule="wrong_arguments", at=(*at, "args"), text=f"{action.name}: {text}", fix=fix)
+
+
+def read_arguments(subject: Subject) -> Iterator[Flaw]:
+    """What is read must come from a precondition with a probe."""
+    sources = {c.name for c in subject.skill.preconditions if c.probe}
+    for number, action in enumerate(subject.skill.actions):
+        for name, source in action.args_from.items():
+            if source.check not in sources:
+                text = f"{action.name}: {name} is read from {source.check!r}, which is no precondition with a probe"
+                fix = nearest(source.check, sources) if sources else "add a precondition that reads it"
+                yield Flaw(rule="read_from_nothing", at=("actions", str(number), "args_from"), text=text, fix=fix)
 
 
 def _argument_flaws(spec: ActionSpec, args: Mapping[str, Any]) -> list[str]:
@@ -117,4 +128,4 @@ def _names_nothing(parameter: Parameter, services: list[Service]) -> str:
     return ""
 
 
-RULES = (unknown_action, unknown_probe, same_name, parameters, inventory)
+RULES = (unknown_action, read_arguments, unknown_probe, same_name, parameters, inventory)

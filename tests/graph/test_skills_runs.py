@@ -132,6 +132,21 @@ async def test_a_refused_compensation_is_said(tmp_path: Path) -> None:
     assert (report.status, report.steps[0].taken_back) == (RunStatus.FAILED, False)
 
 
+@pytest.mark.parametrize("yes", [True, False])
+async def test_taking_back_may_wait_for_a_person(yes: bool, tmp_path: Path) -> None:
+    """Nobody pre-authorised the way back: the run waits, and what the person says is done."""
+    trial = Trial(tmp_path, World(wrong={HOT: {}}), skill=POOL)
+    trial.guard.asks_undo = True
+    async with running(trial) as runner:
+        begun = await runner.submit(Order(skill="paused-process", execute=True, allow_mutation=True))
+        waiting = await until(runner, begun.id, lambda r: r.status is RunStatus.WAITING)
+        answer = ApprovalStatus.APPROVED if yes else ApprovalStatus.REJECTED
+        trial.guard.answer(waiting.steps[0].asked_back, answer)
+        report = await until(runner, begun.id, lambda r: r.status.ended)
+    assert report.status is (RunStatus.ROLLED_BACK if yes else RunStatus.FAILED)
+    assert report.steps[0].taken_back is yes
+
+
 async def test_an_unknown_end_is_not_dispatched_again(tmp_path: Path) -> None:
     """Unknown is an outcome: nothing further is done, nothing taken back."""
     trial = Trial(tmp_path, World(wrong={HOT: {}}), skill=POOL)

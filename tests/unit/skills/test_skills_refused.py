@@ -148,6 +148,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "wrong_arguments",
         "force",
     ),
+    "an_argument_that_is_read_from_nothing": (
+        with_action(
+            {
+                "action": "terminate_sessions",
+                "target": "${service}",
+                "effect": "transient",
+                "args_from": {"pids": {"check": "no-such-check", "path": "blockers[*].pid"}},
+            }
+        ),
+        "read_from_nothing",
+        "no precondition with a probe",
+    ),
     "an_unknown_probe": (
         with_criterion({"probe": "vibes", "service": "${service}", "expect": {"ok": True}}),
         "unknown_probe",

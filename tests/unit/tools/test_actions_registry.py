@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +277,19 @@ def test_a_damaged_entry_is_an_error_that_names_it(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(StorageError, match="journal"):
         journal.find("a")
+
+
+async def test_the_aim_of_a_step_is_fixed_when_it_begins(world: World) -> None:
+    """Without a named one the next look would aim at the next choice, and an undo could never bring that back."""
+    dial = world.action()
+
+    async def observe(target: Target, args: Dial) -> State:
+        found = await dial.observe(target, args)
+        return {**found, "wanted": found["value"] + 1}
+
+    service = Service(name="radio", kind="api", bindings={"dial": Binding(via="directory", path="/nowhere")})
+    registry = ActionRegistry(
+        Inventory(services=[service]), {}, actions=[replace(dial, observe=observe)], clock=ManualClock()
+    )
+    result = await registry.execute(_call(), idempotency_key="k1")
+    assert (result.before["wanted"], result.after["wanted"]) == (2, 2)

@@ -1,0 +1,148 @@
+"""`firebreak skill generate | review`: from a task card to a skill, from failed runs to a proposed edit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from cli.output import Exit, note, print_json, say
+from cli.session import SESSION, JsonFlag
+from domain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from domain.inventory import Inventory
+    from domain.reasoning import Reasoner
+    from skills.report import Engine, Report
+
+SHIPPED = Path(__file__).resolve().parents[1] / "runbooks"
+Model = Annotated[str, typer.Option("--model", help="Model for this command; the configured one when unsaid.")]
+Config = Annotated[Path | None, typer.Option("--config", help="Inventory; the running stack's when unsaid.")]
+
+
+def generate(
+    card: Annotated[Path, typer.Argument(help="Task card (docs/task-card.schema.json).")],
+    out: Annotated[Path, typer.Argument(help="Folder in which the skill's own folder is made.")],
+    generator: Annotated[str, typer.Option(help="template, or llm (the template steps in, and says so).")] = "template",
+    model: Model = "",
+    config: Config = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a skill for a task card: prose, procedure, hidden checks, pinned. Nothing invalid stays on disk.
+
+    Example: firebreak skill generate docs/examples/task-card.yaml my-skills
+    """
+    from skills.card import load_card
+    from skills.generate import generate as draft_for
+    from skills.generate import put
+    from skills.vocabulary import registered
+
+    inventory = inventory_of(config)
+    words = registered(inventory)
+    wanted = load_card(card)
+    draft = asyncio.run(draft_for(wanted, engine(generator), words, inventory, model_of(generator, model, inventory)))
+    problems = put(draft, wanted, out, words)
+    folder = out / draft.skill.name
+    if as_json:
+        rows = [p.model_dump(mode="json") for p in problems]
+        print_json({"folder": str(folder), "by": draft.by, "notes": list(draft.notes), "problems": rows})
+    else:
+        for line in (*draft.notes, *(p.words() for p in problems)):
+            note(line)
+        say(f"nothing was kept: {len(problems)} problems" if problems else f"{folder} (by {draft.by})")
+    if problems:
+        raise typer.Exit(int(Exit.FINDING))
+
+
+def review(
+    reports: Annotated[list[Path], typer.Argument(help="Reports that `skill run --report-out` wrote.")],
+    optimizer: Annotated[str, typer.Option(help="rules, or llm (rules step in, and say so).")] = "rules",
+    model: Model = "",
+    shelf: Annotated[
+        Path | None, typer.Option("--skills", help="Folder of the skills; the shipped ones when unsaid.")
+    ] = None,
+    config: Config = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Propose one structural edit for the runs that failed: a diff with its provenance. Nothing is changed.
+
+    Take it with: firebreak skill review REPORT | patch -p1 -d runbooks, then firebreak skill pin.
+    Example: firebreak skill review report.json --optimizer rules
+    """
+    from skills.review import review as propose
+    from skills.shelf import Shelf
+    from skills.vocabulary import registered
+
+    found = [_report(file) for file in reports]
+    names = {r.order.skill for r in found}
+    if len(names) != 1:
+        raise ConfigError("the reports are about several skills", expected="one skill", found=", ".join(sorted(names)))
+    package, skill = Shelf(*([shelf] if shelf else []), SHIPPED).procedure(names.pop())
+    inventory = inventory_of(config)
+    mind = model_of(optimizer, model, inventory)
+    answer = asyncio.run(propose(package, skill, found, registered(inventory), engine(optimizer), mind))
+    if as_json:
+        print_json({"edit": answer.edit.model_dump(mode="json") if answer.edit else None, "notes": list(answer.notes)})
+        return
+    for line in answer.notes:
+        note(line)
+    if answer.edit is None:
+        note("no edit is proposed")
+        return
+    note(f"{answer.edit.summary} (by {answer.edit.by}, from {', '.join(answer.edit.runs)})")
+    say(answer.edit.diff.rstrip())
+
+
+def engine(word: str) -> Engine:
+    """`llm`, or rules under either of their names. Raises ConfigError."""
+    if word == "llm":
+        return "llm"
+    if word in ("rules", "template", "heuristic"):
+        return "rules"
+    raise ConfigError("there is no such engine", expected="llm, rules or template", found=word)
+
+
+def inventory_of(config: Path | None) -> Inventory:
+    """The named inventory, or the one of the home's stack. Raises ConfigError."""
+    from cli.config import load_inventory
+
+    file = config or SESSION.home.stack / "firebreak.yaml"
+    if config is None and not file.exists():
+        raise ConfigError(
+            "there is no inventory to name services from",
+            expected="--config firebreak.yaml, or a home with a stack",
+            found="neither",
+            hint="firebreak config example > firebreak.yaml writes one to start from",
+        )
+    return load_inventory(file)
+
+
+def model_of(word: str, name: str, inventory: Inventory) -> Reasoner | None:
+    """The model to ask when `llm` was said; `--model` goes before the configured one. None: rules only."""
+    if word != "llm":
+        return None
+    from agents.reasoners.openai import OpenAiReasoner
+    from graph.minds import endpoint_of
+    from graph.settings import load_settings
+
+    config = inventory.model.model_copy(update={"model": name} if name else {})
+    endpoint = endpoint_of(load_settings(), config)
+    return OpenAiReasoner(endpoint) if endpoint else None
+
+
+def _report(file: Path) -> Report:
+    from skills.report import Report
+
+    try:
+        document: dict[str, Any] = json.loads(file.read_text())
+        return Report.model_validate({k: v for k, v in document.items() if k in Report.model_fields})
+    except (OSError, ValueError, ValidationError, AttributeError) as error:
+        raise ConfigError(
+            f"{file} is no report of a skill run",
+            expected="what firebreak skill run --report-out writes",
+            found=" ".join(str(error).split())[:200],
+        ) from error

@@ -1,0 +1,79 @@
+"""`firebreak skill rehearse`: break what a skill claims to mend, on a real stack, and see."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import installation
+from cli.client import AppClient, connect
+from cli.output import Exit, note, print_json, say
+from cli.session import SESSION, JsonFlag
+from cli.skill_live import patient_get, write_report
+
+POLL_S = 0.5
+_MARKS = {True: "yes", False: "no", None: "nothing to take back"}
+
+
+def rehearse(
+    names: Annotated[list[str], typer.Argument(help="Skills, as `firebreak skill list` prints them.")],
+    report_out: Annotated[Path | None, typer.Option("--report-out", help="Write all rehearsals to this file.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Break what a skill claims to mend, see every criterion fail, run it, see them hold, take it back, compare.
+
+    On a temporary stack whose responder only watches, unless a home is running. Exit code 3 when one is not passed.
+    Example: firebreak skill rehearse hung-process link-latency
+    """
+    tell = note if not as_json else lambda _: None
+    if installation.owner(SESSION.home):
+        with connect(SESSION.home) as client:
+            found = [_follow(client, name, quiet=as_json) for name in names]
+    else:
+        from cli.temporary import temporary_home
+
+        os.environ["FIREBREAK_AUTONOMY"] = "observe"
+        with temporary_home("", tell) as client:
+            found = [_follow(client, name, quiet=as_json) for name in names]
+    if report_out is not None:
+        write_report(report_out, {"rehearsals": found})
+    if as_json:
+        print_json({"rehearsals": found})
+    if not all(passed(r) for r in found):
+        raise typer.Exit(int(Exit.FINDING))
+
+
+def passed(rehearsal: dict[str, Any]) -> bool:
+    """Nothing speaks against promoting it."""
+    return not rehearsal["problems"] and not any(f["problems"] for f in rehearsal["faults"])
+
+
+def _follow(client: AppClient, name: str, *, quiet: bool) -> dict[str, Any]:
+    begun = client.post(f"/api/skills/{name}/rehearsals")
+    while True:
+        found = patient_get(client, f"/api/skill-rehearsals/{begun['id']}")
+        if found["ended_at"]:
+            break
+        time.sleep(POLL_S)
+    for line in lines(found) if not quiet else []:
+        say(line)
+    return found
+
+
+def lines(rehearsal: dict[str, Any]) -> list[str]:
+    """A rehearsal for a person."""
+    word = "passed" if passed(rehearsal) else "not passed"
+    rows = [f"{rehearsal['id']}  {rehearsal['skill']} {rehearsal['version']}: {word}"]
+    for fault in rehearsal["faults"]:
+        seen = sum(fault["discriminates"].values())
+        rows.append(
+            f"  {fault['fault']}: {seen} of {len(fault['discriminates'])} criteria told broken from healthy;"
+            f" run {fault['status'] or 'none'}; taken back {', '.join(fault['taken_back']) or 'nothing'};"
+            f" as before {_MARKS[fault['back_as_before']]}" + (", symptoms back" if fault["shows_again"] else "")
+        )
+        rows += [f"    {problem}" for problem in fault["problems"]]
+    return rows + [f"  {problem}" for problem in rehearsal["problems"]]

@@ -1,0 +1,77 @@
+"""Rehearsals of the app: one at a time, only where the responder keeps its hands off what is broken on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+
+from domain.errors import ConflictError
+from domain.injection import FaultInjector
+from domain.value import new_id
+from graph.skills.runner import SkillRunner
+from graph.tasks import end_tasks
+from skills.arguments import arguments
+from skills.rehearsal import Rehearsal
+from skills.rehearse import rehearse, stage_for
+from skills.report import Order, Report
+from skills.trust import after_rehearsal
+
+
+class Rehearsals:
+    """Starts rehearsals and remembers them. `hands_off`: the responder only watches incidents in this home."""
+
+    def __init__(self, runner: SkillRunner, injector: FaultInjector | None, *, hands_off: bool) -> None:
+        self._runner = runner
+        self._injector = injector
+        self._hands_off = hands_off
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def close(self) -> None:
+        """What is broken is restored by the chaos service's reaper."""
+        await end_tasks(self._tasks)
+
+    async def start(self, name: str) -> Rehearsal:
+        """Raises ConflictError where it cannot be done, NotFoundError, SkillError."""
+        injector, bench = self._allowed(), self._runner.bench
+        package, skill = bench.shelf.procedure(name)
+        given = arguments(skill, bench.inventory, "", {})
+        rehearsal = Rehearsal(
+            id=new_id("reh"), skill=name, version=skill.version, digest=package.digest, started_at=bench.clock.now()
+        )
+        bench.store.save_rehearsal(rehearsal)
+        stage = stage_for(skill, given, bench, injector, lambda order: self._run(order, rehearsal.id))
+
+        async def play() -> None:
+            ended = await rehearse(rehearsal, stage, bench.store.save_rehearsal)
+            standing = after_rehearsal(ended, bench.store, bench.clock.now())
+            if standing is not None:
+                bench.store.stand(standing)
+            await bench.note("observation", ended.id, {"event": "skill.rehearsed", **ended.model_dump(mode="json")})
+
+        task = asyncio.create_task(play(), name=f"rehearsal {rehearsal.id}")
+        self._tasks[rehearsal.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(rehearsal.id, None))
+        return rehearsal
+
+    def get(self, rehearsal_id: str) -> Rehearsal:
+        """Raises NotFoundError."""
+        return self._runner.bench.store.rehearsal(rehearsal_id)
+
+    def _allowed(self) -> FaultInjector:
+        if self._injector is None:
+            raise ConflictError(
+                "nothing can be broken here", expected="a stack that may be broken", hint="firebreak up"
+            )
+        if not self._hands_off:
+            raise ConflictError(
+                "the responder would mend it before the skill does",
+                expected="a home whose responder only watches",
+                found="one that acts",
+                hint="firebreak skill rehearse without a running home starts one of its own; else FIREBREAK_AUTONOMY=observe",
+            )
+        if self._tasks:
+            raise ConflictError("a rehearsal is under way", expected="one at a time", found=", ".join(self._tasks))
+        return self._injector
+
+    async def _run(self, order: Order, rehearsal: str) -> Report:
+        begun = await self._runner.submit(order, rehearsal=rehearsal)
+        return await self._runner.ended(begun.id)
