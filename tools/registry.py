@@ -23,11 +23,11 @@ from tools import config_versions
 from tools.actions.catalogue import ACTIONS
 from tools.config_versions import ConfigVersions
 from tools.journal import DirectoryJournal, Journal, JournalEntry, MemoryJournal
-from tools.spec import Action, State
+from tools.spec import Action, Preview, State, unclear
 from tools.target import Target
 
 POLL_S = 0.2
-"""How often the target is looked at while an effect is awaited."""
+"""How often the target is looked at while an effect is awaited: at first; later at every tenth of the time waited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class ActionRegistry:
             state = await _observed(bound)
         except (ToolError, AuthError) as error:
             return DryRunResult(answer=DryRun.CANNOT_TELL, summary=redact("; ".join(error.lines())))
-        preview = bound.action.preview(bound.args, state)
+        preview = await _rehearsed(bound, state, bound.action.preview(bound.args, state))
         witness = {key: state.get(key) for key in bound.action.witness}
         return DryRunResult(answer=preview.answer, summary=redact(preview.summary), witness=redact_json(witness))
 
@@ -171,14 +171,15 @@ class ActionRegistry:
 
     async def _settled(self, bound: _Bound, before: State) -> tuple[Outcome, State]:
         """Look until the effect is confirmed or its time to show is over."""
-        deadline = self._clock.monotonic() + bound.action.settle_s
+        began = self._clock.monotonic()
         while True:
             now = await self._glimpse(bound)
             if now is not None and bound.action.confirm(bound.args, before, now):
                 return Outcome.SUCCEEDED, now
-            if self._clock.monotonic() >= deadline:
+            waited = self._clock.monotonic() - began
+            if waited >= bound.action.settle_s:
                 return Outcome.UNKNOWN, {}
-            await self._clock.sleep(POLL_S)
+            await self._clock.sleep(max(POLL_S, waited / 10))
 
     async def _glimpse(self, bound: _Bound) -> State | None:
         try:
@@ -280,6 +281,20 @@ async def _observed(bound: _Bound) -> State:
             found="none",
             hint="nothing was changed",
         ) from error
+
+
+async def _rehearsed(bound: _Bound, state: State, preview: Preview) -> Preview:
+    """The preview, unless the far end would refuse what it announces."""
+    if preview.answer is not DryRun.WOULD_CHANGE:
+        return preview
+    try:
+        async with asyncio.timeout(bound.action.observe_s):
+            await bound.action.rehearse(bound.target, bound.args, state)
+    except (ToolError, AuthError) as error:
+        return unclear(f"{preview.summary}; but the far end would refuse it: {'; '.join(error.lines())}")
+    except TimeoutError:
+        return unclear(f"{preview.summary}; but the far end did not check it within {bound.action.observe_s:g} s")
+    return preview
 
 
 def _typed(action: Action[Any], args: Mapping[str, Any]) -> BaseModel:

@@ -63,7 +63,7 @@ def _text(file: Path) -> str:
             raise _invalid(f"{file} is too large", f"at most {LARGEST_BYTES} bytes", f"{file.stat().st_size} bytes")
         return file.read_text()
     except FileNotFoundError as error:
-        hint = "start from docs/examples/target-ssh.yaml"
+        hint = "start from docs/examples/target-ssh.yaml or target-kubernetes.yaml"
         raise ConfigError(f"there is no {file}", expected="a TARGET file", found="nothing", hint=hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise _invalid(f"{file} cannot be read", "a text file", str(error)) from error

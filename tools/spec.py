@@ -56,6 +56,10 @@ def _accept(target: Target, args: Any) -> None:
     """Nothing to check beyond the argument types."""
 
 
+async def _unrehearsed(target: Target, args: Any, before: State) -> None:
+    """The far end offers no dry run of its own."""
+
+
 def _no_undo(args: Any, before: State) -> UndoCall | None:
     return None
 
@@ -70,7 +74,7 @@ class UndoCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action(Generic[A]):
-    """One registered action. Errors of `observe` and `apply` are ToolErrors; `preview`, `confirm` and `undo` are pure."""
+    """One registered action. `observe`, `rehearse` and `apply` raise ToolErrors; `preview`, `confirm` and `undo` are pure."""
 
     name: str
     summary: str
@@ -99,6 +103,8 @@ class Action(Generic[A]):
     confirm: Callable[[A, State, State], bool | None]
     """(arguments, before, now) → the effect is there; None when the state cannot tell."""
     undo: Callable[[A, State], UndoCall | None] = _no_undo
+    rehearse: Callable[[Target, A, State], Awaitable[None]] = _unrehearsed
+    """Let the far end check the change without keeping it, where it can; raises what it would refuse with."""
     accept: Callable[[Target, A], None] = _accept
     """Refuse arguments that the inventory does not allow; raises ToolError."""
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from redis import Redis
 
 from domain.action import ActionCall, DryRun, Effect, Outcome
 from domain.errors import ToolError
+from tests.fakes.cluster.server import ClusterServer, running_cluster
+from tests.fakes.cluster.shop import Shop
 from tests.fakes.programs import platform
 from tests.fakes.redis_server import running_redis
 from tests.fakes.ssh_servers import SSHD, running_ssh_site
@@ -56,6 +58,12 @@ def ssh_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshSite]:
     if SSHD is None:
         pytest.skip("no sshd is installed")
     with running_ssh_site(tmp_path_factory.mktemp("ssh")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ClusterServer]:
+    with running_cluster() as found:
         yield found
 
 
@@ -108,6 +116,14 @@ def _revoked(site: Site) -> None:
         conn.execute("revoke shop_rw from shop_api")
 
 
+PATH = {"to_labels": {"app": "db"}, "from_labels": {"app": "web"}, "port": 5432}
+
+
+def _shop(site: Site) -> Shop:
+    assert isinstance(site.far, Shop)
+    return site.far
+
+
 def _marked(site: Site) -> Path:
     return site.directory / "marked"
 
@@ -129,6 +145,16 @@ def _platform(site: Site) -> None:
 
 def _saved_plan(site: Site) -> dict[str, Any]:
     return {"sha256": Terraform(folder=site.directory / "platform" / "cloud", timeout_s=30).sha256()}
+
+
+def _pod(site: Site) -> dict[str, Any]:
+    return {"pod": _shop(site).pods("web")[0]["metadata"]["name"]}
+
+
+def _second_release(site: Site) -> None:
+    _shop(site).change(
+        "Deployment", "web", lambda d: d["spec"]["template"]["spec"]["containers"][0].update(image="shop/web:2")
+    )
 
 
 CASES = [
@@ -154,17 +180,30 @@ CASES = [
     Case("run_undoable_command", "far", _undoable),
     Case("apply_terraform_plan", "platform", _saved_plan, arrange=_platform),
     Case("run_playbook", "platform", {"playbook": "site.yml"}, arrange=_platform),
+    Case("restart_workload", "cluster"),
+    Case("scale_workload", "cluster"),
+    Case("patch_image", "cluster", {"container": "app", "image": "shop/web:2"}),
+    Case("rollback_deployment", "cluster", arrange=_second_release),
+    Case("recreate_pod", "cluster", _pod),
+    Case("patch_config_map", "cluster", {"config_map": "settings", "key": "MODE", "value": "fast"}),
+    Case("allow_network_path", "cluster", {**PATH, "network_policy": "closed"}),
+    Case("allow_network_path", "cluster", {**PATH, "network_policy": "new"}),
+    Case("repair_role", "cluster", {"role": "reader", "resource": "configmaps", "verbs": ["get"]}),
+    Case("repair_role_binding", "cluster", {"role_binding": "readers", "role": "reader", "service_account": "web"}),
+    Case("restore_manifest", "cluster", {"kind": "ConfigMap", "name": "settings", "version": "absent"}),
 ]
 IDS = [f"{case.action}-{case.target}" for case in CASES]
+IDS = [f"{name}-{IDS[:n].count(name)}" if name in IDS[:n] else name for n, name in enumerate(IDS)]
 
 
 def _registry(site: Site) -> ActionRegistry:
     return ActionRegistry(site.inventory(), site.env(), root=site.directory)
 
 
-def _call(case: Case, site: Site, **more: Any) -> ActionCall:
-    args = case.args(site) if callable(case.args) else case.args or {}
-    return ActionCall(action=case.action, target=case.target, args={**args, **more})
+def _call(case: Case, **more: Any) -> ActionCall:
+    assert not callable(case.args), "the fixture has asked the site"
+    target = "far" if case.target == "cluster" else case.target
+    return ActionCall(action=case.action, target=target, args={**(case.args or {}), **more})
 
 
 def _fingerprint(site: Site) -> dict[str, Any]:
@@ -186,7 +225,8 @@ def _fingerprint(site: Site) -> dict[str, Any]:
     with Redis.from_url(site.cache_url) as cache:
         keys = sorted(cache.keys())
     plain = {"posts": list(site.posts), "status": site.status(), "snapshots": list(site.snapshots)}
-    return {"files": files, "database": database, "keys": keys, **plain}
+    objects = site.far.objects() if isinstance(site.far, Shop) else []
+    return {"files": files, "database": database, "keys": keys, "objects": objects, **plain}
 
 
 @pytest.fixture
@@ -196,10 +236,13 @@ def arranged(site: Site, request: pytest.FixtureRequest) -> Iterator[tuple[Case,
         commands = [{"run": ["touch"], "undo": ["rm"]}]
         site.target = request.getfixturevalue("ssh_site").write_target(commands=commands)
     request.getfixturevalue("monkeypatch").setenv("PATH", os.environ["PATH"])  # given back, whatever a case arranges
+    if case.target == "cluster":
+        site.far = Shop.made(request.getfixturevalue("cluster"), site.directory)
+        site.target = site.far.write_target()
     held = case.arrange(site)
     if case.action == "terminate_sessions":
         _until_idle(site)
-    yield case, site
+    yield replace(case, args=case.args(site) if callable(case.args) else case.args), site
     if isinstance(held, psycopg.Connection):
         held.close()
 
@@ -239,7 +282,7 @@ async def test_dry_run_changes_nothing(arranged: tuple[Case, Site]) -> None:
     """A dry run says that something would change, and nothing does."""
     case, site = arranged
     before = _fingerprint(site)
-    found = await _registry(site).dry_run(_call(case, site))
+    found = await _registry(site).dry_run(_call(case))
     assert found.answer is DryRun.WOULD_CHANGE, found.summary
     assert found.summary
     assert set(found.witness) == set(_registry(site).spec(case.action).witness)  # type: ignore[union-attr]
@@ -252,12 +295,12 @@ async def test_one_key_takes_effect_once(arranged: tuple[Case, Site]) -> None:
     case, site = arranged
     registry = _registry(site)
     first, second = await asyncio.gather(
-        registry.execute(_call(case, site), idempotency_key="k1"),
-        registry.execute(_call(case, site), idempotency_key="k1"),
+        registry.execute(_call(case), idempotency_key="k1"),
+        registry.execute(_call(case), idempotency_key="k1"),
     )
     assert first.outcome is Outcome.SUCCEEDED, first.summary
     after = _fingerprint(site)
-    third = await _registry(site).execute(_call(case, site), idempotency_key="k1")
+    third = await _registry(site).execute(_call(case), idempotency_key="k1")
     assert first == second == third
     assert _fingerprint(site) == after
 
@@ -267,9 +310,9 @@ async def test_read_back_sees_the_effect(arranged: tuple[Case, Site]) -> None:
     """After execution the state itself says that the effect is there, with and without the result at hand."""
     case, site = arranged
     registry = _registry(site)
-    result = await registry.execute(_call(case, site), idempotency_key="k2")
-    assert (await registry.read_back(_call(case, site), result)).outcome is Outcome.SUCCEEDED
-    assert (await _registry(site).read_back(_call(case, site), None)).outcome is Outcome.SUCCEEDED
+    result = await registry.execute(_call(case), idempotency_key="k2")
+    assert (await registry.read_back(_call(case), result)).outcome is Outcome.SUCCEEDED
+    assert (await _registry(site).read_back(_call(case), None)).outcome is Outcome.SUCCEEDED
 
 
 @every
@@ -277,7 +320,7 @@ async def test_undo_restores_what_was_captured(arranged: tuple[Case, Site]) -> N
     """Executing and then executing the recorded undo gives the captured state back; others say why they cannot."""
     case, site = arranged
     registry = _registry(site)
-    result = await registry.execute(_call(case, site), idempotency_key="k3")
+    result = await registry.execute(_call(case), idempotency_key="k3")
     spec = registry.spec(case.action)
     assert spec is not None
     if spec.effect is not Effect.REVERSIBLE:
@@ -287,7 +330,7 @@ async def test_undo_restores_what_was_captured(arranged: tuple[Case, Site]) -> N
     registry.check(result.undo)
     taken_back = await registry.execute(result.undo, idempotency_key="k4")
     assert taken_back.outcome is Outcome.SUCCEEDED, taken_back.summary
-    now = (await registry.dry_run(_call(case, site))).witness
+    now = (await registry.dry_run(_call(case))).witness
     captured = {key: result.before.get(key) for key in spec.witness}
     assert {k: v for k, v in now.items() if k != "wanted"} == {k: v for k, v in captured.items() if k != "wanted"}
 
@@ -296,7 +339,7 @@ async def test_undo_restores_what_was_captured(arranged: tuple[Case, Site]) -> N
 async def test_unknown_arguments_are_refused(arranged: tuple[Case, Site]) -> None:
     """An argument that the model does not know is an error that names it, and nothing happens."""
     case, site = arranged
-    call = _call(case, site, command="rm -rf /")
+    call = _call(case, command="rm -rf /")
     before = _fingerprint(site)
     with pytest.raises(ToolError, match="command"):
         _registry(site).check(call)
@@ -310,7 +353,7 @@ async def test_results_hold_no_secret(arranged: tuple[Case, Site]) -> None:
     """Neither password, key nor DSN stands in anything an action says."""
     case, site = arranged
     registry = _registry(site)
-    said = (await registry.dry_run(_call(case, site))).model_dump_json()
-    said += (await registry.execute(_call(case, site), idempotency_key="k6")).model_dump_json()
+    said = (await registry.dry_run(_call(case))).model_dump_json()
+    said += (await registry.execute(_call(case), idempotency_key="k6")).model_dump_json()
     secrets = ["first-password", "admin-password", "k-123456", "control-word", site.password.read_text().strip()]
     assert not [secret for secret in secrets if secret in said]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from domain.action import Effect
 from domain.runner import Command, Runner, RunOutcome
+from tests.fakes.cluster.server import ClusterServer, running_cluster
+from tests.fakes.cluster.shop import Shop
 from tests.fakes.ssh_servers import SSHD, running_ssh_site
 from tests.fakes.ssh_servers import Site as SshSite
 from tools.remote import load_target
-from tools.runners.choose import ssh_runner
+from tools.runners.choose import cluster_runner, ssh_runner
 from tools.runners.local import local_runner
 
 pytestmark = pytest.mark.integration
@@ -33,6 +36,8 @@ class World:
     """Reads more than 1,000 bytes."""
     odd: tuple[str, ...]
     """Fails, and says its odd argument back."""
+    tick: Callable[[], object] = lambda: None
+    """Makes the next look of `fresh` differ."""
 
 
 ODD = "a b;touch x&$(touch x)'\"\\`*"
@@ -59,10 +64,36 @@ def _posix(kind: str, runner: Runner, folder: Path) -> World:
     )
 
 
-@pytest.fixture(params=["local", "ssh"])
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ClusterServer]:
+    with running_cluster() as found:
+        yield found
+
+
+def _in_cluster(shop: Shop) -> World:
+    ticks = count()
+
+    def tick() -> None:
+        shop.change("ConfigMap", "settings", lambda c: c["data"].update(TICK=str(next(ticks))))
+
+    settings = ("kubectl", "get", "configmap", "settings", "-o", "json")
+    return World(
+        kind="kubernetes",
+        runner=cluster_runner(load_target(shop.write_target())),
+        fresh=settings,
+        secret=("kubectl", "get", "cm/settings", "-o", "json"),
+        large=("kubectl", "get", "pods", "-o", "json"),
+        odd=("kubectl", "get", ODD, "-o", "json"),
+        tick=tick,
+    )
+
+
+@pytest.fixture(params=["local", "ssh", "kubernetes"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     if request.param == "local":
         found = _posix("local", local_runner(tmp_path / "steps"), tmp_path)
+    elif request.param == "kubernetes":
+        found = _in_cluster(Shop.made(request.getfixturevalue("cluster"), tmp_path))
     else:
         site: SshSite = request.getfixturevalue("ssh_site")
         found = _posix("ssh", ssh_runner(load_target(site.write_target()), {}), tmp_path)
@@ -98,6 +129,8 @@ async def test_the_same_step_never_runs_twice(world: World, step: str) -> None:
     assert first.ok, first.reason
     assert await world.runner.run(read(*world.fresh), step) == first
     assert await world.runner.settle(step) == first
+    world.tick()
+    assert await world.runner.run(read(*world.fresh), step) == first
     assert (await world.runner.run(read(*world.fresh), f"{step}-2")).stdout != first.stdout
 
 

@@ -13,13 +13,16 @@ import uvicorn
 
 
 @contextmanager
-def on_loopback(app: Any) -> Iterator[str]:
-    """Serve until the block ends; yields the address. h11, because some clients send methods in lower case."""
+def on_loopback(app: Any, **more: Any) -> Iterator[str]:
+    """Serve until the block ends; yields the address. h11, because some clients send methods in lower case.
+
+    `more` goes to uvicorn as it is.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_level="error", access_log=False, http="h11", ws="none"
+        app, host="127.0.0.1", port=port, log_level="error", access_log=False, http="h11", ws="none", **more
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

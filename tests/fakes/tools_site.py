@@ -77,6 +77,8 @@ class Site:
         self.url = ""
         self.target: Path | None = None
         """TARGET file of a host or cluster, when the test has one: the inventory then has a service `far`."""
+        self.far: Any = None
+        """What stands behind the TARGET."""
 
     def spawn(self, name: str) -> None:
         """Start a real process that does nothing."""
@@ -232,7 +234,9 @@ class Site:
     def _far(self) -> list[Service]:
         if self.target is None:
             return []
-        bindings = {"host": Binding(via="ssh", path=str(self.target))}
+        path = str(self.target)
+        cluster = Binding(via="kubernetes", path=path, options={"workload": "web", "replicas": 3})
+        bindings = {"host": Binding(via="ssh", path=path), "kubernetes": cluster}
         return [Service(name="far", kind="host", environment=Environment.SANDBOX, mode=Mode.ACT, bindings=bindings)]
 
     def _api_bindings(self) -> dict[str, Binding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from domain.clock import Clock
-from domain.runner import Profile
+from domain.runner import Profile, Runner
 from tools.remote import Located
 from tools.runners.stepwise import StepRunner
 
@@ -21,11 +21,31 @@ def ssh_runner(
     return StepRunner(transport, name=located.target.name, target=located.target, may_change=may_change, clock=clock)
 
 
+def cluster_runner(located: Located, *, clock: Clock | None = None) -> Runner:
+    """Reading commands against the TARGET's namespace. Raises ConfigError for a kubeconfig that cannot be used."""
+    from tools.kubernetes.place import connect
+    from tools.runners.kubernetes import KubernetesRunner
+
+    return KubernetesRunner(connect(located), name=located.target.name, clock=clock)
+
+
+def reading_runner(located: Located, env: Mapping[str, str], *, clock: Clock | None = None) -> Runner:
+    """The runner for a TARGET's reading commands: over SSH when it names a host, else against the cluster."""
+    if located.target.ssh is not None:
+        return ssh_runner(located, env, clock=clock)
+    return cluster_runner(located, clock=clock)
+
+
 async def profiles(located: Located, env: Mapping[str, str]) -> list[Profile]:
     """What can be seen of the TARGET's host and cluster. Reads only."""
     found: list[Profile] = []
-    if located.target.ssh is not None:
-        runner = ssh_runner(located, env)
-        found.append(await runner.profile())
-        await runner.aclose()
+    runners: list[Runner] = []
+    try:
+        runners += [ssh_runner(located, env)] if located.target.ssh else []
+        runners += [cluster_runner(located)] if located.target.kubernetes else []
+        for runner in runners:
+            found.append(await runner.profile())
+    finally:
+        for runner in runners:
+            await runner.aclose()
     return found

@@ -25,7 +25,7 @@ def read_platform(content: bytes, name: str) -> list[dict[str, Any]]:
             "platform objects with a kind (kubectl get … -o json)",
             f"keys {', '.join(str(k) for k in list(found[0])[:6])}",
         )
-    return [_bare(o) for o in found]
+    return [bare(o) for o in found]
 
 
 def _yaml(text: str, name: str) -> list[Any]:
@@ -41,7 +41,7 @@ def _yaml(text: str, name: str) -> list[Any]:
     return documents
 
 
-def _bare(thing: Mapping[str, Any]) -> dict[str, Any]:
+def bare(thing: Mapping[str, Any]) -> dict[str, Any]:
     """The object without what it keeps secret: values of secrets, of secret-looking variables, and the applied copy."""
     cleaned: dict[str, Any] = redact_json(_variables(thing))
     if cleaned.get("kind") == "Secret":

@@ -1,0 +1,25 @@
+"""Words of Kubernetes as argument types."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+"""A DNS subdomain (RFC 1123)."""
+Workload = Annotated[
+    ObjectName | None, Field(description="Deployment; None is `options.workload` of the service's kubernetes binding.")
+]
+Container = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Image = Annotated[str, Field(pattern=r"^[a-z0-9][a-zA-Z0-9._/:@-]{0,254}$")]
+DataKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
+Labels = Annotated[
+    dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,316}$")],
+        Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")],
+    ],
+    Field(min_length=1, max_length=10),
+]
+"""At least one label: no label would mean every pod."""
+Port = Annotated[int, Field(gt=0, lt=65536)]

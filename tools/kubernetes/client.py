@@ -1,0 +1,216 @@
+"""The Kubernetes client library behind plain JSON objects, so that nothing of an object is lost when it is put back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
+
+from domain.errors import AuthError, ConfigError, FirebreakError, ToolError, ToolUnavailableError, ToolUnknownError
+from domain.redaction import redact
+from domain.remote import KubernetesAccess
+from tools.kubernetes.kinds import Kind
+from tools.remote import resolved
+
+Object = dict[str, Any]
+
+CONNECT_S, READ_S = 5.0, 15.0
+MERGE = "application/merge-patch+json"
+MANAGER = "firebreak"
+"""Under this name the API server notes which fields we changed."""
+
+
+class ClusterClient:
+    """One namespace, with the rights of the TARGET's kubeconfig. Calls run in threads: the library blocks."""
+
+    def __init__(self, access: KubernetesAccess, root: Path) -> None:
+        self.namespace = access.namespace
+        self._api = _connected(access, root)
+
+    async def get(self, kind: Kind, name: str, sub: str = "") -> Object | None:
+        """An object as it is, None when there is none. Raises AuthError, ToolUnavailableError, ToolError."""
+        try:
+            return await self._json("GET", kind.path(self.namespace, name, sub))
+        except ToolError as error:
+            if error.code == "kubernetes.not_found":
+                return None
+            raise
+
+    async def list(self, kind: Kind, labels: Mapping[str, str] | None = None) -> list[Object]:
+        """Objects of a kind, those with all these labels."""
+        query = {"labelSelector": ",".join(f"{k}={v}" for k, v in (labels or {}).items())} if labels else {}
+        found = await self._json("GET", kind.path(self.namespace), query)
+        head = {"apiVersion": kind.api_version, "kind": kind.name}
+        return [{**head, **item} for item in found.get("items") or []]
+
+    async def create(self, kind: Kind, body: Object, *, dry: bool = False) -> Object:
+        """Raises ToolError (kubernetes.conflict) when it is there already. `dry`: the server checks and keeps nothing."""
+        return await self._json("POST", kind.path(self.namespace), _how(dry), body)
+
+    async def replace(self, kind: Kind, body: Object, *, dry: bool = False) -> Object:
+        """Put an object back whole; its resourceVersion must still be the current one."""
+        return await self._json("PUT", kind.path(self.namespace, body["metadata"]["name"]), _how(dry), body)
+
+    async def patch(self, kind: Kind, name: str, body: Object, *, sub: str = "", dry: bool = False) -> Object:
+        """A JSON merge patch (RFC 7386)."""
+        return await self._json("PATCH", kind.path(self.namespace, name, sub), _how(dry), body, MERGE)
+
+    async def delete(self, kind: Kind, name: str, uid: str, *, dry: bool = False) -> None:
+        """Delete the object with exactly this uid, never its successor of the same name."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        query = {"dryRun": "All"} if dry else {}
+        await self._json("DELETE", kind.path(self.namespace, name), query, body)
+
+    async def log(self, pod: str, kind: Kind, lines: int) -> str:
+        """The last lines of a pod's log."""
+        raw = await self._call("GET", kind.path(self.namespace, pod, "log"), {"tailLines": str(lines)})
+        return raw.decode(errors="replace")
+
+    async def may(self, verb: str, kind: Kind, sub: str = "") -> bool:
+        """Whether our credential may do this in the namespace (SelfSubjectAccessReview)."""
+        asked = {
+            "namespace": self.namespace if kind.namespaced else "",
+            "verb": verb,
+            "group": kind.group,
+            "resource": kind.plural,
+        }
+        found = await self.review(
+            "SelfSubjectAccessReview", {"resourceAttributes": asked | ({"subresource": sub} if sub else {})}
+        )
+        return bool(found.get("allowed"))
+
+    async def review(self, kind: str, spec: Object) -> Object:
+        """The status of an access review; asking changes nothing."""
+        version = "authorization.k8s.io/v1"
+        body = {"apiVersion": version, "kind": kind, "spec": spec}
+        found = await self._json("POST", f"/apis/{version}/{kind.lower()}s", {}, body)
+        status: Object = found.get("status") or {}
+        return status
+
+    async def read(self, path: str) -> Object:
+        """Any document of discovery: `/version`, `/apis`."""
+        return await self._json("GET", path)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await asyncio.to_thread(self._api.rest_client.close)
+
+    async def _json(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Object | None = None, kind: str = ""
+    ) -> Object:
+        raw = await self._call(method, path, query or {}, body, kind or "application/json")
+        try:
+            found: Object = json.loads(raw)
+        except ValueError as error:
+            raise ToolError("the API server's answer is not JSON", expected="JSON", found=repr(raw[:80])) from error
+        return found
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Object | None = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        return await asyncio.to_thread(self._send, method, path, query, body, content_type)
+
+    def _send(self, method: str, path: str, query: Mapping[str, str], body: Object | None, content_type: str) -> bytes:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        words = self._api.param_serialize(
+            method,
+            path,
+            query_params=list(query.items()),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            answer = self._api.call_api(*words, _request_timeout=(CONNECT_S, READ_S))
+            raw: bytes = answer.read() or b""
+        except HTTPError as error:
+            raise unanswered(method, path, error) from error
+        if not 200 <= answer.status <= 299:
+            raise refused(answer.status, raw, method, path)
+        return raw
+
+
+def _how(dry: bool) -> dict[str, str]:
+    return {"fieldManager": MANAGER, **({"dryRun": "All"} if dry else {})}
+
+
+def _connected(access: KubernetesAccess, root: Path) -> Any:
+    path = resolved(access.kubeconfig, root)
+    if not path.is_file():
+        raise ConfigError(
+            "there is no kubeconfig",
+            expected=f"a file {path}",
+            found="nothing",
+            hint="correct `kubernetes.kubeconfig` in the TARGET file",
+            code="remote.kubeconfig",
+        )
+    settings = kubernetes.client.Configuration()
+    settings.retries = False
+    try:
+        kubernetes.config.load_kube_config(  # type: ignore[no-untyped-call]
+            str(path), context=access.context or None, client_configuration=settings, persist_config=False
+        )
+    except Exception as error:  # the library raises what its YAML, its files and its plugins raise
+        raise ConfigError(
+            f"the kubeconfig {path} cannot be used",
+            expected=f"a context {access.context!r}" if access.context else "a current context",
+            found=redact(str(error))[:200],
+            code="remote.kubeconfig",
+        ) from error
+    return kubernetes.client.ApiClient(settings)
+
+
+def unanswered(method: str, path: str, error: HTTPError) -> FirebreakError:
+    """No answer: worth another try when nothing was sent or nothing could change, otherwise unknown."""
+    reason = getattr(error, "reason", None) or error
+    nothing_sent = isinstance(reason, NewConnectionError | ConnectTimeoutError | SSLError)
+    found = redact(str(reason))[:200]
+    if method == "GET" or nothing_sent:
+        hint = "check server, proxy and certificate in the kubeconfig"
+        return ToolUnavailableError("the API server does not answer", expected="an answer", found=found, hint=hint)
+    return _maybe_there(f"{method} {path}", found)
+
+
+def _maybe_there(what: str, found: str) -> ToolUnknownError:
+    return ToolUnknownError(
+        f"{what} went out and no answer came back that says what became of it",
+        expected="an answer",
+        found=found,
+        hint="the effect may be there: look, never send again",
+    )
+
+
+_IN_THE_MIDDLE = (500, 502, 504)
+"""Answers after which a change may be there all the same."""
+
+_CODES = {404: "kubernetes.not_found", 409: "kubernetes.conflict", 422: "kubernetes.invalid"}
+
+
+def refused(status: int, raw: bytes, method: str, path: str) -> FirebreakError:
+    """An answer that is no success, as an error of ours; the server's own words say why."""
+    what = f"{method} {path}"
+    try:
+        words = str(json.loads(raw).get("message") or "")
+    except (ValueError, AttributeError):
+        words = raw[:200].decode(errors="replace")
+    found = redact(words)[:300] or f"HTTP {status}"
+    if status in (401, 403):
+        hint = "give the kubeconfig's user a role that allows it, or choose another action"
+        message = f"the cluster does not allow {what}"
+        return AuthError(message, expected="a permitted request", found=found, hint=hint, code="kubernetes.forbidden")
+    if status in _IN_THE_MIDDLE and method != "GET":
+        return _maybe_there(what, found)
+    if status == 429 or status >= 500:
+        return ToolUnavailableError(f"the API server cannot serve {what}", expected="an answer", found=found)
+    code = _CODES.get(status, "kubernetes.refused")
+    return ToolError(f"the API server refuses {what}", expected="an accepted request", found=found, code=code)

@@ -1,0 +1,54 @@
+"""The cluster of a service, as its `kubernetes` binding reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from domain.errors import ToolError
+from tools.remote import Located, load_target
+from tools.target import Target
+
+if TYPE_CHECKING:
+    from tools.kubernetes.client import ClusterClient
+
+
+@asynccontextmanager
+async def cluster_of(target: Target) -> AsyncIterator[ClusterClient]:
+    """A client for the namespace that the binding's TARGET file names."""
+    binding = target.binding("kubernetes")
+    client = connect(load_target(target.path(binding)))
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+def connect(located: Located) -> ClusterClient:
+    """A client for a TARGET file. Raises ToolError when it names no cluster, ConfigError for a wrong kubeconfig."""
+    from tools.kubernetes.client import ClusterClient  # a quarter of a second of imports
+
+    access = located.target.kubernetes
+    if access is None:
+        raise ToolError(
+            f"{located.file} names no cluster",
+            expected="a section `kubernetes`",
+            found="none",
+            hint="add kubeconfig and namespace to the TARGET file",
+            code="tool.no_binding",
+        )
+    return ClusterClient(access, located.root)
+
+
+def workload_name(target: Target, given: str | None) -> str:
+    """The deployment that is meant: as asked for, or `options.workload` of the binding. Raises ToolError when neither says."""
+    found = given or str(target.option(target.binding("kubernetes"), "workload") or "")
+    if not found:
+        raise ToolError(
+            f"nothing says which deployment {target.name} is",
+            expected="argument `workload`, or `options.workload` of its kubernetes binding",
+            found="neither",
+            code="tool.bad_arguments",
+        )
+    return found
