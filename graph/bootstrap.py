@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ from graph.runner import IncidentRunner, Outside
 from graph.services import AGENT, Charge, Minds, Services
 from graph.settings import Settings
 from graph.skills.bench import bench_of
+from graph.skills.incident import IncidentSkills
 from graph.skills.rehearsals import Rehearsals
 from graph.skills.runner import SkillRunner
 from graph.skills.standing import Standings
@@ -272,6 +273,8 @@ def build_house(
         artifacts=FileArtifacts(settings.home / "artifacts"),
         clock=clock,
     )
+    bench = bench_of(services, settings, env, circuits, root=root)
+    services = replace(services, skilled=IncidentSkills(bench))
     house = House(
         settings=settings,
         inventory=inventory,
@@ -288,7 +291,7 @@ def build_house(
     )
     house.responder = _responder(house)
     house.pipelines = _pipelines(house, drills)
-    house.skills = SkillRunner(bench_of(house.services, settings, env, circuits, root=root), leases, holder(settings))
+    house.skills = SkillRunner(bench, leases, holder(settings))
     house.rehearsals = Rehearsals(house.skills, faults, hands_off=knobs_of(settings).hands_off)
     house.standings = Standings(house.skills.bench, person_says(guard))
     house.courier = Courier(inventory, house.records, house.outbox, env, clock)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from agents.explainer import Explainer
 from agents.overwatch import Overwatch
 from agents.perceiver import Perceiver
-from agents.planner import Planner
+from agents.planner import Planner, PlanRequest, Proposal
 from agents.verifier import Verifier
 from domain.alert import Alert
 from domain.bundle import Bundle, Reading
@@ -18,6 +18,7 @@ from domain.crew import at_work
 from domain.diagnosis import Diagnosis
 from domain.guard import Actor, Guard
 from domain.inventory import Inventory
+from domain.plan import Plan
 from domain.reasoning import Reasoner
 from domain.retrieval import CaseStore, Retriever
 from governance.state.crew import Crew
@@ -60,6 +61,18 @@ class Leases(Protocol):
 
     async def check(self, thread: str) -> None:
         """Raises LeaseLostError when another runner has it now."""
+        ...
+
+
+class Skilled(Protocol):
+    """Skills for incidents (graph.skills.incident)."""
+
+    async def prefer(self, request: PlanRequest, proposal: Proposal) -> Proposal:
+        """The same proposal, or one of a trusted skill."""
+        ...
+
+    def disappointed(self, plan: Plan, incident: str) -> object:
+        """A skill's plan did not cure."""
         ...
 
 
@@ -117,6 +130,8 @@ class Services:
     artifacts: Artifacts
     clock: Clock
     agent: str = AGENT
+    skilled: Skilled | None = None
+    """None: plans are made of loose actions only."""
 
     def agent_at(self, incident: str) -> str:
         """The agent at work on an incident."""

@@ -52,7 +52,7 @@ def make_document(doc_id: str, title: str, kind: Kind, text: str, metadata: dict
 def read_document(file: Path, root: Path) -> Document | None:
     """Read one file; None when its kind is not one we read. Raises EvidenceError when it cannot be read."""
     suffix = file.suffix.lower() or (".env" if file.name.startswith(".env") else "")
-    if suffix not in MARKDOWN | CONFIGURATION:
+    if suffix not in MARKDOWN | CONFIGURATION or _for_verifiers_only(file):
         return None
     doc_id = _id(file, root)
     if file.stat().st_size > LARGEST_BYTES:
@@ -64,6 +64,11 @@ def read_document(file: Path, root: Path) -> Document | None:
     if suffix in CONFIGURATION:
         return make_document(doc_id, file.name, "config", text)
     return _markdown(doc_id, file, text)
+
+
+def _for_verifiers_only(file: Path) -> bool:
+    """The hidden checks of a skill: whoever plans reads what is retrieved, and could aim at them."""
+    return file.name == "hidden.yaml" and (file.parent.parent / "SKILL.md").exists()
 
 
 def split_front_matter(text: str) -> tuple[dict[str, Any], str]:

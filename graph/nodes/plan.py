@@ -36,6 +36,10 @@ def make_plan(services: Services) -> Node:
             now=now,
         )
         proposal = await services.minds.planner.plan(request)
+        if services.skilled is not None:
+            if old is not None and was_carried_out(state):
+                services.skilled.disappointed(old, state["incident"])
+            proposal = await services.skilled.prefer(request, proposal)
         await services.note("decision", state["incident"], plan_note(proposal))
         return {
             "plan": proposal.plan,
@@ -73,5 +77,5 @@ def plan_entries(proposal: Proposal, at: Any) -> list[TimelineEntry]:
     if not plan.steps:
         return [*rows, entry(at, "plan.empty", plan.summary)]
     evidence = sorted({e for s in plan.steps for e in s.evidence})
-    text = f"plan {plan.revision} by {proposal.by}: {plan.summary}"
+    text = f"plan {plan.revision} by {plan.source or proposal.by}: {plan.summary}"
     return [*rows, entry(at, "plan.created", text, evidence=evidence, plan=plan.id)]

@@ -93,3 +93,14 @@ def test_fusion_orders_every_item_once_and_agreement_wins(rankings: list[list[st
     assert [s for _, s in fused] == sorted((s for _, s in fused), reverse=True)
     if rankings and all(rankings) and len({r[0] for r in rankings}) == 1:
         assert names[0] == rankings[0][0]
+
+
+def test_hidden_checks_are_never_retrieved(tmp_path: Path) -> None:
+    """The procedure is read, what only its verifier may know is not."""
+    folder = tmp_path / "disk"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "SKILL.md").write_text("# Disk\n")
+    for name in ("skill.yaml", "hidden.yaml"):
+        (folder / "assets" / name).write_text("name: x\n")
+    assert read_document(folder / "assets" / "skill.yaml", folder) is not None
+    assert read_document(folder / "assets" / "hidden.yaml", folder) is None

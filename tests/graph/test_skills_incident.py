@@ -1,0 +1,90 @@
+"""Skills in an incident: a trusted one goes before loose actions, the plan names it and its record, and failure ends its trust."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.incident import IncidentStatus
+from graph.services import Services
+from graph.skills.incident import IncidentSkills
+from skills.store import Standing, Trust
+from skills.trust import trust_of
+from tests.fakes.house import House
+from tests.fakes.world import World
+from tests.unit.skills.trial import PAUSED, RESUME, Trial
+
+SKILL: dict[str, Any] = {
+    **RESUME,
+    "actions": [{"name": "anew", "action": "restart_service", "target": "${service}", "effect": "transient"}],
+    "metadata": {**RESUME["metadata"], "fault_classes": ["some_fault"]},
+}
+
+
+class SkilledHouse(House):
+    """A house whose planner has a shelf of skills."""
+
+    trial: Trial
+
+    @property
+    def services(self) -> Services:
+        return replace(super().services, skilled=IncidentSkills(self.trial.bench))
+
+
+def house(trial: Trial, trust: Trust | None) -> SkilledHouse:
+    found = SkilledHouse(trial.world)
+    found.trial = trial
+    package, skill = trial.bench.shelf.procedure("paused-process")
+    if trust is not None:
+        standing = Standing(
+            skill=skill.name,
+            version=skill.version,
+            digest=package.digest,
+            trust=trust,
+            by="ada",
+            at=trial.clock.now(),
+        )
+        trial.bench.store.stand(standing)
+    return found
+
+
+async def test_a_trusted_skill_goes_before_loose_actions(tmp_path: Path) -> None:
+    """The planner would resume the process; the skill restarts it, and the plan says whose it is and its record."""
+    trial = Trial(tmp_path, World(wrong={PAUSED: {}}, mends={"restart_service api", "resume_process api"}), skill=SKILL)
+    answer = await house(trial, Trust.TRUSTED).run(verify_s=0.1, patience_s=0.2)
+    assert trial.world.effects == ["restart_service api"]
+    assert answer["plan"].source == "skill paused-process 1.0.0 (trusted)"
+    assert answer["plan"].steps[0].evidence
+    assert any("never run; it goes before loose actions" in e.text for e in answer["timeline"])
+    assert answer["status"] is IncidentStatus.RESOLVED
+
+
+@pytest.mark.parametrize("trust", [None, Trust.VALIDATED, Trust.REHEARSED, Trust.QUARANTINED])
+async def test_only_a_trusted_one(trust: Trust | None, tmp_path: Path) -> None:
+    """Anything less leaves the plan as it was."""
+    trial = Trial(tmp_path, World(wrong={PAUSED: {}}, mends={"resume_process api"}), skill=SKILL)
+    answer = await house(trial, trust).run(verify_s=0.1, patience_s=0.2)
+    assert (trial.world.effects, answer["plan"].source) == (["resume_process api"], "rules")
+
+
+async def test_a_skill_whose_preconditions_do_not_hold_stays_on_the_shelf(tmp_path: Path) -> None:
+    """It would be blocked, so it is not proposed."""
+    unmet = {**SKILL, "preconditions": [{**SKILL["preconditions"][0], "expect": {"ok": True}}]}
+    trial = Trial(tmp_path, World(wrong={PAUSED: {}}, mends={"resume_process api"}), skill=unmet)
+    answer = await house(trial, Trust.TRUSTED).run(verify_s=0.1, patience_s=0.2)
+    assert answer["plan"].source == "rules"
+
+
+async def test_a_skill_that_does_not_cure_leaves_the_field(tmp_path: Path) -> None:
+    """The next plan is made of loose actions, and the skill is in quarantine with the incident as evidence."""
+    trial = Trial(tmp_path, World(wrong={PAUSED: {}}, mends={"resume_process api"}), skill=SKILL)
+    found = house(trial, Trust.TRUSTED)
+    answer = await found.run(verify_s=0.1, patience_s=0.2)
+    assert trial.world.effects == ["restart_service api", "resume_process api"]
+    assert answer["status"] is IncidentStatus.RESOLVED
+    package, _ = trial.bench.shelf.procedure("paused-process")
+    assert trust_of(package, trial.bench.store) is Trust.QUARANTINED
+    assert trial.bench.store.history("paused-process")[-1].evidence[0] == "inc-1"
