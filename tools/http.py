@@ -81,11 +81,11 @@ async def request_json(
 
 
 def _client(timeout_s: float) -> httpx.AsyncClient:
-    return httpx.AsyncClient(timeout=timeout_s, trust_env=False, follow_redirects=False, verify=_trust())
+    return httpx.AsyncClient(timeout=timeout_s, trust_env=False, follow_redirects=False, verify=trust())
 
 
 @lru_cache(maxsize=1)
-def _trust() -> ssl.SSLContext:
+def trust() -> ssl.SSLContext:
     """The machine's trusted authorities; reading them takes tens of milliseconds, so it is done once."""
     return ssl.create_default_context()
 

@@ -12,7 +12,10 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from cli.session import SESSION
-from tests.fakes.past_prometheus import END, FIRED, START, past_prometheus
+from domain.bundle import LogLine
+from tests.fakes.observability import loki
+from tests.fakes.past_prometheus import END, FAULT, FIRED, START, past_prometheus
+from tools.bundle import read_bundle
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
 RUN = CliRunner()
@@ -57,6 +60,23 @@ def test_a_past_alert_is_replayed_labelled_and_counted(url: str, home: Path) -> 
     assert ran("backtest", "list")["accuracy"]["labelled"] == 1
     measured = RUN.invoke(app, ["eval", "diagnosis", str(home / "backtest"), "--json"], catch_exceptions=False)
     assert json.loads(measured.stdout)["methods"]["firebreak"]["cases"] == 1
+
+
+def test_logs_are_read_beside_the_metrics(url: str, home: Path) -> None:
+    """From a Loki, for the time around the alert; the kept bundle says who was asked."""
+    said = [
+        LogLine(time=START + i, service="db", message="INFO checkpoint done", level="INFO") for i in range(0, 3600, 60)
+    ]
+    with loki([*said, LogLine(time=FAULT + 5, service="db", message="ERROR remaining slots reserved")]) as logs:
+        asked = ("--from", str(START), "--to", str(END), "--prometheus", url, "--loki", logs)
+        (row,) = ran("backtest", *asked)["backtests"]
+    bundle = read_bundle(home / "backtest" / row["id"])
+    assert "ERROR remaining slots reserved" in [line.message for line in bundle.logs]
+    assert all(FIRED - 1800 <= line.time <= FIRED + 120 for line in bundle.logs)
+    assert {(o.source, o.kind, bool(o.rows)) for o in bundle.origins} >= {
+        ("prometheus", "metrics", True),
+        ("loki", "logs", True),
+    }
 
 
 def test_a_quiet_time_says_where_to_look(url: str) -> None:

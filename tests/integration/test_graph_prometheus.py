@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from domain.bundle import Bundle
+from domain.bundle import Bundle, LogLine, Span
 from domain.inventory import Connector, Inventory, Service
 from graph.bootstrap import House, build_house
 from graph.nodes.perceive import look_at
 from graph.settings import Settings
 from graph.sources import connectors
+from tests.fakes.observability import loki, tempo
 from tests.fakes.prometheus_server import Shop, prometheus, shop_server
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
@@ -22,7 +24,9 @@ SERVICES = [Service(name="api", kind="api")]
 
 
 @asynccontextmanager
-async def house(home: Path, url: str, inventory: Inventory | None = None) -> AsyncIterator[House]:
+async def house(
+    home: Path, url: str, inventory: Inventory | None = None, env: Mapping[str, str] | None = None
+) -> AsyncIterator[House]:
     """The app's services without the action server: they only look."""
     (home / "secrets").mkdir(parents=True)
     (home / "secrets" / "agent.token").write_text("token")
@@ -30,7 +34,7 @@ async def house(home: Path, url: str, inventory: Inventory | None = None) -> Asy
     built = build_house(
         settings,
         inventory or Inventory(system="shop", services=SERVICES),
-        {"FIREBREAK_ACTION_URL": "http://127.0.0.1:9"},
+        {"FIREBREAK_ACTION_URL": "http://127.0.0.1:9", **(env or {})},
         root=home,
     )
     try:
@@ -65,6 +69,34 @@ async def test_without_a_prometheus_only_the_store_is_read(tmp_path: Path) -> No
     async with house(tmp_path, "") as built:
         bundle = await looked(built)
         assert (bundle.series, bundle.readings) == ((), ())
+
+
+async def test_logs_and_spans_come_from_connectors_and_their_end_is_a_blind_spot(tmp_path: Path) -> None:
+    """Loki and Tempo beside the store: merged with their names; gone, each is said by name and the incident goes on."""
+    now = time.time()
+    lines = [LogLine(time=now - 5, service="api", message="ERROR no space left", level="ERROR")]
+    spans = [
+        Span(trace_id="1" * 32, span_id="2" * 16, service="api", operation="GET /", start=now - 5, duration_ms=9.0)
+    ]
+    with loki(lines, token="t0ken") as logs, tempo(spans) as traces:
+        named = [
+            Connector(kind="loki", url=logs, token_env="LOKI_TOKEN"),
+            Connector(kind="tempo", url=traces),
+        ]
+        shop = Inventory(system="shop", services=[*SERVICES, Service(name="db", kind="database")], connectors=named)
+        env = {"LOKI_TOKEN": "t0ken"}
+        async with house(tmp_path / "one", "", shop, env) as built:
+            bundle = await looked(built)
+            diagnosis = await look_at(built.services, bundle, None)
+    assert [(one.message, one.attributes["from"]) for one in bundle.logs] == [("ERROR no space left", "loki")]
+    assert [(one.operation, one.attributes["from"]) for one in bundle.spans] == [("GET /", "tempo")]
+    assert [r for r in bundle.readings if r.data_gap] == []
+    assert {(o.source, o.kind, o.rows) for o in bundle.origins} >= {("loki", "logs", 1), ("tempo", "spans", 1)}
+    assert diagnosis.unseen == ["no logs of db", "no spans of db"]
+    async with house(tmp_path / "two", "", shop, env) as built:
+        diagnosis = await look_at(built.services, await looked(built), None)
+    spots = [s for s in diagnosis.blind_spots if "does not answer" in s]
+    assert sorted(s.partition(" of ")[0] for s in spots) == ["loki", "tempo"]
 
 
 def test_every_server_once(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from domain.errors import AuthError, CircuitOpenError, EvidenceError, FirebreakE
 from domain.inventory import Connector, Service
 from domain.redaction import redact
 from governance.health import Breaker
+from tools.http import trust
 
 T = TypeVar("T")
 Client = httpx.AsyncClient
@@ -144,8 +145,10 @@ class HttpApi:
             raise self.silent(str(error) or type(error).__name__) from error
 
     def _trust(self) -> ssl.SSLContext | bool:
-        if not self._access.ca_file or not self._url.startswith("https"):
-            return True
+        if not self._url.startswith("https"):
+            return False  # nothing to verify, and no redirect is followed
+        if not self._access.ca_file:
+            return trust()
         try:
             return ssl.create_default_context(cafile=self._access.ca_file)
         except OSError as error:
