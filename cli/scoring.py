@@ -16,7 +16,7 @@ from agents.perception.history import History, PastCase
 from agents.perception.quiet import fault_free
 from agents.perception.scorecard import by_class, intervals, reliability
 from cli.folds import folds_of
-from cli.second_look import WITH_MODEL, Beside, second_look
+from cli.second_look import WITH_MODEL, Beside, SecondLook
 from domain.bundle import Bundle
 from domain.errors import ConfigError
 from domain.reasoning import Reasoner
@@ -89,11 +89,12 @@ def score_folder(
     plan = list(_plan(cases, history, folds))
     said: dict[str, list[Outcome]] = {"firebreak": []}
     beside: list[Beside] = []
+    second = SecondLook(reasoner) if reasoner is not None else None
     for number, (case, known) in enumerate(plan, 1):
         bundle = case.bundle()
         said["firebreak"].append(outcome(case.path.name, diagnose(bundle, history=known), case.truth))
-        if reasoner is not None:
-            beside.append(second_look(case.path.name, bundle, case.truth, said["firebreak"][-1], reasoner, known))
+        if second is not None:
+            beside.append(second.look(case.path.name, bundle, said["firebreak"][-1], known))
             said.setdefault(WITH_MODEL, []).append(beside[-1].after)
         for name, method in baselines().items():
             said.setdefault(name, []).append(
@@ -102,6 +103,8 @@ def score_folder(
         if quiet and (calm := fault_free(bundle)) is not None:
             said["firebreak"].append(outcome(calm.id, diagnose(calm), Truth(healthy=True)))
         progress(number, len(plan))
+    if second is not None:
+        second.close()
     rows = {
         n: {k: v for k, v in measure(found).items() if n in ("firebreak", WITH_MODEL) or k in RANKING}
         for n, found in said.items()

@@ -9,7 +9,7 @@ from typing import Any
 
 from agents.asking import spent
 from agents.investigator import Investigator
-from agents.perception.evaluate import Outcome, Truth, outcome
+from agents.perception.evaluate import Outcome, outcome
 from agents.perception.history import History
 from domain.bundle import Bundle
 from domain.reasoning import Reasoner
@@ -42,20 +42,30 @@ class Beside:
         }
 
 
-def second_look(
-    name: str, bundle: Bundle, truth: Truth, before: Outcome, reasoner: Reasoner, known: History | None
-) -> Beside:
-    """The case again with the model asked; runbooks are left out, they tell a reader and not the engine."""
-    asked = Investigator(retriever=Leaflet(()), reasoner=reasoner, probes=tuple(p.name for p in PROBES), history=known)
-    found = asyncio.run(asked.look(bundle))
-    second = found.second_opinion
-    return Beside(
-        before=before,
-        after=outcome(name, found, truth),
-        usage=spent(reasoner, bundle.id),
-        dropped=len(second.dropped) if second else 0,
-        fell_back=second.fell_back if second else "",
-    )
+class SecondLook:
+    """Cases again with the model asked, all in one event loop: a client's connections do not outlive theirs."""
+
+    def __init__(self, reasoner: Reasoner) -> None:
+        self._reasoner = reasoner
+        self._runner = asyncio.Runner()
+
+    def look(self, name: str, bundle: Bundle, before: Outcome, known: History | None) -> Beside:
+        """One case. Runbooks are left out, they tell a reader and not the engine."""
+        probes = tuple(p.name for p in PROBES)
+        asked = Investigator(retriever=Leaflet(()), reasoner=self._reasoner, probes=probes, history=known)
+        found = self._runner.run(asked.look(bundle))
+        second = found.second_opinion
+        return Beside(
+            before=before,
+            after=outcome(name, found, before.truth),
+            usage=spent(self._reasoner, bundle.id),
+            dropped=len(second.dropped) if second else 0,
+            fell_back=second.fell_back if second else "",
+        )
+
+    def close(self) -> None:
+        """End the loop."""
+        self._runner.close()
 
 
 def beside_lines(rows: Sequence[Beside]) -> list[str]:

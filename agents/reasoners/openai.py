@@ -65,6 +65,7 @@ class OpenAiReasoner:
     async def answer(self, question: Question[A]) -> A:
         """Raises ModelUnavailableError (no answer, too slow, refused) or ModelError (no budget, unusable answer)."""
         asked, incident = messages(question), incident_of(question)
+        self._client = self._client or await asyncio.to_thread(chat_model, self._endpoint)
         price = self._spending.reserve(incident, sum(len(text) for _, text in asked), ANSWER_TOKENS)
         started, used, failed = time.monotonic(), None, True
         try:
@@ -78,10 +79,9 @@ class OpenAiReasoner:
 
     async def _ask(self, question: Question[A], asked: list[tuple[str, str]], left_s: float) -> dict[str, Any]:
         patience = min(self._endpoint.timeout_s, left_s)
-        client = self._client or await asyncio.to_thread(self._connect)
         try:
             async with asyncio.timeout(patience):
-                return await _structured(client, question, asked)
+                return await _structured(self._client, question, asked)
         except TimeoutError as error:
             raise ModelUnavailableError(
                 "the model is too slow", expected=f"an answer within {patience:.3g} s", found="none"
@@ -106,10 +106,6 @@ class OpenAiReasoner:
             expected=question.answer_type.__name__,
             found=redact(str(refused or said or found.get("parsing_error") or "nothing"))[:200],
         )
-
-    def _connect(self) -> Any:
-        self._client = chat_model(self._endpoint)
-        return self._client
 
 
 async def _structured(client: Any, question: Question[A], asked: list[tuple[str, str]]) -> dict[str, Any]:

@@ -13,14 +13,17 @@ from agents.perception.excess import excess
 from agents.perception.facts import Facts
 from agents.perception.roles import Role
 from cli.report.callgraph import Weight, call_graph
+from cli.report.first_signs import first_signs
 from cli.report.plots import Plot, plot, suspicious
 from cli.report.scale import clock, number, printable
 from cli.report.timeline import timeline
 from domain.bundle import Bundle
-from domain.diagnosis import Diagnosis
+from domain.diagnosis import Diagnosis, Hypothesis
 
 _HERE = Path(__file__).parent
-MOST_HYPOTHESES = 6
+NEAR = 0.1
+"""Confidence from which a hypothesis is laid open; fainter ones unfold."""
+MOST_EXCESS = 6
 _MEANING = {
     "fault": "Something broke, and this is where.",
     "healthy": "Nothing that was read is out of the ordinary.",
@@ -35,6 +38,7 @@ def render(bundle: Bundle, diagnosis: Diagnosis) -> str:
     found = contrasts(bundle, facts.windows)
     suspects = [h.service for h in diagnosis.hypotheses]
     weights = _weights(facts, found)
+    leading, weaker = _by_weight(diagnosis.hypotheses)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -42,17 +46,24 @@ def render(bundle: Bundle, diagnosis: Diagnosis) -> str:
             bundle=bundle,
             diagnosis=diagnosis,
             meaning=_MEANING[diagnosis.verdict.value],
-            hypotheses=diagnosis.hypotheses[:MOST_HYPOTHESES],
-            more=len(diagnosis.hypotheses) - MOST_HYPOTHESES,
+            groups=[rows for rows in (leading, weaker) if rows],
+            unseen=[*diagnosis.blind_spots, *diagnosis.unseen],
             evidence={e.id: e for e in diagnosis.evidence},
             plots=_plots(facts, found, [*suspects, bundle.alert.service if bundle.alert else ""]),
             graph=call_graph(bundle.edges, weights, suspects[:3]),
             learned=bool(bundle.edges) and all(e.kind == "observed" for e in bundle.edges),
-            moments=timeline(bundle, diagnosis, facts.windows),
+            excess=_excess(weights),
+            moments=timeline(bundle, diagnosis, facts.windows, first_signs(bundle, found, facts.windows, suspects[:3])),
             windows=_windows(facts),
             read=_read(bundle),
         )
     )
+
+
+def _by_weight(hypotheses: Sequence[Hypothesis]) -> tuple[list[Hypothesis], list[Hypothesis]]:
+    """The first, and those that come near; then the faint ones."""
+    near = [h for h in hypotheses if h.rank == 1 or h.confidence >= NEAR]
+    return near, [h for h in hypotheses if h not in near]
 
 
 def _environment() -> Environment:
@@ -78,6 +89,12 @@ def _weights(facts: Facts, found: list[Contrast]) -> dict[str, Weight]:
                 words = f"{one.share:.0%} of excess {name} (+{number(one.unexplained)})"
                 weights[one.service] = Weight(share=min(1.0, one.share), words=words)
     return weights
+
+
+def _excess(weights: dict[str, Weight]) -> list[tuple[str, str]]:
+    """The heaviest services in words: what the drawing shows, for small screens and for readers of text."""
+    heaviest = sorted(weights.items(), key=lambda row: -row[1].share)
+    return [(service, weight.words) for service, weight in heaviest[:MOST_EXCESS]]
 
 
 def _windows(facts: Facts) -> list[tuple[str, str]]:

@@ -1,10 +1,12 @@
-"""What happened when, around the onset: changes, alerts, first signs in the evidence. Pure."""
+"""What happened when, around the onset: changes, alerts, series that leave their range, first signs in the evidence. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.perception.windows import Windows
+from cli.report.first_signs import FirstSign
 from cli.report.scale import clock, printable, short, span
 from domain.bundle import Bundle
 from domain.diagnosis import Diagnosis
@@ -24,7 +26,7 @@ class Moment:
     guilty: bool = False
 
 
-def timeline(bundle: Bundle, diagnosis: Diagnosis, windows: Windows) -> list[Moment]:
+def timeline(bundle: Bundle, diagnosis: Diagnosis, windows: Windows, signs: Sequence[FirstSign] = ()) -> list[Moment]:
     """Ascending by time; the nearest to the onset when there are too many."""
     onset = windows.onset
     guilty = {h.change for h in diagnosis.hypotheses[:1] if h.change}
@@ -41,6 +43,7 @@ def timeline(bundle: Bundle, diagnosis: Diagnosis, windows: Windows) -> list[Mom
     if alert and alert.started_at is not None:
         rows.append((alert.started_at, "alert", alert.summary or f"{alert.service} {alert.metric}".strip(), False))
     rows += [(s.time, "alert", f"{s.service}: {s.text or s.name}", False) for s in bundle.signals if s.time is not None]
+    rows += [(s.time, "metric", s.text, False) for s in signs]
     cited = {e for h in diagnosis.hypotheses[:3] for e in h.evidence}
     for e in diagnosis.evidence:
         if e.time is not None and e.id in cited and e.kind not in {"change", "alert"}:

@@ -6,9 +6,12 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from agents.investigator import Investigator
 from agents.perception import diagnose
@@ -16,11 +19,14 @@ from agents.reasoners.fallback import FallbackReasoner
 from agents.reasoners.openai import Endpoint, OpenAiReasoner
 from agents.reasoners.rules import RulesReasoner
 from agents.reasoners.spending import Limits, Prices
+from cli.main import app
 from domain.alert import Change
 from domain.bundle import AlertHint, Bundle, Edge, LogLine, Series
 from domain.diagnosis import Diagnosis, DiagnosisVerdict
+from domain.errors import ConfigError
 from rag.leaflet import Leaflet
 from tests.fakes.openai_server import Answer, Script, openai_server
+from tools.bundle import write_bundle
 
 pytestmark = pytest.mark.integration
 
@@ -263,3 +269,45 @@ def test_diffs_are_read_and_only_what_stands_in_them_counts() -> None:
     assert after.confidence <= alone.confidence
     assert after.second_opinion
     assert any("kernel panic" in d for d in after.second_opinion.dropped)
+
+
+def command(*words: str, env: dict[str, str] | None = None) -> Result:
+    """The command line with these settings and no others of a model."""
+    clean = {"FIREBREAK_MODEL_BASE_URL": "", "FIREBREAK_MODEL": "", "OPENAI_API_KEY": ""}
+    return CliRunner().invoke(app, [*words], env={**clean, **(env or {})})
+
+
+def test_from_the_command_line(tmp_path: Path) -> None:
+    """`investigate --model` tells who said what and what it cost; `eval` prints both columns and the price of each case."""
+    write_bundle(incident(), tmp_path / "cases" / "one")
+    (tmp_path / "cases" / "one" / "truth.json").write_text(json.dumps({"services": ["db"]}))
+    one = str(tmp_path / "cases" / "one")
+    with openai_server(QUIET) as (url, _):
+        env = {"FIREBREAK_MODEL_BASE_URL": url, "FIREBREAK_MODEL": "m1", "FIREBREAK_MODEL_PRICE_INPUT": "1"}
+        said = command("investigate", one, "--model", env=env)
+        assert "Second opinion by openai:m1" in said.output
+        assert "3 calls, 360 tokens" in said.output
+        asked = json.loads(command("investigate", one, "--model", "--json", env=env).stdout)
+        assert asked["second_opinion"]["usage"]["calls"] == 3
+        scored = json.loads(command("eval", "diagnosis", str(tmp_path / "cases"), "--model", "--json", env=env).stdout)
+        table = command("eval", "diagnosis", str(tmp_path / "cases"), "--model", env=env).output
+    assert scored["methods"]["firebreak + model"]["AC@1"] == scored["methods"]["firebreak"]["AC@1"] == 1.0
+    (row,) = scored["model"]
+    assert (row["without"]["place"], row["with"]["place"], row["usage"]["calls"]) == (1, 1, 3)
+    assert "a case costs 360 tokens" in table
+
+
+def test_without_a_model_the_command_says_what_is_missing(tmp_path: Path) -> None:
+    """Asking a model that is not configured is an error that names the settings; showing the prompt needs none."""
+    write_bundle(incident(), tmp_path / "one")
+    refused = command("investigate", str(tmp_path / "one"), "--model")
+    assert isinstance(refused.exception, ConfigError)
+    assert "FIREBREAK_MODEL_BASE_URL" in refused.exception.expected
+    shown = command("investigate", str(tmp_path / "one"), "--show-prompt").output
+    assert [shown.count(f"--- {role}: user") for role in ("perception", "argue_for", "argue_against")] == [1, 1, 1]
+    assert "hunter2" not in shown
+    roles = [
+        p["role"]
+        for p in json.loads(command("investigate", str(tmp_path / "one"), "--show-prompt", "--json").stdout)["prompts"]
+    ]
+    assert roles == ["perception", "argue_for", "argue_against"]

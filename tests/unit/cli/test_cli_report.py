@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,12 +16,18 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from agents.perception import diagnose
+from agents.perception.contrast import contrasts
+from agents.perception.facts import Facts
 from cli.main import app
 from cli.report import render
 from cli.report.callgraph import Weight, call_graph
+from cli.report.first_signs import first_signs
 from cli.report.scale import number, span, thinned, ticks
 from domain.alert import Change
 from domain.bundle import AlertHint, Bundle, Edge, Series
+from domain.diagnosis import DiagnosisVerdict, Evidence, SecondOpinion
+from domain.report import Sentence
+from domain.usage import Usage
 from tools.bundle import write_bundle
 
 T0 = 1_772_359_200.0
@@ -136,3 +145,71 @@ def test_numbers_and_spans_as_people_read_them() -> None:
     kept = thinned(range(5000), values)
     assert len(kept) <= 260
     assert 9.0 in [v for _, v in kept]
+
+
+def one_way() -> Bundle:
+    """The same without mutual calls: the callee is the cause."""
+    return shop(edges=(Edge(caller="web", callee="cart"),))
+
+
+def test_the_timeline_tells_who_left_the_normal_range_first() -> None:
+    """The series that suffer, in order; one that was outside from its first point on says so."""
+    bundle = one_way()
+    facts = Facts(bundle)
+    signs = first_signs(bundle, contrasts(bundle, facts.windows), facts.windows, ["cart"])
+    assert [(s.time, s.service) for s in signs] == [(T0, "cart"), (T0, "web")]
+    assert "leaves its normal range (0.103 → 1)" in signs[0].text
+    late = replace(bundle, series=tuple(replace(s, times=s.times[62:], values=s.values[62:]) for s in bundle.series))
+    again = first_signs(late, contrasts(bundle, facts.windows), facts.windows)
+    assert all("is already outside of" in s.text for s in again)
+    assert "leaves its normal range" in render(bundle, diagnose(bundle))
+
+
+def test_faint_hypotheses_unfold() -> None:
+    """What is hardly believed does not push the plots off the page."""
+    found = diagnose(one_way())
+    faint = found.hypotheses[0].model_copy(update={"rank": 2, "confidence": 0.04, "statement": "hardly"})
+    html = render(one_way(), found.model_copy(update={"hypotheses": [found.hypotheses[0], faint]}))
+    assert "1 fainter hypothesis" in html
+    assert html.index("fainter") < html.index("hardly")
+
+
+def test_second_opinions_and_runbooks_are_shown_escaped() -> None:
+    """Who said what, what was dropped, what it cost, what tells the cause apart; a model's words are text like any other."""
+    found = diagnose(one_way())
+    told = Evidence(id="E99", kind="runbook", source="runbooks/x", excerpt=f"unlike a lock {EVIL}", tainted=True)
+    second = SecondOpinion(
+        by=f"openai:{EVIL}",
+        engine_verdict=DiagnosisVerdict.FAULT,
+        engine_confidence=0.9,
+        speaks_for=[Sentence(text=f"for it {EVIL}", evidence=["E1"])],
+        speaks_against=[Sentence(text="against it", evidence=["E2"])],
+        dropped=[f"invented {EVIL}"],
+        fell_back="openai:m1: too slow",
+        usage=Usage(calls=3, input_tokens=1200, cost=0.01, currency="EUR"),
+    )
+    held = found.hypotheses[0].model_copy(update={"apart": ["E99"], "by": "openai:m1"})
+    shown = found.model_copy(
+        update={"hypotheses": [held], "evidence": [*found.evidence, told], "second_opinion": second}
+    )
+    html = render(one_way(), shown)
+    assert "script" not in _Page(html).tags
+    for words in ("told apart by", "unlike a lock", "only openai:m1 holds it", "for it", "against it", "1 claim dropped",
+                  "too slow", "3 calls, 1,200 tokens, 0.0 s, 0.0100 EUR"):  # fmt: skip
+        assert words in html
+
+
+def test_investigating_loads_nothing_heavy(tmp_path: Path) -> None:
+    """A cold start stays quick: no model client, graph, index or learner is imported for a look at a bundle."""
+    write_bundle(one_way(), tmp_path / "case")
+    heavy = (
+        "{'langchain_core', 'langgraph', 'langchain_openai', 'chromadb', 'sklearn', 'bm25s', 'kubernetes', 'psycopg'}"
+    )
+    code = (
+        f"import sys; sys.argv = ['firebreak', 'investigate', {str(tmp_path / 'case')!r}]\n"
+        "from cli.main import run\n"
+        "try:\n    run()\nfinally:\n"
+        f"    print('HEAVY', sorted(set(sys.modules) & {heavy}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert "HEAVY []" in done.stdout, done.stdout + done.stderr
