@@ -1,0 +1,143 @@
+"""The read-only loop over the real engine: it looks within a budget, stops when it knows, and more looks accuse no more."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from agents.perception import diagnose
+from agents.reasoners.scripted import ScriptedReasoner
+from domain.alert import Alert
+from domain.bundle import Bundle, Edge, Reading, Series
+from domain.reasoning import Opinion, PerceiveAnswer, ProbeWish
+from domain.second_opinion import ArgumentAgainst, ArgumentFor
+from domain.value import Value
+from graph.services import Services
+from tests.fakes.house import House
+from tests.fakes.world import INVENTORY, World
+
+T0 = 1_772_359_200.0
+METRICS = ("latency_seconds", "error_ratio", "cpu_usage", "queue_depth")
+
+
+@dataclass
+class NoisyGather:
+    """A system under load in which nothing is wrong; every look is noise of its own, and some series always looks odd."""
+
+    seed: int
+    served: bool | None = True
+    """What the check of what users do says; None: it could not tell."""
+    looks: int = 0
+    rows: list[Bundle] = field(default_factory=list)
+
+    async def __call__(self, incident: str, alerts: Sequence[Alert], extra: Sequence[Reading], look: int) -> Bundle:
+        self.looks += 1
+        noise = random.Random(self.seed * 100 + look)
+        now = T0 + 5.0 * look
+        odd = (noise.choice(INVENTORY.names()), "cpu_usage")
+        series = tuple(
+            noisy(noise, service, metric, now, odd=(service, metric) == odd)
+            for service in INVENTORY.names()
+            for metric in METRICS
+        )
+        return Bundle(
+            id=incident,
+            services=tuple(INVENTORY.names()),
+            edges=tuple(Edge(caller=s.name, callee=d) for s in INVENTORY.services for d in s.depends_on),
+            series=series,
+            readings=(*self._readings(now), *extra),
+        )
+
+    def _readings(self, now: float) -> list[Reading]:
+        gap = "" if self.served is not None else "no answer in time"
+        users = {"name": "shop", "user_facing": True}
+        shop = Reading(probe="http_health", service="frontend", time=now, ok=self.served, values=users, data_gap=gap)
+        states = [
+            Reading(probe="process_state", service=n, time=now, ok=True, values={"state": "running"})
+            for n in INVENTORY.names()
+        ]
+        return [shop, *states]
+
+
+def noisy(noise: random.Random, service: str, metric: str, now: float, *, odd: bool) -> Series:
+    times = tuple(now - 600 + 10 * n for n in range(61))
+    level = noise.uniform(0.01, 1.0)
+    values = [max(0.0, noise.gauss(level, 0.1 * level)) for _ in times]
+    if odd:
+        values[-6:] = [v * 6 for v in values[-6:]]
+    return Series(service=service, metric=metric, times=times, values=tuple(values))
+
+
+class Looking(House):
+    """A house with the real engine over another gather."""
+
+    gather: NoisyGather
+
+    @property
+    def services(self) -> Services:
+        return replace(super().services, gather=self.gather, diagnose=diagnose)
+
+
+def looking(gather: NoisyGather, **more: Any) -> Looking:
+    house = Looking(World(), **more)
+    house.gather = gather
+    return house
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("served", [True, None])
+async def test_looking_longer_accuses_no_more(seed: int, served: bool | None) -> None:
+    """However often one looks at noise: no look ever says fault, nothing is done, and the last one is not sure of anybody."""
+    strongest = {}
+    for most in (1, 6):
+        house = looking(NoisyGather(seed, served))
+        state = await house.run(max_looks=most)
+        assert all(row["verdict"] != "fault" for row in state["confidence_history"])
+        assert house.world.effects == []
+        assert house.gather.looks <= most + 1
+        strongest[most] = max((h.confidence for h in state["diagnosis"].hypotheses), default=0.0)
+    assert strongest[6] < 0.5
+    assert state["outcome"] == ("healthy" if served else "inconclusive")
+
+
+def always_accusing() -> dict[str, list[Value | Exception]]:
+    """A mind that accuses the database and wants another probe, each time it is asked."""
+    accuse = PerceiveAnswer(
+        opinions=[
+            Opinion(
+                service="postgres", fault_class="deadlock", statement="the database", evidence=["E1"], confidence=1.0
+            )
+        ],
+        probes=[
+            ProbeWish(probe="state", service="postgres", why="to be sure"),
+            ProbeWish(probe="drop", service="api", why=""),
+        ],
+    )
+    return {
+        "perception": [accuse] * 20,
+        "argue_for": [ArgumentFor(belief=1.0)] * 20,
+        "argue_against": [ArgumentAgainst(belief=1.0)] * 20,
+    }
+
+
+@pytest.mark.parametrize("served", [True, None])
+async def test_a_mind_that_accuses_at_every_look_gets_no_further(served: bool | None) -> None:
+    """Its probes run within the budget of rounds, its verdict never becomes the run's."""
+    house = looking(NoisyGather(1, served), reasoner=ScriptedReasoner(always_accusing(), name="openai:m1"))
+    state = await house.run(max_looks=6, max_probe_rounds=2)
+    asked = [m for m in state["messages"] if m.type == "ai"]
+    assert [[c["name"] for c in m.tool_calls] for m in asked] == [["state"], ["state"]]
+    assert all(row["verdict"] != "fault" for row in state["confidence_history"])
+    assert [h.confidence <= 0.3 for h in state["diagnosis"].hypotheses if h.by] in ([], [True])
+    assert (house.world.effects, state.get("plans", [])) == ([], [])
+
+
+async def test_it_stops_when_it_knows() -> None:
+    """Users are served, and say so twice while an alert fires: the remaining looks are not taken."""
+    house = looking(NoisyGather(2))
+    state = await house.run(max_looks=2)
+    assert (state["looks"], house.gather.looks, state["outcome"]) == (2, 2, "healthy")
