@@ -30,3 +30,15 @@ def test_every_adversary_has_a_proof(row: str) -> None:
     assert adversary
     assert control
     assert "::test_" in proof
+
+
+PAGES = [page for folder in ("docs", "docs/how-to") for page in sorted((ROOT / folder).glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_a_page_names_exists(page: Path) -> None:
+    """Tests that a reader is told to run, and pages that a link leads to."""
+    text = page.read_text()
+    named = [ROOT / name for name in re.findall(r"\b(tests/[\w/]+\.py)\b", text)]
+    linked = [page.parent / target for target in re.findall(r"\]\(([\w./-]+)\)", text)]
+    assert [path for path in (*named, *linked) if not path.exists()] == []
