@@ -1,15 +1,15 @@
 """Every wrapper of the guard is needed: with it a misuse over HTTP is stopped, without it the same misuse succeeds.
 
-Each misuse drives the real client and server and says whether it got through.
+Each misuse drives the real client and the real server over a real socket and says whether it got through.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
-import httpx
 import pytest
 
 from domain.action import Outcome, Tier, Verdict
@@ -21,11 +21,11 @@ from governance.guard.attempt import Wrapper
 from governance.guard.client import HttpGuard
 from governance.guard.intent import IntentBeforeEffect
 from governance.guard.order import WRAPPERS
-from governance.guard.server import build_action_server
 from governance.policy import load_policy
 from governance.seats import grant
 from tests.fakes.executor import mixed_inventory
 from tests.fakes.guard import RESTART, SCALE, TOKENS, Scene, actor, call, plan, step, with_code
+from tests.fakes.served import served
 
 pytestmark = pytest.mark.integration
 
@@ -34,9 +34,11 @@ Wrappers = Sequence[type[Wrapper]]
 Misuse = Callable[[Wrappers], Awaitable[bool]]
 
 
-def knock(scene: Scene, name: str = "agent") -> HttpGuard:
-    transport = httpx.ASGITransport(app=build_action_server(scene.guard))
-    return HttpGuard("http://action-server", TOKENS[name][0], transport)
+@asynccontextmanager
+async def knock(scene: Scene, name: str = "agent") -> AsyncIterator[HttpGuard]:
+    """A client of the scene's action server, over a real socket."""
+    async with served(scene) as url, HttpGuard(url, TOKENS[name][0]) as guard:
+        yield guard
 
 
 async def tried(asked: Awaitable[T]) -> T | None:
