@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ from agents.chat import Chat
 from agents.perception import diagnose
 from domain.clock import Clock, SystemClock
 from domain.drills import Drills
-from domain.errors import ConfigError, FirebreakError
+from domain.errors import ConfigError, FirebreakError, Transient
 from domain.guard import Approval, ApprovalAnswer, LedgerEntry
 from domain.incident import Incident
 from domain.injection import FaultInjector
 from domain.inventory import Inventory
 from domain.reasoning import Reasoner
 from governance.guard.client import HttpGuard
+from governance.guard.trust import CLOSING
 from governance.health import Circuits, DependencyHealth
 from governance.health import Condition as DependencyCondition
 from governance.reporting import SUSPICION
@@ -346,11 +347,18 @@ def holder(settings: Settings) -> str:
 
 
 def ledger_note(guard: HttpGuard) -> Callable[[str, str, dict[str, Any]], Awaitable[None]]:
-    """Observations and decisions go to the ledger; a ledger that is away does not stop a run that only looks."""
+    """Observations and decisions go to the ledger; a ledger that is away does not stop a run that only looks.
+
+    A run's last word is said again until it is heard (raises Transient): its record and its approvals hang on it.
+    """
 
     async def note(kind: str, change: str, content: dict[str, Any]) -> None:
-        with suppress(FirebreakError):
+        try:
             await guard.record(kind, change, content)
+        except FirebreakError as error:
+            if kind == CLOSING and isinstance(error, Transient):
+                raise
+            log.warning("note.not_recorded", kind=kind, change=change, error=error.message)
 
     return note
 

@@ -21,6 +21,7 @@ from governance.ledger.opening import Place, open_ledger
 from governance.policy import load_policy
 from governance.state.crew import Crew
 from governance.state.memory import MemoryState
+from graph.bootstrap import ledger_note
 from graph.checkpoint.sqlite import open_sqlite_saver
 from graph.services import Services
 from tests.fakes.crash.points import Files, InstrumentedLedger, Points, Victim, write_whole
@@ -61,7 +62,8 @@ class FileHouse(House):
     def services(self) -> Services:
         found = super().services
         guard = HttpGuard(self.url, TOKENS["agent"][0])
-        return replace(found, guard=guard, inventory=INVENTORY, diagnose=diagnose, clock=FastClock())
+        note = ledger_note(guard)
+        return replace(found, guard=guard, inventory=INVENTORY, diagnose=diagnose, clock=FastClock(), note=note)
 
 
 def app(home: Path, port: int) -> None:
@@ -80,6 +82,6 @@ async def _run(files: Files, url: str) -> None:
         async with responder(house, files.home) as runner:
             if not (await runner.incidents()).incidents:
                 await runner.submit_delivery("generic", {}, json.dumps([{}]).encode())
-            [incident] = await until(runner, all_closed, seconds=90)
+            [incident] = await until(runner, all_closed, seconds=280)
     results = [{"step": r.action + " " + r.target, "outcome": r.outcome.value} for r in incident.results]
     write_whole(files.done, {"status": incident.status.value, "outcome": incident.outcome, "results": results})

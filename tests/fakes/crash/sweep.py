@@ -25,7 +25,7 @@ from tests.fakes.tools_postgres import free_port
 CONTEXT = multiprocessing.get_context("forkserver")
 """Real processes that begin with everything imported."""
 CONTEXT.set_forkserver_preload(["tests.fakes.crash.processes"])
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 _USABLE = {"open", "approved", "modified"}
 
 
