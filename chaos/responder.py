@@ -66,6 +66,14 @@ class Door(Protocol):
         """Ask the guard for one sealed injection; it redeems the seal at the chaos server. Raises UpstreamError, AuthError."""
         ...
 
+    async def declare(self, condition: str, agent: str, seconds: float) -> str:
+        """Put trouble of the agent plane on record, under seal; its id. Raises UpstreamError, AuthError."""
+        ...
+
+    async def lift(self, condition_id: str) -> None:
+        """End it and open the seal. Raises NotFoundError, UpstreamError."""
+        ...
+
     async def record(self, kind: str, change: str, content: Mapping[str, Any]) -> None:
         """Write a commitment, opening, injection or restoration. Raises UpstreamError, AuthError."""
         ...
@@ -103,6 +111,13 @@ class HttpDoor:
             if receipt.verdict is not Verdict.ASK or self._clock.monotonic() >= end:
                 return Said(done=receipt.outcome is Outcome.SUCCEEDED, text=receipt.summary)
             await self._clock.sleep(1.0)
+
+    async def declare(self, condition: str, agent: str, seconds: float) -> str:
+        body = {"condition": condition, "agent": agent, "seconds": seconds}
+        return str((await self._post("/v1/conditions", body))["id"])
+
+    async def lift(self, condition_id: str) -> None:
+        await self._post(f"/v1/conditions/{condition_id}/lift", {})
 
     async def _post(self, path: str, body: dict[str, Any]) -> Any:
         return await self._http.json("POST", f"{self._url}{path}", token=self._token, json=body, timeout_s=120.0)

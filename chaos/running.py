@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaos.agents import Disturber
 from chaos.catalogue import catalogue
 from chaos.control import HttpControl, HttpProxies
 from chaos.experiment import Experiments, Permission
@@ -21,6 +22,7 @@ from chaos.shop import HttpShop
 from chaos.site import Site, read_facts
 from chaos.sqlite import ChaosDatabase
 from domain.clock import SystemClock
+from governance.state.redis import RedisState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,8 @@ class Place:
     """For the action server's ledger and the app's API."""
     intake_token: str = ""
     """A pager's token."""
+    redis_url: str = ""
+    """Where agents share their state; empty: nowhere that this process can reach."""
     person_token: str = ""
     """A person's token; only for examinations in which the examiner answers approvals. Never set by default."""
 
@@ -53,6 +57,8 @@ class Running:
     database: ChaosDatabase
     faults: Mapping[str, Fault]
     room: DrillRoom
+    disturber: Disturber | None = None
+    """None where agents share no store with this process."""
 
 
 @asynccontextmanager
@@ -92,9 +98,14 @@ async def open_chaos(place: Place, rules: RoomRules | None = None) -> AsyncItera
             door=door,
             rules=rules or RoomRules(),
         )
+        shared = RedisState(place.redis_url, site.clock) if place.redis_url else None
+        disturber = Disturber(door, shared, site.clock) if shared else None
         try:
-            yield Running(site=site, database=database, faults=faults, room=room)
+            yield Running(site=site, database=database, faults=faults, room=room, disturber=disturber)
         finally:
+            if disturber is not None and shared is not None:
+                await disturber.close()
+                await shared.aclose()
             await room.close()
             await restore_everything(site, database, faults, by="interrupt")
 

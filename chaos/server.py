@@ -14,8 +14,9 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field, ValidationError
 
+from chaos.agents import DEEDS, Disturbance, Disturber
 from chaos.catalogue import summaries
-from chaos.errors import ChaosError
+from chaos.errors import ChaosError, InjectionRefusedError
 from chaos.experiment import Request as Injection
 from chaos.lease import Lease
 from chaos.meters import Meters
@@ -25,6 +26,7 @@ from chaos.running import Running
 from domain.drills import DrillRun
 from domain.errors import AuthError, ConflictError, FirebreakError, NotFoundError, UpstreamError
 from domain.value import Value
+from governance.attribution import Condition
 
 Opening = Callable[[], AbstractAsyncContextManager[Running]]
 """Opens everything the server needs and closes it at the end."""
@@ -49,6 +51,14 @@ class DrillBody(Value):
     blind: bool = True
     approve: bool = False
     finish_s: float | None = Field(default=None, gt=0, le=840)
+
+
+class DisturbBody(Value):
+    """Whom, on which incident, and for how long."""
+
+    agent: str = Field(default="responder", min_length=1, max_length=200)
+    task: str = Field(min_length=1, max_length=200)
+    duration_s: float = Field(default=60.0, gt=0, le=900)
 
 
 class KillBody(Value):
@@ -85,6 +95,7 @@ def build_chaos_server(opening: Opening, *, token: str, guard_token: str) -> Fas
     _add_breaking(app, token)
     _add_injections(app, guard_token)
     _add_drills(app, token)
+    _add_disturbances(app, token)
     return app
 
 
@@ -94,6 +105,20 @@ def _running(request: Request) -> Running:
 
 
 Run = Annotated[Running, Depends(_running)]
+
+
+def _disturber(running: Run) -> Disturber:
+    if running.disturber is None:
+        raise InjectionRefusedError(
+            "agents cannot be disturbed here",
+            expected="a store that agents share (REDIS_URL)",
+            found="none",
+            hint="`firebreak up` starts one; with SQLite each process keeps its own",
+        )
+    return running.disturber
+
+
+Hand = Annotated[Disturber, Depends(_disturber)]
 
 
 def _bearer(token: str) -> Any:
@@ -153,6 +178,8 @@ def _add_breaking(app: FastAPI, token: str) -> None:
 
     @app.post("/kill", dependencies=[_bearer(token)])
     async def kill(running: Run, body: KillBody | None = None) -> dict[str, Any]:
+        if running.disturber is not None:
+            await running.disturber.close()
         restored = await running.room.halt((body or KillBody()).reason)
         return {"halted": running.database.halted(), "restored": [shown(lease) for lease in restored]}
 
@@ -195,6 +222,23 @@ def _add_drills(app: FastAPI, token: str) -> None:
     @app.get("/drills/{drill_id}", dependencies=[_bearer(token)])
     async def drill(drill_id: str, running: Run) -> DrillRun:
         return running.room.get(drill_id)
+
+
+def _add_disturbances(app: FastAPI, token: str) -> None:
+    """What is done to agents themselves. Each ends by itself; the action server knows of each beforehand, under seal."""
+
+    @app.post("/conditions/{condition}", status_code=201, dependencies=[_bearer(token)])
+    async def disturb(condition: Condition, hand: Hand, body: DisturbBody) -> Disturbance:
+        return await hand.disturb(condition, body.agent, body.task, body.duration_s)
+
+    @app.get("/conditions", dependencies=[_bearer(token)])
+    async def conditions(hand: Hand) -> dict[str, Any]:
+        rows = [row.model_dump(mode="json") for row in hand.active()]
+        return {"schema_version": "1", "able": sorted(DEEDS), "active": rows}
+
+    @app.post("/conditions/{disturbance}/stop", dependencies=[_bearer(token)])
+    async def stop_disturbance(disturbance: str, hand: Hand) -> Disturbance:
+        return await hand.stop(disturbance)
 
 
 def shown(lease: Lease) -> dict[str, Any]:

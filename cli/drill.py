@@ -12,6 +12,7 @@ from rich.table import Table
 
 from cli import installation
 from cli.client import AppClient, connect
+from cli.disturb import disturb
 from cli.output import Exit, note, print_json, say
 from cli.session import SESSION, JsonFlag
 from cli.temporary import temporary_home
@@ -19,6 +20,7 @@ from domain.drills import DrillProgress, DrillResult, DrillRun, DrillState
 from domain.errors import FirebreakError, UpstreamError
 
 app = typer.Typer(help="Run and list drills.")
+app.command("disturb")(disturb)
 
 POLL_S = 0.3
 LONGEST_S = 600.0

@@ -119,6 +119,7 @@ def chaos(home: Home, settings: Settings, port: int) -> None:
         action_url=os.environ["FIREBREAK_ACTION_URL"],
         chaos_token=home.token("chaos"),
         intake_token=home.token("intake"),
+        redis_url=settings.redis_url.get_secret_value() if settings.redis_url else "",
     )
     _serve(
         build_chaos_server(lambda: open_chaos(place), token=home.token("chaos"), guard_token=home.token("guard")),

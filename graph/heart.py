@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import structlog
@@ -24,12 +24,15 @@ class Heart:
         self._agent = agent
 
     @asynccontextmanager
-    async def beating(self, task: str) -> AsyncIterator[None]:
-        """Hold the task's lock and beat. Raises LeaseLostError while another agent works on it."""
+    async def beating(self, task: str, lost: Callable[[], None] = lambda: None) -> AsyncIterator[None]:
+        """Hold the task's lock and beat. Raises LeaseLostError while another agent works on it.
+
+        `lost` is called when the lock goes to somebody else: whoever works without one stops at the next chance.
+        """
         agent = at_work(self._agent, task)
         if await self._crew.lock(task, agent) is None:
             raise LeaseLostError(f"another agent works on {task}", hint="it goes on there", code="state.lock_held")
-        keeper = asyncio.create_task(self._beat(task, agent), name=f"heart {agent}")
+        keeper = asyncio.create_task(self._beat(task, agent, lost), name=f"heart {agent}")
         try:
             yield
         finally:
@@ -39,7 +42,7 @@ class Heart:
                 await self._crew.unlock(task)
                 await self._crew.rest(agent)
 
-    async def _beat(self, task: str, agent: str) -> None:
+    async def _beat(self, task: str, agent: str, lost: Callable[[], None]) -> None:
         """Until the run stops advancing or a newer runner took over. A silent store is tried again at the next beat."""
         while True:
             try:
@@ -47,6 +50,7 @@ class Heart:
                 await self._crew.beat(agent)
             except LeaseLostError as error:
                 log.warning("agent.lock_lost", agent=agent, expected=error.expected, found=error.found)
+                lost()
                 return
             except FirebreakError as error:
                 log.warning("agent.silent", agent=agent, error=error.message)

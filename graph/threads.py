@@ -22,6 +22,8 @@ from graph.records.projection import project, shown_as
 from graph.state import Knobs, State
 
 LEASE_S = 15.0
+LOCK_LOST = "the lock was lost"
+"""Why a run rests after the superstep that runs now: another agent holds its lock. It goes on once the lock is free."""
 NODE_STATUS: dict[str, IncidentStatus] = {
     "intake": IncidentStatus.OPEN,
     "perceive": IncidentStatus.DIAGNOSING,
@@ -85,7 +87,7 @@ class Threads:
         """Run until the thread ends, waits, is told to halt (GraphDrained is swallowed) or fails. Raises what nodes raise."""
         control = self._controls[thread] = RunControl()
         try:
-            async with self._leased(thread), self._heart.beating(thread):
+            async with self._leased(thread), self._heart.beating(thread, lambda: control.request_drain(LOCK_LOST)):
                 with suppress(GraphDrained):
                     await self._stream(thread, given, control)
         finally:

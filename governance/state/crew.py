@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from domain.clock import Clock
 from domain.crew import AgentState, ClarifiedPlan, Finding, OutputPointer, Packet, RunRow
 from domain.lifecycle import OutputType
+from domain.value import Value
 from governance.state import keys
-from governance.state.port import Lock, SharedState
+from governance.state.keys import Key
+from governance.state.port import Lock, SharedState, not_ours
+
+V = TypeVar("V", bound=Value)
 
 SECTIONS = ("diagnosis", "plan", "steps", "verification")
 """Sections of an incident's blackboard."""
 
 
 class Crew:
-    """Typed access. Raises what shared state raises, and pydantic.ValidationError for documents that are not ours."""
+    """Typed access. Raises what shared state raises, and StorageError for documents that are not ours."""
 
     def __init__(self, shared: SharedState, clock: Clock) -> None:
         self.shared = shared
@@ -34,8 +40,7 @@ class Crew:
 
     async def packet(self, agent: str) -> Packet | None:
         """The agent's packet as it stands now."""
-        found = await self.shared.get(keys.packet(agent))
-        return None if found is None else Packet.model_validate(found)
+        return await self._one(Packet, keys.packet(agent))
 
     async def report(self, state: AgentState) -> None:
         """An agent says where it stands. Who owes no heartbeat has none."""
@@ -45,8 +50,7 @@ class Crew:
 
     async def standing_of(self, agent: str) -> AgentState | None:
         """Where one agent stands; None when it never said."""
-        found = await self.shared.get(keys.state(agent))
-        return None if found is None else AgentState.model_validate(found)
+        return await self._one(AgentState, keys.state(agent))
 
     async def standing(self, task: str) -> list[AgentState]:
         """Where every agent of the task stands, by name."""
@@ -70,8 +74,12 @@ class Crew:
 
     async def last_beat(self, agent: str) -> datetime | None:
         """The last sign of life; None when it is older than its life, or was never owed."""
-        found = await self.shared.get(keys.heartbeat(agent))
-        return None if found is None else datetime.fromisoformat(found)
+        key = keys.heartbeat(agent)
+        found = await self.shared.get(key)
+        try:
+            return None if found is None else datetime.fromisoformat(found)
+        except (TypeError, ValueError) as error:
+            raise not_ours(key, type(found).__name__) from error
 
     async def failed(self, agent: str, error: str, *, own: bool = False) -> None:
         """Something went wrong for the agent. `own`: by a mistake of its own, not by what it works with."""
@@ -114,8 +122,8 @@ class Crew:
 
     async def blackboard(self, task: str) -> dict[str, list[Finding]]:
         """All sections that hold something."""
-        rows = {s: await self.shared.items(keys.blackboard(task, s)) for s in SECTIONS}
-        return {s: [Finding.model_validate(row) for row in found] for s, found in rows.items() if found}
+        rows = {s: await self._all(Finding, keys.blackboard(task, s)) for s in SECTIONS}
+        return {s: found for s, found in rows.items() if found}
 
     async def say(self, task: str, channel: str, text: str) -> None:
         """A message to whoever reads the channel."""
@@ -136,11 +144,11 @@ class Crew:
 
     async def clarified(self, task: str, plan: str) -> ClarifiedPlan | None:
         """One clarified plan with those who acknowledged it so far."""
-        found = await self.shared.get(keys.plan(task, plan))
+        found = await self._one(ClarifiedPlan, keys.plan(task, plan))
         if found is None:
             return None
         by = sorted(await self.shared.members(keys.acknowledged(task, plan)))
-        return ClarifiedPlan.model_validate({**found, "acknowledged_by": by})
+        return found.model_copy(update={"acknowledged_by": by})
 
     async def acknowledge(self, task: str, plan: str, agent: str) -> None:
         """The agent read the plan and works by it from now on."""
@@ -160,8 +168,8 @@ class Crew:
 
     async def outputs(self, agent: str) -> list[OutputPointer]:
         """The newest output of each type."""
-        found = [await self.shared.get(keys.output(agent, kind.value)) for kind in OutputType]
-        return [OutputPointer.model_validate(doc) for doc in found if doc is not None]
+        found = [await self._one(OutputPointer, keys.output(agent, kind.value)) for kind in OutputType]
+        return [pointer for pointer in found if pointer is not None]
 
     async def hand_over(self, task: str, pointer: OutputPointer) -> None:
         """Point at the task's handoff document."""
@@ -169,8 +177,7 @@ class Crew:
 
     async def handoff(self, task: str) -> OutputPointer | None:
         """Where the newest handoff document lies."""
-        found = await self.shared.get(keys.handoff(task))
-        return None if found is None else OutputPointer.model_validate(found)
+        return await self._one(OutputPointer, keys.handoff(task))
 
     async def ended(self, agent: str, row: RunRow) -> None:
         """A run of the agent ended."""
@@ -178,7 +185,21 @@ class Crew:
 
     async def history(self, agent: str) -> Sequence[RunRow]:
         """The agent's runs, oldest first."""
-        return [RunRow.model_validate(row) for row in await self.shared.items(keys.history(agent))]
+        return await self._all(RunRow, keys.history(agent))
+
+    async def _one(self, kind: type[V], key: Key) -> V | None:
+        found = await self.shared.get(key)
+        return None if found is None else _typed(kind, found, key)
+
+    async def _all(self, kind: type[V], key: Key) -> list[V]:
+        return [_typed(kind, row, key) for row in await self.shared.items(key)]
+
+
+def _typed(kind: type[V], found: Any, key: Key) -> V:
+    try:
+        return kind.model_validate(found)
+    except ValidationError as error:
+        raise not_ours(key, f"no {kind.__name__}: {error.error_count()} fields do not fit") from error
 
 
 def _plain(value: Any) -> dict[str, Any]:

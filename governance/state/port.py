@@ -111,7 +111,7 @@ def not_ours(key: Key, found: str) -> StorageError:
     """The error for a value that no writer of ours left."""
     return StorageError(
         "a coordination key holds something that is not ours",
-        expected=f"plain JSON at {key.name}",
+        expected=f"what Firebreak writes at {key.name}",
         found=found,
         hint="delete the key; the run goes on without it",
         code="state.corrupted",

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from domain.clock import ManualClock
 from domain.crew import AgentState, ClarifiedPlan, Finding, OutputPointer, Packet, RunRow
+from domain.errors import StorageError
 from domain.lifecycle import OutputType, Phase, RuntimeStatus
 from governance.state import keys
 from governance.state.crew import Crew
@@ -136,5 +136,8 @@ async def test_the_lock_is_this_process_own_business(crew: Crew) -> None:
 async def test_a_corrupted_document_is_refused(crew: Crew) -> None:
     """What does not have the shape is an error, never half a packet."""
     await crew.shared.put(keys.packet("a@t6"), {"agent": "a@t6", "extra": 1})
-    with pytest.raises(ValidationError):
+    with pytest.raises(StorageError, match="not ours"):
         await crew.packet("a@t6")
+    await crew.shared.put(keys.heartbeat("a@t6"), {"at": "yesterday"})
+    with pytest.raises(StorageError, match="not ours"):
+        await crew.last_beat("a@t6")

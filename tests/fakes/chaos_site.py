@@ -234,6 +234,13 @@ class FakeDoor:
             return Said(done=False, text=error.message)
         return Said(done=True, text="done")
 
+    async def declare(self, condition: str, agent: str, seconds: float) -> str:
+        self.entries.append(("declared", condition, {"agent": agent, "seconds": seconds}))
+        return f"cond-{len(self.entries)}"
+
+    async def lift(self, condition_id: str) -> None:
+        self.entries.append(("lifted", condition_id, {}))
+
     async def record(self, kind: str, change: str, content: Mapping[str, Any]) -> None:
         self.entries.append((kind, change, dict(content)))
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import httpx
 
+from chaos.agents import Disturber
 from chaos.executor import InjectionExecutor
 from chaos.experiment import Experiments, Permission
 from chaos.http import Http
@@ -24,6 +25,8 @@ from domain.inventory import Binding, Environment, Inventory, Mode, Service
 from domain.zone import with_zone
 from governance.guard.server import build_action_server
 from governance.guard.several import SeveralExecutors
+from governance.state.memory import MemoryState
+from governance.state.port import SharedState
 from tests.fakes.chaos_site import FakeFault, FakeResponder, World, fake_site
 from tests.fakes.executor import FakeExecutor
 from tests.fakes.guard import TOKENS, Scene
@@ -38,6 +41,8 @@ class Together:
     world: World
     scene: Scene
     running: Running
+    shared: SharedState
+    """What agents and the chaos server share."""
     http: Http
     executor: InjectionExecutor
 
@@ -81,7 +86,9 @@ async def guarded_chaos(home: Path, inventory: Inventory | None = None, **scene:
         door=door,
         rules=RoomRules(detect_s=5, finish_s=20),
     )
-    running = Running(site=site, database=database, faults=faults, room=room)
+    shared = MemoryState(made.clock)
+    disturber = Disturber(door, shared, made.clock)
+    running = Running(site=site, database=database, faults=faults, room=room, disturber=disturber)
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[Running]:
@@ -90,7 +97,8 @@ async def guarded_chaos(home: Path, inventory: Inventory | None = None, **scene:
     app = build_chaos_server(opening, token=CHAOS, guard_token=GUARD)
     to_chaos.app, to_guard.app = app, build_action_server(made.guard)
     async with app.router.lifespan_context(app), Http(transport=to_chaos) as http:
-        yield Together(world=world, scene=made, running=running, http=http, executor=injections)
+        yield Together(world=world, scene=made, running=running, shared=shared, http=http, executor=injections)
+        await disturber.close()
 
 
 class _Late(httpx.AsyncBaseTransport):

@@ -11,7 +11,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from domain.action import Verdict
 from domain.conditions import Condition
+from domain.crew import at_work
 from domain.incident import Incident, IncidentStatus
+from governance.state import keys
+from governance.state.crew import Crew
 from graph.checkpoint.lease import Lease, ProcessLeases
 from graph.checkpoint.serde import strict_serde
 from graph.heart import Heart
@@ -91,3 +94,32 @@ async def test_a_crash_between_the_writes_and_their_checkpoint_loses_nothing() -
         assert (position.state.get("status"), world.effects) == (IncidentStatus.RESOLVED, ["resume_process api"]), at
         missed = saver.failed
     assert at > 8
+
+
+async def test_a_run_that_lost_its_lock_rests_until_the_lock_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken over while a step is looked at: the run stops after that look, and goes on under a newer token later."""
+    monkeypatch.setattr(keys, "BEAT_EVERY_S", 0.001)
+    house = House(World(wrong={(Condition.PROCESS_PAUSED, "api"): {}}, mends={"resume_process api"}))
+    other, notes = Crew(house.crew.shared, house.clock), house._note
+
+    async def overtaken(kind: str, change: str, content: dict[str, Any]) -> None:
+        await notes(kind, change, content)
+        if "step_id" in content and not other.fence("inc-1"):
+            await other.lock("inc-1", at_work("responder", "inc-1"))
+            while any(task.get_name().startswith("heart") for task in asyncio.all_tasks()):
+                await asyncio.sleep(0.001)
+
+    house._note = overtaken  # type: ignore[method-assign]
+    heart = Heart(house.crew, "responder")
+    threads = Threads(house.graph(), ProcessLeases(), unsaved, Knobs(), "app", heart)
+    async with asyncio.timeout(30):
+        await threads.advance("inc-1", {"incident": "inc-1", "run": "run-1", "alerts": [alert()]})
+    rests = await threads.position("inc-1")
+    assert (rests.ended, rests.open) == (False, ("oversee",))
+    stale = other.fence("inc-1")
+    await threads.advance("inc-1", None)
+    ended = await threads.position("inc-1")
+    assert (ended.ended, ended.state["outcome"]) == (True, "mitigated")
+    lock = await house.crew.shared.acquire("inc-1", "anybody")
+    assert lock is not None
+    assert lock.token > stale

@@ -62,7 +62,8 @@ async def test_who_was_overtaken_keeps_its_stale_token_and_falls_silent(monkeypa
     monkeypatch.setattr(keys, "BEAT_EVERY_S", 0.001)
     mine, clock = crew()
     theirs = Crew(mine.shared, clock)
-    async with Heart(mine, "responder").beating("inc-1"):
+    lost: list[str] = []
+    async with Heart(mine, "responder").beating("inc-1", lambda: lost.append("inc-1")):
         await beats(mine)
         stale = mine.fence("inc-1")
         clock.advance(1)
@@ -71,6 +72,7 @@ async def test_who_was_overtaken_keeps_its_stale_token_and_falls_silent(monkeypa
             while [t for t in asyncio.all_tasks() if t.get_name() == f"heart {AGENT}"]:
                 await asyncio.sleep(0)
         assert mine.fence("inc-1") == stale < theirs.fence("inc-1")
+        assert lost == ["inc-1"]
     holder = await theirs.shared.holder("inc-1")
     assert holder is not None
     assert holder.token == theirs.fence("inc-1")
