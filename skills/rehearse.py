@@ -63,12 +63,24 @@ async def under(fault: FaultRow, stage: Stage) -> UnderFault:
     healthy = await healthy_look(stage)
     if isinstance(healthy, str):
         return UnderFault(fault=fault.name, problems=[healthy])
-    lease = await stage.injector.inject(fault.name, lease_s=LEASE_S)
+    lease = await _injected(fault, stage)
     try:
         found = await _broken(fault, stage, healthy)
         return found if fault.abstain or not stage.skill.actions else await _mended(found, stage)
     finally:
         await stage.injector.lift(lease)
+
+
+async def _injected(fault: FaultRow, stage: Stage) -> str:
+    """The lease; a fault of before that is still being restored is waited for. Raises ConflictError when it stays."""
+    deadline = stage.bench.clock.monotonic() + HEALS_S
+    while True:
+        try:
+            return await stage.injector.inject(fault.name, lease_s=LEASE_S)
+        except ConflictError:
+            if stage.bench.clock.monotonic() >= deadline:
+                raise
+            await stage.bench.clock.sleep(PAUSE_S)
 
 
 async def healthy_look(stage: Stage) -> list[Seen] | str:

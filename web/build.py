@@ -34,6 +34,7 @@ from web import (
     runbooks,
     shadow,
     sign_in,
+    skill_pages,
     skills,
     slis,
 )
@@ -108,6 +109,7 @@ def build_app(ports: Ports, settings: Settings, *, lifespan: Lifespan = _nothing
         kill.build(ports),
         pipelines.build(ports),
         skills.build(ports),
+        skill_pages.build(ports, pages),
         outgoing.build(ports),
         runbooks.build(ports, pages),
         doctor.build(ports, pages, settings),
