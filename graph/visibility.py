@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
+from domain.bundle import Series
 from domain.errors import FirebreakError
 from domain.inventory import Connector, Inventory
 from domain.telemetry import Kind, SourceCheck, Telemetry
 from graph.settings import Settings
 from graph.sources import TELLS, Named, connectors, opened
+from tools.telemetry.roles import SHORT, plain
 
 EMBEDDED = "collector"
 RECENT_S = 600.0
@@ -84,16 +86,13 @@ async def _tried(one: Named, inventory: Inventory, env: Mapping[str, str], root:
         kinds=(TELLS[connector.kind],),
     )
     if missing := missing_variables(connector, env):
-        return _problem(blank, f"{', '.join(missing)} is not set", "set it where Firebreak runs; never write it down")
+        hint = "set it where Firebreak runs; never write it down"
+        return replace(blank, problem=f"{', '.join(missing)} is not set", hint=hint)
     try:
         check = await opened(connector, inventory, env, root=root).check(now)
     except FirebreakError as error:
-        return _problem(blank, f"{error.message}: {error.found}".rstrip(": "), error.hint)
-    return Look(name=blank.name, address=blank.address, kinds=blank.kinds, check=check)
-
-
-def _problem(blank: Look, problem: str, hint: str) -> Look:
-    return Look(name=blank.name, address=blank.address, kinds=blank.kinds, problem=problem, hint=hint)
+        return replace(blank, problem=f"{error.message}: {error.found}".rstrip(": "), hint=error.hint)
+    return replace(blank, check=check)
 
 
 async def _embedded(store: Telemetry, inventory: Inventory, now: float) -> tuple[Look, dict[Kind, set[str]]]:
@@ -112,5 +111,12 @@ async def _embedded(store: Telemetry, inventory: Inventory, now: float) -> tuple
         found=f"{told} of {len(names)} services in the last ten minutes",
         newest_age_s=max(0.0, now - max(newest)) if newest else None,
         unseen=tuple(name for name in names if not any(name in rows for rows in seen.values())),
+        roles=tuple((s.name, _roles(s.name, series)) for s in inventory.services if s.telemetry.scrape),
     )
     return Look(name=EMBEDDED, address="embedded store", kinds=KINDS, check=check), seen
+
+
+def _roles(service: str, series: Sequence[Series]) -> tuple[str, ...]:
+    """The roles that a scraped endpoint's metrics play, by the short names under which the store has them."""
+    names = {plain(row.metric) for row in series if row.service == service}
+    return tuple(dict.fromkeys(role.value for name, role in SHORT.items() if name in names))

@@ -52,6 +52,18 @@ class Role(StrEnum):
     NOISE = "noise"
 
 
+SHORT: dict[str, Role] = {
+    REQUEST_RATE: Role.TRAFFIC,
+    ERROR_RATE: Role.ERRORS,
+    ERROR_RATIO: Role.ERRORS,
+    LATENCY_P50: Role.LATENCY,
+    LATENCY_P95: Role.LATENCY,
+    SATURATION: Role.SATURATION,
+    FRESHNESS: Role.AGE,
+    DISK_USED: Role.DISK_FREE,
+}
+"""Short name → the role of the exposed metrics that it was made from."""
+
 ROUTE_LABELS = ("route", "http_route", "path", "handler", "endpoint", "uri")
 STATUS_LABELS = ("status", "code", "status_code", "http_status_code", "http_response_status_code", "response_code")
 

@@ -23,7 +23,8 @@ NOW = 1_772_359_200.0
 
 
 def inventory(*connectors: dict[str, object]) -> Inventory:
-    services = [{"name": n, "kind": "api"} for n in ("api", "cache", "ghost")]
+    services: list[dict[str, object]] = [{"name": n, "kind": "api"} for n in ("api", "cache", "ghost")]
+    services[0]["telemetry"] = services[1]["telemetry"] = {"scrape": "http://h/metrics"}
     return Inventory.model_validate({"services": services, "connectors": list(connectors)})
 
 
@@ -51,6 +52,7 @@ async def test_each_source_adds_what_it_shows(tmp_path: Path) -> None:
     (store, logs_row, _) = (source_finding(one) for one in found.looks)
     assert store.found == "metrics of 2, logs of 0, spans of 0 of 3 services in the last ten minutes, newest 1 s old"
     assert logs_row.found == "Loki, lines of 1 of 3 services in the last hour, newest 5 s old"
+    assert store.details == ("api: traffic", "cache: no role recognised")
     assert blind_spots(found).details == ("no metrics of ghost", "no logs of cache, ghost", "no spans of cache, ghost")
     assert blind_spots(found).found == "nothing at all is seen of ghost"
 
