@@ -71,6 +71,8 @@ class KubernetesAccess(Value):
     """Name of the kubeconfig's context; empty is its current one."""
     namespace: Namespace
     """The only one that is looked at and changed."""
+    reader: FilePath | None = None
+    """Kubeconfig of a credential that only reads: used by everything but the action server. None: `kubeconfig` for both."""
 
 
 class RemoteTarget(Value):

@@ -58,6 +58,7 @@ from graph.state import Knobs
 from graph.threads import Threads
 from rag.store import RagStore, open_store
 from tools.intake import normalise
+from tools.kubernetes.dump import LivePlatform
 from tools.probes.runner import ProbeRunner
 from tools.telemetry.embedded import SqliteTelemetry
 
@@ -258,7 +259,16 @@ def build_house(
     changes = all_changes(sources.telemetry.changes, records.changes)
     services = Services(
         inventory=inventory,
-        gather=LiveGather(inventory, sources.telemetry, probes, clock, sources.gaps, changes, sources.origins),
+        gather=LiveGather(
+            inventory,
+            sources.telemetry,
+            probes,
+            clock,
+            sources.gaps,
+            changes,
+            sources.origins,
+            LivePlatform(inventory, root or Path.cwd(), clock),
+        ),
         diagnose=diagnose,
         probes=probes,
         retriever=documents,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from domain.alert import Alert, AlertStatus
 from domain.bundle import AlertHint, Bundle, Edge, Node, Origin, Reading
@@ -13,6 +13,7 @@ from domain.redaction import redact
 from domain.telemetry import Telemetry
 from graph.changes import Changes
 from graph.services import Probes
+from tools.kubernetes.dump import Platform
 
 BEFORE_S = 600.0
 """Seconds of telemetry before now that perception compares with."""
@@ -20,9 +21,13 @@ PAUSE_S = 2.0
 """Seconds between two looks at the same system."""
 
 
+async def _no_cluster() -> Platform:
+    return Platform()
+
+
 class LiveGather:
     """Implements graph.services.Gather over the ports. `gaps` says what telemetry could not tell at its last reading,
-    `origins` who was asked; `changes` tells more changes than telemetry alone."""
+    `origins` who was asked; `changes` tells more changes than telemetry alone; `platform` what stands in clusters."""
 
     def __init__(
         self,
@@ -33,6 +38,7 @@ class LiveGather:
         gaps: Callable[[], Sequence[Reading]] = tuple,
         changes: Changes | None = None,
         origins: Callable[[], Sequence[Origin]] = tuple,
+        platform: Callable[[], Awaitable[Platform]] = _no_cluster,
     ) -> None:
         self._inventory = inventory
         self._telemetry = telemetry
@@ -41,6 +47,7 @@ class LiveGather:
         self._gaps = gaps
         self._changes = changes or telemetry.changes
         self._origins = origins
+        self._platform = platform
 
     async def __call__(self, incident: str, alerts: Sequence[Alert], extra: Sequence[Reading], look: int) -> Bundle:
         """Everything known now."""
@@ -48,12 +55,13 @@ class LiveGather:
             await self._clock.sleep(PAUSE_S)
         now = self._clock.now().timestamp()
         window = (now - BEFORE_S, now)
-        series, logs, spans, changes, readings = await asyncio.gather(
+        series, logs, spans, changes, readings, platform = await asyncio.gather(
             self._telemetry.series(window),
             self._telemetry.logs(window),
             self._telemetry.spans(window),
             self._changes(window),
             self._probes.run(),
+            self._platform(),
         )
         edges, nodes = topology(self._inventory)
         return Bundle(
@@ -68,7 +76,8 @@ class LiveGather:
             logs=tuple(logs),
             spans=tuple(spans),
             changes=tuple(changes),
-            readings=(*readings, *self._gaps(), *extra),
+            readings=(*readings, *self._gaps(), *platform.gaps, *extra),
+            platform=platform.objects,
             origins=tuple(self._origins()),
         )
 

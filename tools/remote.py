@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from domain.errors import ConfigError
+from domain.errors import ConfigError, ToolError
 from domain.remote import RemoteTarget
 from domain.yaml_text import line_of
 
@@ -55,6 +55,13 @@ def load_target(file: Path) -> Located:
         raise _invalid(
             f"{file} is not a valid TARGET", "the shape of docs/target.schema.json", "; ".join(rows)
         ) from error
+
+
+def as_trouble(error: ConfigError) -> ToolError:
+    """A wrong TARGET as an action or a probe meets it: it could not do its work, and nothing was done."""
+    return ToolError(
+        error.message, expected=error.expected, found=error.found, hint=error.hint, code="tool.target_invalid"
+    )
 
 
 def _text(file: Path) -> str:

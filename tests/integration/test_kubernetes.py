@@ -16,17 +16,22 @@ import kubernetes
 import pytest
 from typer.testing import CliRunner
 
+from agents.perception.engine import diagnose
 from cli.main import app
-from domain.action import ActionCall, DryRun, Outcome
+from domain.action import ActionCall, DryRun, Outcome, Verdict
+from domain.bundle import Bundle
 from domain.clock import ManualClock
 from domain.errors import ConfigError, ToolError
-from domain.inventory import Binding, Inventory, Service
+from domain.inventory import Binding, Environment, Inventory, Mode, Service
 from tests.fakes.cluster.access import service_account
 from tests.fakes.cluster.server import SILENCE_S, ClusterServer, running_cluster
 from tests.fakes.cluster.shop import Shop, deployment
+from tests.fakes.guard import Scene, actor, plan, step
 from tools.kubernetes import client
+from tools.kubernetes.dump import LivePlatform
 from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.place import connect
+from tools.probes.runner import ProbeRunner
 from tools.registry import ActionRegistry
 from tools.remote import load_target
 
@@ -187,15 +192,15 @@ async def test_an_unknown_credential_and_an_unreachable_server_are_told_apart(sh
     assert "does not answer" in unreachable.output
     config.write_text("{}")
     with pytest.raises(ConfigError, match="kubeconfig"):
-        connect(load_target(target))
+        connect(load_target(target), changing=True)
     config.unlink()
     with pytest.raises(ConfigError, match="kubeconfig"):
-        connect(load_target(target))
+        connect(load_target(target), changing=True)
 
 
 async def test_a_change_of_somebody_else_is_not_overwritten(shop: Shop) -> None:
     """A whole object goes back only in the version in which it was read; a pod only with its own uid."""
-    connected = connect(load_target(shop.write_target()))
+    connected = connect(load_target(shop.write_target()), changing=True)
     read = await connected.get(KINDS["ConfigMap"], "settings")
     shop.change("ConfigMap", "settings", lambda c: c["data"].update(MODE="other"))
     assert read is not None
@@ -216,6 +221,98 @@ async def test_a_pod_without_a_controller_is_not_deleted(shop: Shop) -> None:
     registry = registry_of(shop.write_target())
     assert (await registry.dry_run(call("recreate_pod", pod="alone"))).answer is DryRun.CANNOT_TELL
     assert (await registry.dry_run(call("recreate_pod", pod="gone-1"))).answer is DryRun.NO_CHANGE
+
+
+def everything(shop: Shop) -> dict[str, ActionCall]:
+    """A call of every action on a cluster."""
+    role = {"role": "reader", "resource": "configmaps", "verbs": ["get"]}
+    return {
+        name: call(name, **args)
+        for name, args in {
+            "restart_workload": {},
+            "scale_workload": {},
+            "patch_image": {"container": "app", "image": "shop/web:2"},
+            "recreate_pod": {"pod": shop.pods("web")[0]["metadata"]["name"]},
+            "patch_config_map": {"config_map": "settings", "key": "MODE", "value": "fast"},
+            "allow_network_path": {"network_policy": "closed", **PATH},
+            "repair_role": role,
+            "repair_role_binding": {"role_binding": "readers", "role": "reader", "service_account": "web"},
+        }.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"), [(Environment.SANDBOX, Verdict.ALLOW), (Environment.PRODUCTION, Verdict.DENY)]
+)
+async def test_the_guard_judges_actions_on_a_cluster(shop: Shop, environment: Environment, wanted: Verdict) -> None:
+    """An operator may do them in a sandbox and none of them in production; no shipped rule closes one by its name."""
+    guard = scene(shop, environment)
+    calls = everything(shop)
+    judged = await guard.agent.judge(plan(*(step(name.replace("_", "-"), c) for name, c in calls.items())), actor())
+    assert {j.verdict for j in judged} == {wanted}, [
+        r.text for j in judged for r in j.reasons if r.verdict is not wanted
+    ]
+    assert {j.dry_run.answer for j in judged if j.dry_run} <= {DryRun.WOULD_CHANGE}
+
+
+async def test_the_guard_carries_out_and_takes_back(shop: Shop) -> None:
+    """Through the only door: one step applied, written down before and after, and undone."""
+    guard = scene(shop, Environment.SANDBOX)
+    await guard.agent.judge(plan(everything(shop)["scale_workload"]), actor())
+    done = await guard.agent.apply("plan-1", "s1", actor())
+    assert done.outcome is Outcome.SUCCEEDED, done.summary
+    assert shop.get("Deployment", "web")["spec"]["replicas"] == 3
+    back = await guard.agent.compensate("plan-1", "s1", actor())
+    assert back.outcome is Outcome.SUCCEEDED, back.summary
+    assert shop.get("Deployment", "web")["spec"]["replicas"] == 2
+    assert guard.store.verify().verified
+
+
+def scene(shop: Shop, environment: Environment) -> Scene:
+    """A guard whose executor reaches the shop."""
+    binding = Binding(
+        via="kubernetes", path=str(shop.folder / "target.yaml"), options={"workload": "web", "replicas": 3}
+    )
+    service = Service(name="web", kind="api", environment=environment, mode=Mode.ACT, bindings={"kubernetes": binding})
+    executor: Any = registry_of(shop.write_target())
+    return Scene(inventory=Inventory(services=[service]), executor=executor, clock=ManualClock())
+
+
+async def test_perception_reads_the_live_cluster(shop: Shop) -> None:
+    """Objects come without their secrets, a fault in them is the first hypothesis, and the probe says who serves."""
+    image = "shop/web:missing"
+    shop.change("Deployment", "web", lambda d: d["spec"]["template"]["spec"]["containers"][0].update(image=image))
+    binding = Binding(via="kubernetes", path=str(shop.write_target()), options={"workload": "web"})
+    inventory = Inventory(services=[Service(name="web", kind="api", bindings={"kubernetes": binding})])
+    platform = await LivePlatform(inventory, shop.folder, ManualClock())()
+    assert not platform.gaps
+    assert "hunter22" not in json.dumps(platform.objects)
+    assert {"Pod", "Deployment", "NetworkPolicy", "Role"} <= {o["kind"] for o in platform.objects}
+    found = diagnose(Bundle(id="inc-1", services=("web",), platform=platform.objects))
+    assert (found.hypotheses[0].service, found.hypotheses[0].fault_class) == ("web", "image_pull")
+    told = await ProbeRunner(inventory, {}, root=shop.folder).run(["workload_state"])
+    assert told[0].ok is False
+    assert told[0].values["waiting"] == {"ImagePullBackOff": 1}
+    assert "2 of 2 pods of web serve" in told[0].text
+    (shop.folder / "kubeconfig").unlink()
+    gone = await LivePlatform(inventory, shop.folder, ManualClock())()
+    assert "kubeconfig" in gone.gaps[0].data_gap
+    told = await ProbeRunner(inventory, {}, root=shop.folder).run(["workload_state"])
+    assert told[0].ok is None
+
+
+async def test_only_the_action_server_needs_the_changing_credential(shop: Shop) -> None:
+    """Probes and reading commands use the reader's kubeconfig; the other one may be out of reach for them."""
+    target = shop.write_target()
+    document = json.loads(target.read_text())
+    document["kubernetes"] |= {"kubeconfig": "elsewhere", "reader": "kubeconfig"}
+    target.write_text(json.dumps(document))
+    binding = Binding(via="kubernetes", path=str(target), options={"workload": "web"})
+    inventory = Inventory(services=[Service(name="web", kind="api", bindings={"kubernetes": binding})])
+    assert (await ProbeRunner(inventory, {}, root=shop.folder).run(["workload_state"]))[0].ok is True
+    refused = await registry_of(target).dry_run(call("scale_workload"))
+    assert refused.answer is DryRun.CANNOT_TELL
+    assert "elsewhere" in refused.summary
 
 
 def test_the_typed_client_accepts_every_shape(shop: Shop) -> None:
@@ -308,7 +405,7 @@ async def test_actions_and_their_undo_on_any_cluster(anywhere: tuple[Path, str])
         assert done.outcome is Outcome.SUCCEEDED, done.summary
     assert done.undo is not None
     assert (await registry.execute(done.undo, idempotency_key="undo")).outcome is Outcome.SUCCEEDED
-    connected = connect(load_target(target))
+    connected = connect(load_target(target), changing=True)
     found = await connected.get(KINDS["Deployment"], "web")
     await connected.aclose()
     assert found is not None

@@ -221,6 +221,22 @@ async def test_a_step_whose_end_nobody_saw_is_not_sent_again(site: Site, tmp_pat
     assert "do not send it again" in ran.reason
 
 
+async def test_a_folder_of_somebody_else_is_not_used(site: Site, tmp_path: Path) -> None:
+    """Where the private folder is a link, nothing is begun: whoever owns its end could forge what became of a step."""
+    kept = site.host.home / ".firebreak"
+    aside = kept.rename(site.host.home / "aside") if kept.exists() else None
+    kept.symlink_to(tmp_path)
+    runner = changing(site)
+    ran = await runner.run(command(f"touch {tmp_path}/ran"), "linked")
+    await runner.aclose()
+    kept.unlink()
+    if aside:
+        aside.rename(kept)
+    assert ran.outcome is RunOutcome.REFUSED
+    assert "link" in ran.reason
+    assert not (tmp_path / "ran").exists()
+
+
 def _started(target: Path, home: Path, step: str, argv: list[str]) -> subprocess.Popen[bytes]:
     """A process of ours that carries the command out."""
     words = [sys.executable, "-m", "tests.fakes.crash.ssh_step", str(target), str(home), step, *argv]

@@ -10,11 +10,11 @@ from typing import Annotated
 from pydantic import Field
 
 from domain.action import Effect
-from domain.errors import ToolError, ToolUnknownError
+from domain.errors import ConfigError, ToolError, ToolUnknownError
 from domain.remote import RemoteTarget
 from domain.runner import Command, RunOutcome
 from tools.actions.arguments import Args
-from tools.remote import Located, load_target
+from tools.remote import Located, as_trouble, load_target
 from tools.runners.choose import ssh_runner
 from tools.runners.protocol import Fate
 from tools.runners.stepwise import StepRunner
@@ -43,7 +43,19 @@ class RunUndoableCommand(RunCommand):
 
 
 def _located(target: Target) -> Located:
-    return load_target(target.path(target.binding("host")))
+    try:
+        located = load_target(target.path(target.binding("host")))
+    except ConfigError as error:
+        raise as_trouble(error) from error
+    if located.target.ssh is None:
+        raise ToolError(
+            f"{located.file} names no host",
+            expected="a section `ssh`",
+            found="none",
+            hint="add host, user, key and known_hosts to the TARGET file",
+            code="tool.no_binding",
+        )
+    return located
 
 
 def _accept(target: Target, args: RunCommand) -> None:

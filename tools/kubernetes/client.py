@@ -20,17 +20,21 @@ from tools.remote import resolved
 Object = dict[str, Any]
 
 CONNECT_S, READ_S = 5.0, 15.0
+MOST_OBJECTS = 1000
 MERGE = "application/merge-patch+json"
 MANAGER = "firebreak"
 """Under this name the API server notes which fields we changed."""
 
 
 class ClusterClient:
-    """One namespace, with the rights of the TARGET's kubeconfig. Calls run in threads: the library blocks."""
+    """One namespace, with the rights of the TARGET's kubeconfig. Calls run in threads: the library blocks.
 
-    def __init__(self, access: KubernetesAccess, root: Path) -> None:
+    `changing` False: with those of its reader, where it names one.
+    """
+
+    def __init__(self, access: KubernetesAccess, root: Path, *, changing: bool) -> None:
         self.namespace = access.namespace
-        self._api = _connected(access, root)
+        self._api = _connected(access, root, changing)
 
     async def get(self, kind: Kind, name: str, sub: str = "") -> Object | None:
         """An object as it is, None when there is none. Raises AuthError, ToolUnavailableError, ToolError."""
@@ -42,8 +46,10 @@ class ClusterClient:
             raise
 
     async def list(self, kind: Kind, labels: Mapping[str, str] | None = None) -> list[Object]:
-        """Objects of a kind, those with all these labels."""
-        query = {"labelSelector": ",".join(f"{k}={v}" for k, v in (labels or {}).items())} if labels else {}
+        """Objects of a kind, those with all these labels; at most MOST_OBJECTS."""
+        query = {"limit": str(MOST_OBJECTS)}
+        if labels:
+            query["labelSelector"] = ",".join(f"{key}={value}" for key, value in labels.items())
         found = await self._json("GET", kind.path(self.namespace), query)
         head = {"apiVersion": kind.api_version, "kind": kind.name}
         return [{**head, **item} for item in found.get("items") or []]
@@ -144,21 +150,25 @@ def _how(dry: bool) -> dict[str, str]:
     return {"fieldManager": MANAGER, **({"dryRun": "All"} if dry else {})}
 
 
-def _connected(access: KubernetesAccess, root: Path) -> Any:
-    path = resolved(access.kubeconfig, root)
+def _connected(access: KubernetesAccess, root: Path, changing: bool) -> Any:
+    reader = None if changing else access.reader
+    path = resolved(reader or access.kubeconfig, root)
     if not path.is_file():
         raise ConfigError(
             "there is no kubeconfig",
             expected=f"a file {path}",
             found="nothing",
-            hint="correct `kubernetes.kubeconfig` in the TARGET file",
+            hint=f"correct `kubernetes.{'reader' if reader else 'kubeconfig'}` in the TARGET file",
             code="remote.kubeconfig",
         )
     settings = kubernetes.client.Configuration()
     settings.retries = False
     try:
         kubernetes.config.load_kube_config(  # type: ignore[no-untyped-call]
-            str(path), context=access.context or None, client_configuration=settings, persist_config=False
+            str(path),
+            context=(not reader and access.context) or None,
+            client_configuration=settings,
+            persist_config=False,
         )
     except Exception as error:  # the library raises what its YAML, its files and its plugins raise
         raise ConfigError(

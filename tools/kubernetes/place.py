@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domain.errors import ToolError
-from tools.remote import Located, load_target
+from domain.errors import ConfigError, ToolError
+from tools.remote import Located, as_trouble, load_target
 from tools.target import Target
 
 if TYPE_CHECKING:
@@ -15,18 +17,28 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def cluster_of(target: Target) -> AsyncIterator[ClusterClient]:
-    """A client for the namespace that the binding's TARGET file names."""
+async def cluster_of(target: Target, *, changing: bool = True) -> AsyncIterator[ClusterClient]:
+    """A client for the namespace that the binding's TARGET file names. Probes read with its reader: `changing` False."""
     binding = target.binding("kubernetes")
-    client = connect(load_target(target.path(binding)))
+    try:
+        client = await asyncio.to_thread(_opened, target.path(binding), changing)
+    except ConfigError as error:
+        raise as_trouble(error) from error
     try:
         yield client
     finally:
         await client.aclose()
 
 
-def connect(located: Located) -> ClusterClient:
-    """A client for a TARGET file. Raises ToolError when it names no cluster, ConfigError for a wrong kubeconfig."""
+def _opened(file: Path, changing: bool) -> ClusterClient:
+    return connect(load_target(file), changing=changing)
+
+
+def connect(located: Located, *, changing: bool) -> ClusterClient:
+    """A client for a TARGET file. Reads files and imports the library, so call it in a thread where others wait.
+
+    Raises ToolError when it names no cluster, ConfigError for a wrong kubeconfig.
+    """
     from tools.kubernetes.client import ClusterClient  # a quarter of a second of imports
 
     access = located.target.kubernetes
@@ -38,7 +50,7 @@ def connect(located: Located) -> ClusterClient:
             hint="add kubeconfig and namespace to the TARGET file",
             code="tool.no_binding",
         )
-    return ClusterClient(access, located.root)
+    return ClusterClient(access, located.root, changing=changing)
 
 
 def workload_name(target: Target, given: str | None) -> str:

@@ -21,6 +21,7 @@ from tools.probes.measured import DB_POOL, QUEUE_DEPTH, UPSTREAM_STATUS
 from tools.probes.probe import BOUND_S, Probe, Shared, reading
 from tools.probes.process_state import PROCESS_STATE
 from tools.probes.schema import SCHEMA_VERSION
+from tools.probes.workload import WORKLOAD_STATE
 from tools.target import Target
 
 PROBES: tuple[Probe, ...] = (
@@ -41,6 +42,7 @@ PROBES: tuple[Probe, ...] = (
     WARM_FILE,
     RELEASE,
     TELEMETRY_FRESHNESS,
+    WORKLOAD_STATE,
 )
 """Every probe, once. Adding one is a file and a line here."""
 

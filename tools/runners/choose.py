@@ -21,12 +21,12 @@ def ssh_runner(
     return StepRunner(transport, name=located.target.name, target=located.target, may_change=may_change, clock=clock)
 
 
-def cluster_runner(located: Located, *, clock: Clock | None = None) -> Runner:
-    """Reading commands against the TARGET's namespace. Raises ConfigError for a kubeconfig that cannot be used."""
+def cluster_runner(located: Located, *, changing: bool = False, clock: Clock | None = None) -> Runner:
+    """Reading commands against the TARGET's namespace, as its reader unless `changing`. Raises ConfigError."""
     from tools.kubernetes.place import connect
     from tools.runners.kubernetes import KubernetesRunner
 
-    return KubernetesRunner(connect(located), name=located.target.name, clock=clock)
+    return KubernetesRunner(connect(located, changing=changing), name=located.target.name, clock=clock)
 
 
 def reading_runner(located: Located, env: Mapping[str, str], *, clock: Clock | None = None) -> Runner:
@@ -37,12 +37,14 @@ def reading_runner(located: Located, env: Mapping[str, str], *, clock: Clock | N
 
 
 async def profiles(located: Located, env: Mapping[str, str]) -> list[Profile]:
-    """What can be seen of the TARGET's host and cluster. Reads only."""
+    """What can be seen of the TARGET's host and cluster, as its reader and as who may change it. Reads only."""
     found: list[Profile] = []
     runners: list[Runner] = []
     try:
         runners += [ssh_runner(located, env)] if located.target.ssh else []
-        runners += [cluster_runner(located)] if located.target.kubernetes else []
+        if located.target.kubernetes:
+            both = (False, True) if located.target.kubernetes.reader else (True,)
+            runners += [cluster_runner(located, changing=changing) for changing in both]
         for runner in runners:
             found.append(await runner.profile())
     finally:

@@ -46,7 +46,8 @@ class Shop:
         closed = {"podSelector": {"matchLabels": {"app": "db"}}, "policyTypes": ["Ingress"], "ingress": []}
         web = {"from": [{"podSelector": {"matchLabels": {"app": "web"}}}], "ports": [{"protocol": "TCP", "port": 5433}]}
         reader = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
-        self.put("ServiceAccount", {"metadata": {"name": "web"}})
+        for account in ("web", "db"):
+            self.put("ServiceAccount", {"metadata": {"name": account}})
         self.put("ConfigMap", {"metadata": {"name": "settings"}, "data": {"MODE": "slow", "TOKEN": "hunter22"}})
         self.put("Secret", {"metadata": {"name": "keys"}, "data": {"password": "aHVudGVyMjI="}})
         self.put("Role", {"metadata": {"name": "reader"}, "rules": [reader]})
