@@ -1,7 +1,8 @@
 """From the strength of evidence to a probability of being right, for diagnoses that rest on signals.
 
-Platt scaling (Platt 1999) over a few features of the evidence: logistic regression, fitted on labelled cases as they are and with
-sources taken away, so that a missing source lowers the answer by what it cost there. The weights are data, `calibration.json`; the
+Platt scaling (Platt 1999) over a few features of the evidence: logistic regression, fitted on labelled cases as they are, with
+sources taken away, so that a missing source lowers the answer by what it cost there, and on fault-free windows, where every top is
+wrong. The weights are data, `calibration.json`; the
 script that fits and checks them out of fold is `benchmarks/diagnosis/calibrate.py`.
 """
 
@@ -15,11 +16,14 @@ from pathlib import Path
 
 from agents.perception.facts import Facts
 from agents.perception.ranking import Ranked
+from agents.perception.symptoms import Symptoms
 
+FAR_Z = 12.0
+"""Robust deviations from which on more tell nothing more."""
 WEIGHTS = Path(__file__).with_name("calibration.json")
 
 
-def features(facts: Facts, ranked: Sequence[Ranked]) -> dict[str, float]:
+def features(facts: Facts, suffering: Symptoms, ranked: Sequence[Ranked]) -> dict[str, float]:
     """What the top's chance of being right depends on; every feature lies in 0–1.
 
     Whether a source is there at all is none of them: a missing one shows in strength and lead, and must never raise confidence.
@@ -38,6 +42,9 @@ def features(facts: Facts, ranked: Sequence[Ranked]) -> dict[str, float]:
         "alerts only": float(bool(bundle.signals) and not (bundle.series or bundle.spans or bundle.logs)),
         "unseen rival": float(bool(unseen)),
         "alert": float(bool(bundle.alert and bundle.alert.service)),
+        "felt": float(suffering.present),
+        "told": float(facts.windows.told),
+        "far": min(1.0, max((abs(float(s.data.get("z", 0.0))) for s in top.claim.signs), default=0.0) / FAR_Z),
     }
 
 
@@ -53,14 +60,14 @@ def weights() -> Mapping[str, float]:
     return dict(json.loads(WEIGHTS.read_text())["weights"])
 
 
-def calibrated(facts: Facts, ranked: Sequence[Ranked], ceiling: float) -> list[float]:
+def calibrated(facts: Facts, suffering: Symptoms, ranked: Sequence[Ranked], ceiling: float) -> list[float]:
     """Confidence of every entry: the top's probability, and what it leaves shared among the others by their strength.
 
     A rival with nearly the top's strength may hold nearly as much, never more.
     """
     if not ranked:
         return []
-    sure = min(ceiling, probability(features(facts, ranked), weights()))
+    sure = min(ceiling, probability(features(facts, suffering, ranked), weights()))
     rest = sum(r.confidence for r in ranked[1:])
     left = [(1 - sure) * r.confidence / rest if rest > 0 else 0.0 for r in ranked[1:]]
     return [round(sure, 3), *(round(min(sure, share), 3) for share in left)]

@@ -6,12 +6,13 @@ flat series does not explode (Leys et al. 2013, median absolute deviation for ou
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from agents.perception.counters import levels
-from agents.perception.points import arrays, inside, least_scale, spread
+from agents.perception.points import arrays, inside, least_scale, significance, spread, whole
 from agents.perception.roles import Role, is_rate, is_ratio, role_of
 from agents.perception.windows import Windows
 from domain.bundle import Bundle, Series
@@ -36,7 +37,9 @@ class Contrast:
     z: float
     points: tuple[int, int]
     most: float
-    """Largest value on either side."""
+    """Largest value of the metric at any service."""
+    counted: float
+    """Most deviations that the number of failures counted allows; infinite for what is no error."""
     chance: float
     """Share of equally long stretches of the normal window that went as far the bad way (add-one), 0–1."""
 
@@ -44,6 +47,11 @@ class Contrast:
     def share(self) -> bool:
         """True for a share of requests, by its name, or by the word "rate" with values that never exceed one."""
         return is_ratio(self.metric) or (is_rate(self.metric) and self.most <= 1.0)
+
+    @property
+    def whole(self) -> float:
+        """What a share of all requests is in this metric's unit: 1, or 100 for percentages."""
+        return whole(self.most)
 
     @property
     def worse(self) -> bool:
@@ -59,7 +67,7 @@ class Contrast:
     def reach(self) -> float:
         """How far it went the bad way: the mean's deviation, or half that of the farthest point (short faults in long windows)."""
         far = (self.peak - self.before) / self.scale
-        return max(self.z_bad, 0.5 * (-far if self.role is Role.AVAILABILITY else far))
+        return min(self.counted, max(self.z_bad, 0.5 * (-far if self.role is Role.AVAILABILITY else far)))
 
     @property
     def rarity(self) -> float:
@@ -69,12 +77,17 @@ class Contrast:
 
 def contrasts(bundle: Bundle, windows: Windows) -> list[Contrast]:
     """Contrast of every series that has points on both sides; silent ones are the business of `silent`."""
-    found = (contrast(series, windows) for series in levels(bundle.series))
+    series = levels(bundle.series)
+    most: dict[str, float] = {}
+    for one in series:
+        _, values = arrays(one)
+        most[one.metric] = max(most.get(one.metric, 0.0), float(values.max(initial=0.0)))
+    found = (contrast(one, windows, most[one.metric]) for one in series)
     return [c for c in found if c is not None]
 
 
-def contrast(series: Series, windows: Windows) -> Contrast | None:
-    """One series, or None with too few finite points."""
+def contrast(series: Series, windows: Windows, most: float = 0.0) -> Contrast | None:
+    """One series, or None with too few finite points. `most`: the largest value of that metric at any service."""
     times, values = arrays(series)
     before = values[inside(times, windows.normal) & ~inside(times, windows.abnormal)]
     during = inside(times, windows.abnormal)
@@ -83,10 +96,12 @@ def contrast(series: Series, windows: Windows) -> Contrast | None:
         return None
     level = float(np.median(before))
     role = role_of(series.metric)
-    most = float(max(before.max(), after.max()))
+    most = max(most, float(before.max()), float(after.max()))
     scale = spread(before, level, least_scale(role, series.metric, level, most))
     tail = values[during & (times >= windows.abnormal[1] - TAIL_S)]
     mean = float(np.mean(after))
+    counted = _counted(role, before, after, whole(most))
+    scale = max(scale, abs(mean - level) / counted if counted > 0 else 0.0)
     return Contrast(
         service=series.service,
         metric=series.metric,
@@ -99,8 +114,18 @@ def contrast(series: Series, windows: Windows) -> Contrast | None:
         z=float((mean - level) / scale),
         points=(len(before), len(after)),
         most=most,
+        counted=counted,
         chance=_chance(before, mean, len(after), down=role is Role.AVAILABILITY),
     )
+
+
+def _counted(role: Role | None, before: np.ndarray, after: np.ndarray, most: float) -> float:
+    """Deviations by which counted failures became more; infinite for what is no error."""
+    if role not in (Role.ERRORS, Role.AVAILABILITY):
+        return math.inf
+    down = role is Role.AVAILABILITY
+    bad = [np.maximum(most - side, 0.0) if down else np.maximum(side, 0.0) for side in (before, after)]
+    return significance(bad[0], bad[1])
 
 
 def _chance(before: np.ndarray, mean: float, length: int, *, down: bool) -> float:

@@ -55,7 +55,7 @@ def diagnose(
     facts = Facts(bundle, diffs_read)
     suffering, ranked = consider(facts, history, without)
     blind = blind_spots(facts)
-    ranked = _sure(facts, ranked, blind)
+    ranked = _sure(facts, suffering, ranked, blind)
     verdict, confidence, summary = conclude(facts, suffering, ranked, len(blind))
     book = EvidenceBook(previous)
     for sign in [*_alert(bundle), *as_signs(suffering)]:
@@ -121,12 +121,14 @@ def _hypothesis(number: int, entry: Ranked, book: EvidenceBook) -> Hypothesis:
     )
 
 
-def _sure(facts: Facts, ranked: list[Ranked], blind: list[str]) -> list[Ranked]:
+def _sure(facts: Facts, suffering: Symptoms, ranked: list[Ranked], blind: list[str]) -> list[Ranked]:
     if any(e.claim.direct for e in ranked[:1]) or facts.live:
         return [_dimmed(facts, entry, blind) for entry in ranked]
     # Signals alone: what they are worth was measured on labelled cases, gaps included.
-    ceiling = FEW_CHANGES if ranked and ranked[0].claim.change else CEILING
-    return [replace(e, confidence=p) for e, p in zip(ranked, calibrated(facts, ranked, ceiling), strict=True)]
+    ceiling = FEW_CHANGES if facts.bundle.changes_asked else CEILING
+    return [
+        replace(e, confidence=p) for e, p in zip(ranked, calibrated(facts, suffering, ranked, ceiling), strict=True)
+    ]
 
 
 def _dimmed(facts: Facts, entry: Ranked, blind: list[str]) -> Ranked:

@@ -7,6 +7,7 @@ shared among its callers by their own excess. Plain deviation would blame loud n
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Set
@@ -61,6 +62,10 @@ def excess(facts: Facts, contrasts: list[Contrast], role: Role, silent: Set[str]
         if silent & set(facts.callees(service)):
             explained[service] = max(explained[service], BEHIND_SILENCE * added[service])
     left = {s: max(0.0, a - explained[s]) for s, a in added.items()}
+    if (
+        not facts.mapped
+    ):  # a chain of callers adds the same everywhere: the origin is where it is most of what was usual
+        left = {s: a * _growth(chosen[s], role) for s, a in added.items()}
     everything = sum(left.values())
     found = [
         Excess(service=s, role=role, added=added[s], unexplained=left[s], contrast=chosen[s],
@@ -89,9 +94,15 @@ def _with_unseen(facts: Facts, e: Excess) -> list[Excess]:
 def _amount(c: Contrast, role: Role) -> float:
     if role is Role.LATENCY:
         return c.after - c.before
-    if c.role is Role.AVAILABILITY:
-        return (c.before - c.after) / (100.0 if c.before > 1.5 else 1.0)
-    return c.after - c.before
+    more = c.before - c.after if c.role is Role.AVAILABILITY else c.after - c.before
+    return more / c.whole if _per_request(c) else more
+
+
+def _growth(c: Contrast, role: Role) -> float:
+    """How many times larger it became (logarithm), or the share that fails now."""
+    if role is Role.ERRORS:
+        return _amount(c, role)
+    return math.log(max(c.after, 1e-9) / max(c.before, 1e-9)) if c.after > c.before else 0.0
 
 
 def _per_request(c: Contrast) -> bool:

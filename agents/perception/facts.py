@@ -63,6 +63,11 @@ class Facts:
         return max(times) if times else self.windows.abnormal[1]
 
     @property
+    def mapped(self) -> bool:
+        """True when somebody told, or anything showed, who calls whom."""
+        return bool(self._callees)
+
+    @property
     def live(self) -> bool:
         """True when probes have looked at the world."""
         return bool(self.bundle.readings)
@@ -124,7 +129,7 @@ class Facts:
             return known
         words = set(re.split(r"[^a-z]+", service.lower()))
         for kinds, name in (
-            (DATABASE_KINDS | {"postgresql", "mysql", "mongodb", "productdb"}, "database"),
+            (DATABASE_KINDS | {"postgresql", "mysql", "mongodb", *(w for w in words if w.endswith("db"))}, "database"),
             (CACHE_KINDS | {"memcached"}, "cache"),
             (WORKER_KINDS, "worker"),
             (PROXY_KINDS, "proxy"),

@@ -12,20 +12,29 @@ from dataclasses import dataclass
 
 from agents.perception.alerts import alerted
 from agents.perception.claim import Claim, Sign
+from agents.perception.contrast import Contrast
 from agents.perception.excess import NOTICEABLE_Z, Excess, excess
 from agents.perception.facts import Facts
 from agents.perception.patterns import Shift, shifts
-from agents.perception.roles import Role
+from agents.perception.roles import Role, is_requests
 from agents.perception.silence import Silent, silent
 from agents.perception.symptoms import SERVED, Symptoms, of_contrast
 from agents.perception.timing import Slower, slower
 from agents.perception.traces import forest
+from agents.perception.visits import visits
 
 WEIGHTS = {"time": 0.9, "patterns": 0.8, "latency": 0.9, "errors": 0.9, "saturation": 0.6, "alerts": 0.8,
            "silence": 0.9}  # fmt: skip
 SPANS_SAY = 0.35
 """Weight left to latency metrics where spans were compared: they saw the same time directly."""
-SATURATED_Z = 8.0
+SURE_Z = {Role.LATENCY: 8.0, Role.ERRORS: 5.0}
+"""Deviations that leave no doubt: times have long tails, failures are counted."""
+SATURATED_Z = 5.0
+GROWN = 1.3
+"""Times its expected use that a resource must reach."""
+RESOURCES = (Role.SATURATION, None)
+UNNAMED = 0.5
+"""What a metric counts for whose name tells nothing."""
 LEAST = 0.08
 UNFELT = 0.25
 """What is left of a saturated resource where its service's own latency and errors are as ever."""
@@ -60,6 +69,8 @@ def hints(facts: Facts, symptoms: Symptoms) -> list[Hint]:
         compared = facts.comparable
         found += _time(slow, growth)
         found += _patterns(shifts(facts, trees))
+    elif facts.bundle.logs:
+        found += _patterns(shifts(facts, visits(facts)))
     alerted = _alerted(facts)
     mute = silent(facts)
     quiet = {m.service for m in mute if m.share >= MOSTLY}
@@ -117,7 +128,7 @@ def _excess(found: list[Excess], role: Role, weight: float) -> Iterable[Hint]:
     for e in found:
         if e.share <= 0:
             continue
-        sure = min(1.0, max(e.contrast.reach, 0.0) / 8.0) * e.contrast.rarity
+        sure = min(1.0, max(e.contrast.reach, 0.0) / SURE_Z[role]) * e.contrast.rarity
         yield Hint(
             kind=role.value,
             service=e.service,
@@ -135,7 +146,7 @@ def _silence(facts: Facts, symptoms: Symptoms, found: list[Silent]) -> Iterable[
     """Silence of a service whose callers suffer; of one that nobody misses it is worth little."""
     suffering = {c.service for c in symptoms.contrasts if c.reach >= NOTICEABLE_Z and c.role in SERVED}
     for s in found:
-        missed = bool(suffering & set(facts.callers(s.service)))
+        missed = bool(suffering & set(facts.callers(s.service)) or (suffering and not facts.mapped))
         yield Hint(
             kind="silence", service=s.service, score=s.share * (1.0 if missed else 0.3),
             sign=Sign(kind="metric", source=f"metrics:{s.service}", service=s.service,
@@ -146,23 +157,38 @@ def _silence(facts: Facts, symptoms: Symptoms, found: list[Silent]) -> Iterable[
 
 
 def _saturation(symptoms: Symptoms) -> Iterable[Hint]:
+    """The resource of each service that is most unusually used, beyond what more requests account for."""
     worst: dict[str, float] = defaultdict(float)
-    chosen = {}
+    chosen: dict[str, Contrast] = {}
     highest: dict[str, float] = defaultdict(float)
+    growth: dict[str, float] = defaultdict(float)
+    busier = _busier(symptoms)
     for c in symptoms.contrasts:
         highest[c.metric] = max(highest[c.metric], c.after)
-    for c in symptoms.contrasts:
-        if c.role is Role.SATURATION and c.z >= SATURATED_Z and c.after >= 1.5 * c.before and c.z > worst[c.service]:
+        growth[c.metric] = max(growth[c.metric], c.after - c.before)
+        expected = c.before * max(1.0, busier.get(c.service, 1.0))
+        if c.role in RESOURCES and c.z >= SATURATED_Z and c.after >= GROWN * expected and c.z > worst[c.service]:
             worst[c.service], chosen[c.service] = c.z, c
     most = max(worst.values(), default=0.0)
     felt = {c.service for c in symptoms.contrasts if c.role in SERVED and c.reach >= NOTICEABLE_Z and c.rarity > 0}
     told = {c.service for c in symptoms.contrasts if c.role in SERVED}
     for service, c in chosen.items():
         unfelt = service in told and service not in felt  # it is measured, and served as well as ever
-        weight = c.rarity * (UNFELT if unfelt else 1.0)
-        among = c.after / highest[c.metric]  # a jump from nearly nothing to little is not what saturates
+        weight = c.rarity * (UNFELT if unfelt else 1.0) * (1.0 if c.role else UNNAMED)
+        among = max(
+            c.after / highest[c.metric], (c.after - c.before) / growth[c.metric]
+        )  # from nearly nothing to little is nothing
         yield Hint(kind="saturation", service=service, score=among * weight * (c.z / most) * c.z / (c.z + 20.0),
                    sign=of_contrast(c, "a resource is used far more than usual"))  # fmt: skip
+
+
+def _busier(symptoms: Symptoms) -> dict[str, float]:
+    """Service → how many times more requests it serves than before."""
+    found: dict[str, float] = {}
+    for c in symptoms.contrasts:
+        if c.role is Role.TRAFFIC and is_requests(c.metric) and c.before > 0:
+            found.setdefault(c.service, c.after / c.before)
+    return found
 
 
 def _alerts(facts: Facts) -> Iterable[Hint]:

@@ -63,7 +63,7 @@ def _binned(series: Series, edges: np.ndarray) -> np.ndarray:
     level = float(np.median(values))
     role = role_of(series.metric)
     mad = 1.4826 * float(np.median(np.abs(values - level)))
-    scale = max(mad, least_scale(role, series.metric, level), 1e-9)
+    scale = max(mad, least_scale(role, series.metric, level, float(np.abs(values).max(initial=0.0))), 1e-9)
     way = {Role.AVAILABILITY: -1.0, Role.LATENCY: 1.0, Role.ERRORS: 1.0}.get(role or Role.TRAFFIC)
     scores = np.clip((values - level) / scale, -CAP, CAP)
     scores = np.abs(scores) if way is None else way * scores

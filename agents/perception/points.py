@@ -32,11 +32,38 @@ def inside(times: np.ndarray, window: tuple[float, float]) -> np.ndarray:
 
 
 def least_scale(role: Role | None, metric: str, level: float, most: float = 2.0) -> float:
-    """The least scale: two requests in a thousand for shares of requests, a fiftieth of the level for the rest."""
+    """The least scale: two requests in a thousand for shares of requests, a fiftieth of the level for the rest.
+
+    `most`: the largest value of that metric at any service; it tells percentages from fractions.
+    """
     share = is_ratio(metric) or (is_rate(metric) and most <= 1.0)
     if role is Role.AVAILABILITY or (role is Role.ERRORS and share):
-        return 0.2 if abs(level) > 1.5 else 0.002
+        return 0.002 * whole(max(most, abs(level)))
     return 0.02 * abs(level)
+
+
+def whole(most: float) -> float:
+    """What "all requests" is in the unit of a share whose largest value anywhere is `most`: 1, or 100 for percentages."""
+    return 100.0 if most > 1.5 else 1.0
+
+
+def significance(before: np.ndarray, after: np.ndarray) -> float:
+    """Standard deviations by which counted events are more frequent `after` than `before`, for values ≥ 0 told per interval.
+
+    The smallest positive value is taken for one event, so a single failure among few requests stays a single failure.
+    On/off counting with an unknown background (Li & Ma 1983, eq. 17).
+    """
+    values = np.concatenate([before, after])
+    positive = values[values > 1e-9]
+    if len(positive) == 0 or len(before) == 0 or len(after) == 0:
+        return 0.0
+    off, on = float(before.sum() / positive.min()), float(after.sum() / positive.min())
+    ratio = len(after) / len(before)
+    if on <= ratio * off:
+        return 0.0
+    total = 2 * on * np.log((1 + ratio) / ratio * on / (on + off))
+    total += 2 * off * np.log((1 + ratio) * off / (on + off)) if off > 0 else 0.0
+    return float(np.sqrt(max(0.0, total)))
 
 
 def spread(values: np.ndarray, level: float, floor: float = 0.0) -> float:

@@ -1,9 +1,9 @@
 """What a metric measures, read from its name: latency, errors, availability, traffic or saturation.
 
-Conventions covered: Prometheus client libraries, OpenTelemetry HTTP and RPC, Datadog, CloudWatch (`latency|Average`), node,
-postgres and redis exporters, Kubernetes usage metrics. A name is read as words (`TargetResponseTime`,
-`http.server.request.duration` and `http_request_duration_seconds` alike); one that fits none has role None and counts as a
-plain signal.
+Conventions covered: Prometheus client libraries, OpenTelemetry HTTP and RPC, Micrometer, Datadog, CloudWatch (`latency|Average`),
+node, postgres and redis exporters, Kubernetes usage metrics, and the short names of operations centres (`mrt`, `sr`, `tps`).
+A name is read as words (`TargetResponseTime`, `http.server.request.duration` and `http_request_duration_seconds` alike); one that
+fits none has role None and counts as a plain signal.
 """
 
 from __future__ import annotations
@@ -24,24 +24,39 @@ class Role(StrEnum):
 
 
 _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
-    (Role.AVAILABILITY, re.compile(r"availab|success_?(ratio|rate|percent)|(^|_)up$|probe_success|uptime_ratio")),
-    (Role.ERRORS, re.compile(r"err|5_?xx|4_?xx|429|fail|fault|reject|timeout|unauthori|exception|drop")),
+    (
+        Role.AVAILABILITY,
+        re.compile(
+            r"availab|success_?(ratio|rate|percent|pct)|(^|_)(up|sr|rr)$|probe_success|uptime_ratio|(^|_)success$"
+        ),
+    ),
+    (Role.SATURATION, re.compile(r"(pg|page_?)(maj_?)?fault|io_?wait|(^|_)load_?(1|5|15)m?$|throttl")),
+    (
+        Role.ERRORS,
+        re.compile(
+            r"(?<!int)(?<!transf)(?<!ref)(?<!def)err|5_?xx|4_?xx|429|fail|fault|reject|timeout|unauthori|exception|drop|refused"
+        ),
+    ),
     (
         Role.SATURATION,
         re.compile(
-            r"cpu|mem|heap|disk|pool|conn|util|satur|queue|backlog|lag(_|$)|inflight|in_flight|in_use|threads|fd|iops|"
-            r"throttl|waiting"
+            r"cpu|(^|_)mem|memory|heap|disk|pool|(^|_)(hikari)?conn|connections|util|satur|queue|backlog|lag(_|$)|in_?flight|in_use|"
+            r"threads|(^|_)fds?(_|$)|files?_open|open_files?|socket|(^|_)sess|(^|_)rss(_|$)|working_set|iops|(^|_)io(_|$)|fs_(read|write)|"
+            r"busy|pending|waiting|(^|_)gc(_|$)"
         ),
     ),
     (
         Role.LATENCY,
         re.compile(
-            r"latency|duration|p_?50|p_?9\d|quantile|response_?time|elapsed|network_?\(?p\d+|_seconds|_ms(_|$)|\(ms\)|wait|rtt"
+            r"latency|duration|p_?50|p_?9\d|quantile|resp(onse)?_?time|elapsed|network_?\(?p\d+|_seconds|_(ms|us|ns|usec|msec|nanos|"
+            r"micros|millis)(_|$)|\(ms\)|wait|rtt|(^|_)m?rt(_|$)|(^|_)lat(_|$)|server_requests_(mean|avg|max)|time_taken|took"
         ),
     ),
     (
         Role.TRAFFIC,
-        re.compile(r"request|rps|qps|traffic|throughput|count|hits|invocation|bytes|receive|transmit|ops|workload"),
+        re.compile(
+            r"request|rps|qps|tps|traffic|throughput|count|(^|_)cnt(_|$)|hits|invocation|bytes|receive|transmit|ops|load|calls"
+        ),
     ),
 )
 _ROLLUP = re.compile(r"\|(Average|p\d+|Sum|Maximum|Minimum)$", re.I)
@@ -80,7 +95,9 @@ def is_rate(metric: str) -> bool:
 def is_requests(metric: str) -> bool:
     """True where the metric counts requests (and not bytes or operations of the kernel)."""
     name = words_of(metric)
-    return bool(re.search(r"request|rps|qps|calls|hits|invocation|workload", name)) and "byte" not in name
+    return (
+        bool(re.search(r"request|rps|qps|tps|calls|hits|invocation|load$|^(count|cnt)$", name)) and "byte" not in name
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,7 @@ explains nothing.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -67,6 +68,6 @@ def _reports(facts: Facts) -> Iterable[tuple[str, str, int, int]]:
         steps = np.diff(before)
         step = float(np.median(steps))
         present = min(1.0, len(before) * step / (before[-1] - before[0] + step)) if step > 0 else 0.0
-        expected = int(span / step) if step > 0 else 0
+        expected = int(span / step) if step > 0 and math.isfinite(span / step) else 0
         if expected >= LEAST and (1 - present) ** expected < CHANCE:
             yield series.service, series.metric, expected, int(inside(times, windows.abnormal).sum())

@@ -93,7 +93,7 @@ def suffers(c: Contrast) -> bool:
     still = abs(c.tail - c.before) / c.scale >= STRONG_Z / 2
     match c.role:
         case Role.ERRORS:
-            noticed = c.after - c.before >= (BAD_RATIO if c.share else 0.05)
+            noticed = c.after - c.before >= (BAD_RATIO * c.whole if c.share else 0.05)
         case Role.AVAILABILITY:
             noticed = c.before - c.after >= 0.02 * max(abs(c.before), 1.0)
         case Role.LATENCY:

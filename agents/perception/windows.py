@@ -20,6 +20,8 @@ class Windows:
     abnormal: Window
     onset: float
     given: bool
+    told: bool = True
+    """False where the onset is a guess from the data."""
     step: float = 0.0
     """Resolution of the metrics in seconds: how far a window that metrics gave may be off."""
 
@@ -41,6 +43,7 @@ def find_windows(bundle: Bundle) -> Windows:
         abnormal=_ordered(abnormal),
         onset=onset,
         given=bool(bundle.normal and bundle.abnormal),
+        told=told is not None,
         step=_step(bundle),
     )
 

@@ -20,6 +20,7 @@ from agents.perception.facts import Facts
 from agents.perception.quiet import fault_free
 from agents.perception.ranking import Ranked
 from agents.perception.scorecard import by_class, curve_lines, curve_svg, intervals, reliability
+from agents.perception.symptoms import symptoms
 from cli.folds import folds_of
 from cli.main import app
 from domain.bundle import AlertHint, AlertSignal, Bundle, Edge, Series
@@ -123,10 +124,11 @@ def test_stronger_evidence_is_believed_more_and_all_together_at_most_one() -> No
         claims = [Claim(service=s, fault_class=None, strength=v, statement=s) for s, v in (("web", top), ("db", 0.2))]
         return [Ranked(claim=c, confidence=c.strength) for c in claims]
 
-    strong, weak = calibrated(facts, ranked(0.9), 0.97), calibrated(facts, ranked(0.3), 0.97)
+    suffering = symptoms(facts)
+    strong, weak = (calibrated(facts, suffering, ranked(top), 0.97) for top in (0.9, 0.3))
     assert strong[0] > weak[0]
     assert sum(strong) <= 1.0 + 1e-9
-    assert calibrated(facts, [], 0.97) == []
+    assert calibrated(facts, suffering, [], 0.97) == []
 
 
 def test_the_command_prints_measures_and_writes_the_curve(tmp_path: Path) -> None:

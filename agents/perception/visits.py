@@ -1,0 +1,51 @@
+"""Invocations as logs alone show them, where no spans were kept: the lines of one service within one trace, or one slice of time.
+
+The first line of a trace tells which operation it was, as the root span would; who was reached below is what the call graph allows
+among the services that wrote later lines of the same trace.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from agents.perception.facts import Facts, log_text
+from agents.perception.templates import templates
+from agents.perception.traces import Forest, Invocation
+from domain.bundle import LogLine, Span
+
+SLICES = 12
+"""Parts of the trouble that lines without a trace are grouped by."""
+MOST_LINES = 200_000
+"""Lines looked at; beyond that every n-th trace or slice is."""
+
+
+def visits(facts: Facts) -> Forest:
+    """Invocations without timing: what each service wrote per trace."""
+    groups: dict[str, list[LogLine]] = defaultdict(list)
+    width = max(1.0, (facts.windows.abnormal[1] - facts.windows.abnormal[0]) / SLICES)
+    for line in facts.bundle.logs:
+        groups[line.trace_id or f"at {line.time // width:.0f}"].append(line)
+    step = max(1, len(facts.bundle.logs) // MOST_LINES)
+    kept = [sorted(g, key=lambda x: x.time) for g in list(groups.values())[::step]]
+    names = templates(log_text(line) for group in kept for line in group)
+    found = [inv for group in kept for inv in _of_group(facts, group, names)]
+    return Forest(invocations=found, of_span={}, own_ms=[])
+
+
+def _of_group(facts: Facts, lines: list[LogLine], names: dict[str, str]) -> Iterable[Invocation]:
+    root = names[log_text(lines[0])] if lines[0].trace_id else ""
+    mine: dict[str, Invocation] = {}
+    for line in lines:
+        if line.service not in mine:
+            span = Span(
+                trace_id=line.trace_id, span_id="", service=line.service, operation=root, start=line.time, duration_ms=0
+            )
+            mine[line.service] = Invocation(span=span)
+        mine[line.service].features.add(f"log {names[log_text(line)]}")
+    order = list(mine)
+    for i, service in enumerate(order):
+        later = set(order[i + 1 :]) if root else set(order)
+        below = facts.dependencies(service) if facts.mapped else later
+        mine[service].reached |= later & below
+    yield from mine.values()
