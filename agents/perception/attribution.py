@@ -20,16 +20,26 @@ from domain.second_opinion import DiffReading
 
 NAMED = 0.42
 """From this score on a change is named; below it the answer is: none of them."""
+UNREAD = 0.5
+"""The same where nobody could read what the change does."""
+POSSIBLE = 0.2
+"""From this score on a change that nobody could read keeps the answer open."""
+LEAD = 1.15
+"""Times the next one's score that a change must reach to be named alone."""
 SLACK_S = 60.0
 TIP = 0.1
 """Difference of scores up to which evidence holds two changes about equal; between such a reading of their diffs may decide."""
 UNKNOWN_SCOPE = 0.8
 """Reach of a change of which nobody says where it went, where no deploy is recorded at all."""
-OUTSIDE = re.compile(
-    r"no such host|enotfound|servfail|name resolution|serviceunavailable|slowdown|region=|upstreams? down|out of range .* record|"
-    r"same offset|producer=|provider (outage|incident)",
-    re.I,
+NAMES = r"no such host|enotfound|servfail|nxdomain|name (or service not known|resolution)|could not resolve"
+PROVIDER = (
+    r"service ?unavailable|slow ?down|throttl\w+ by|region[= ]|status ?page|"
+    r"(provider|vendor|third.party|partner|upstreams?)\W+(is |are )?(outage|incident|down|degraded|unavailable)"
 )
+STREAM = r"(record|partition|offset|feed|producer|batch|payload)"
+MALFORMED = r"(out of range|invalid|malformed|corrupt|unpars\w+|undecodable|poison|redeliver\w*)"
+OUTSIDE = re.compile(f"{NAMES}|{PROVIDER}|{STREAM}\\b.*{MALFORMED}|{MALFORMED}.*{STREAM}|dead.letter", re.I)
+"""Trouble from outside: names that nobody resolves, a provider's outage, data that a producer sends malformed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +58,26 @@ def attribute(facts: Facts) -> list[Claim]:
     if not facts.bundle.changes_asked:
         return []
     found = suspects(facts)
-    named = tipped([s for s in found if s.score >= NAMED], facts.diffs_read)
-    claims = [_claim(facts, s) for s in named[:3]]
-    return claims or [_none(facts, found)]
+    able = [s for s in found if s.score >= (NAMED if s.effect.read else UNREAD)]
+    if not able:
+        unread = [s for s in found if not s.effect.read and s.score >= POSSIBLE]
+        outside = any(OUTSIDE.search(text) for text in _texts(facts))
+        return [_undecided(facts, unread) if unread and not outside else _none(facts, found)]
+    named = tipped(able, facts.diffs_read)
+    rivals = [_place(s, facts.diffs_read) for s in found if s is not named[0]]
+    if rivals and _place(named[0], facts.diffs_read) < LEAD * max(rivals):
+        return [_undecided(facts, found)]
+    return [_claim(facts, s) for s in named[:3]]
 
 
 def tipped(named: list[Suspect], read: Mapping[str, DiffReading]) -> list[Suspect]:
     """The named suspects in the order that readings of their diffs suggest; none is named, dropped or believed more for it."""
+    return sorted(named, key=lambda s: (-_place(s, read), s.change.id))
 
-    def place(suspect: Suspect) -> float:
-        reading = read.get(suspect.change.id)
-        return suspect.score + (TIP * (reading.could - 0.5) if reading else 0.0)
 
-    return sorted(named, key=lambda s: (-place(s), s.change.id))
+def _place(suspect: Suspect, read: Mapping[str, DiffReading]) -> float:
+    reading = read.get(suspect.change.id)
+    return suspect.score + (TIP * (reading.could - 0.5) if reading else 0.0)
 
 
 def suspects(facts: Facts) -> list[Suspect]:
@@ -143,6 +160,19 @@ def _claim(facts: Facts, suspect: Suspect) -> Claim:
 def _reading(facts: Facts, change: Change) -> dict[str, Any]:
     found = facts.diffs_read.get(change.id)
     return {"diff_read": found.model_dump(mode="json")} if found else {}
+
+
+def _undecided(facts: Facts, found: list[Suspect]) -> Claim:
+    """Several changes fit equally well: to name one would be a guess."""
+    close = [s for s in found if LEAD * s.score >= found[0].score][:4]
+    service = facts.bundle.alert.service if facts.bundle.alert else ""
+    names = ", ".join(s.change.summary or s.change.id for s in close)
+    return Claim(
+        service=service or close[0].service, fault_class="bad_release", strength=UNREAD, indicator="change",
+        statement=f"One of {len(close)} changes, and nothing tells which: {names}"[:400] + ".",
+        signs=tuple(of_change(s.change, s.effect.kind) for s in close),
+        falsify="undoing all of them leaves the trouble as it is",
+    )  # fmt: skip
 
 
 def take_up(changes: list[Claim], others: list[Claim]) -> list[Claim]:

@@ -43,6 +43,8 @@ class Effect:
     risk: float
     kind: str
     names: frozenset[str]
+    read: bool = True
+    """False where no diff told what it does."""
 
 
 def effect(diff: str, files: list[str], summary: str) -> Effect:
@@ -52,7 +54,7 @@ def effect(diff: str, files: list[str], summary: str) -> Effect:
     if files and all(_IDLE.search(f) for f in files):
         return Effect(risk=0.05, kind="not executed", names=names)
     if not removed and not added:
-        return Effect(risk=0.15 if _HARMLESS.search(summary) else 0.45, kind="diff unknown", names=names)
+        return Effect(risk=0.15 if _HARMLESS.search(summary) else 0.45, kind="diff unknown", names=names, read=False)
     tidy = 0.6 if _TIDY.search(summary) else 1.0
     tightened = _tightened(removed, added)
     if tightened >= 3:
