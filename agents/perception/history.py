@@ -12,7 +12,7 @@ from typing import Any
 
 from agents.perception.claim import Claim, Sign
 from agents.perception.facts import Facts
-from agents.perception.features import Features, case_features, service_features
+from agents.perception.features import Features, case_features, service_features, signatures
 from agents.perception.localise import hints
 from agents.perception.symptoms import symptoms
 from domain.bundle import Bundle
@@ -20,6 +20,10 @@ from domain.bundle import Bundle
 TREES = 250
 SEED = 7
 LEAST_CASES = 10
+UNLIKE = 0.05
+"""A kind is not named where fewer past incidents than this share were as unlike their own kind, judged without themselves."""
+FAMILIAR = 0.5
+"""Share of the incident's kinds of alerts that the past must know, else it is the past of something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,8 @@ class _Trained:
     where_names: Any
     what: Any
     what_names: Any
+    usual: list[float]
+    """How sure the kind was for each past incident, judged by trees that had not seen it; ascending."""
     rows: dict[str, dict[str, Features]]
 
 
@@ -77,25 +83,40 @@ def _train(cases: Sequence[PastCase]) -> _Trained | None:
     where = _forest().fit(where_names.fit_transform([r for r, _ in table]), [y for _, y in table])
     labelled = [c for c in cases if c.fault_class and c.services]
     kinds = [case_features(c.bundle, c.services[0], rows[c.bundle.id]) for c in labelled]
-    what = (
-        _forest().fit(what_names.fit_transform(kinds), [c.fault_class for c in labelled])
-        if len(labelled) >= LEAST_CASES
-        else None
-    )
-    return _Trained(where=where, where_names=where_names, what=what, what_names=what_names, rows=rows)
+    what, usual = None, list[float]()
+    if len(labelled) >= LEAST_CASES:
+        what = _forest(bootstrap=True, oob_score=True)
+        what.fit(what_names.fit_transform(kinds), [c.fault_class for c in labelled])
+        usual = _when_right(what, [str(c.fault_class) for c in labelled])
+    return _Trained(where=where, where_names=where_names, what=what, what_names=what_names, usual=usual, rows=rows)
 
 
-def _forest() -> Any:
+def _when_right(what: Any, labels: list[str]) -> list[float]:
+    """How sure the trees were of the past incidents that they had not seen and named rightly, ascending."""
+    classes = [str(c) for c in what.classes_]
+    best = [max(range(len(row)), key=lambda i: row[i]) for row in what.oob_decision_function_]
+    sure = zip(what.oob_decision_function_, best, labels, strict=True)
+    return sorted(float(row[i]) for row, i, label in sure if classes[i] == label)
+
+
+def _forest(**more: Any) -> Any:
     from sklearn.ensemble import ExtraTreesClassifier
 
-    settings: dict[str, Any] = {"max_features": 0.3, "min_samples_leaf": 2, "class_weight": "balanced"}
+    settings: dict[str, Any] = {"max_features": 0.3, "min_samples_leaf": 2, "class_weight": "balanced"} | more
     return ExtraTreesClassifier(TREES, random_state=SEED, n_jobs=1, **settings)
+
+
+def _familiar(trained: _Trained, facts: Facts) -> bool:
+    """Does the past know most kinds of alerts of this incident?"""
+    known = {name.split(":", 1)[1] for name in trained.where_names.vocabulary_ if name.startswith("own:")}
+    mine = {name for signal in facts.bundle.signals for _, name in signatures(signal)}
+    return not mine or len(mine & known) >= FAMILIAR * len(mine)
 
 
 def _claims(trained: _Trained, facts: Facts) -> list[Claim]:
     rows = features(facts.bundle)
     services = sorted(rows)
-    if not services:
+    if not services or not _familiar(trained, facts):
         return []
     likely = trained.where.predict_proba(trained.where_names.transform([rows[s] for s in services]))
     column = list(trained.where.classes_).index(True) if True in trained.where.classes_ else None
@@ -119,7 +140,7 @@ def _claim(
         needs_symptom=True,
         indicator="history",
         statement=f"{cases} past incidents make {service} the likely origin"
-        + (f", by {kind} ({sure:.0%})." if kind else "."),
+        + (f", by {kind} ({sure:.0%})." if kind else ", by a kind of fault that they do not show." if sure else "."),
         signs=(
             Sign(
                 kind="case",
@@ -140,4 +161,8 @@ def _kind(trained: _Trained, bundle: Bundle, service: str, rows: dict[str, Featu
         return None, 0.0
     likely = trained.what.predict_proba(trained.what_names.transform([case_features(bundle, service, rows)]))[0]
     best = max(range(len(likely)), key=lambda i: float(likely[i]))
-    return str(trained.what.classes_[best]), float(likely[best])
+    sure = float(likely[best])
+    as_unlike = sum(u <= sure for u in trained.usual)
+    if as_unlike < UNLIKE * len(trained.usual):
+        return None, sure
+    return str(trained.what.classes_[best]), sure
