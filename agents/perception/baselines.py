@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from agents.perception.contrast import contrasts
+from agents.perception.contrast import MIN_POINTS, contrasts
+from agents.perception.counters import levels
 from agents.perception.facts import Facts
+from agents.perception.points import arrays, inside
 from domain.bundle import Bundle
 
 
 def baselines() -> dict[str, Callable[[Bundle], list[str]]]:
     """Simple methods by name, each from a bundle to a ranking of services."""
-    return {"n-sigma": n_sigma, "correlation": correlation, "random walk": random_walk, "last change": last_change}
+    return {
+        "n-sigma": n_sigma,
+        "robust scorer": robust_scorer,
+        "two samples": two_samples,
+        "correlation": correlation,
+        "random walk": random_walk,
+        "last change": last_change,
+    }
 
 
 def n_sigma(bundle: Bundle) -> list[str]:
@@ -25,6 +34,37 @@ def n_sigma(bundle: Bundle) -> list[str]:
     for signal in bundle.signals:
         worst[signal.service] += 1.0
     return _ranked(bundle, worst)
+
+
+def robust_scorer(bundle: Bundle) -> list[str]:
+    """Services by their farthest point from the usual median in inter-quartile ranges (RobustScorer of BARO, Pham et al. 2024)."""
+    worst: dict[str, float] = defaultdict(float)
+    for service, before, after in _sides(bundle):
+        low, middle, high = np.quantile(before, (0.25, 0.5, 0.75))
+        worst[service] = max(worst[service], float(np.abs(after - middle).max() / max(high - low, 1e-9)))
+    return _ranked(bundle, worst)
+
+
+def two_samples(bundle: Bundle) -> list[str]:
+    """Services by their largest Kolmogorov–Smirnov statistic, before against after (a test per metric, as in ε-diagnosis)."""
+    worst: dict[str, float] = defaultdict(float)
+    for service, before, after in _sides(bundle):
+        points = np.concatenate([before, after])
+        shares = [np.searchsorted(np.sort(side), points, side="right") / len(side) for side in (before, after)]
+        size = np.sqrt(len(before) * len(after) / len(points))
+        worst[service] = max(worst[service], float(np.abs(shares[0] - shares[1]).max() * size))
+    return _ranked(bundle, worst)
+
+
+def _sides(bundle: Bundle) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """(service, values before, values after) of every series with enough of both."""
+    windows = Facts(bundle).windows
+    for series in levels(bundle.series):
+        times, values = arrays(series)
+        during = inside(times, windows.abnormal)
+        before, after = values[inside(times, windows.normal) & ~during], values[during]
+        if len(before) >= MIN_POINTS and len(after):
+            yield series.service, before, after
 
 
 def correlation(bundle: Bundle) -> list[str]:

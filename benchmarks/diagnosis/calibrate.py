@@ -22,6 +22,7 @@ from agents.perception.engine import consider
 from agents.perception.evaluate import Truth, calibration_error
 from agents.perception.facts import Facts
 from agents.perception.history import History, PastCase
+from agents.perception.quiet import fault_free
 from benchmarks.diagnosis.perturb import PERTURBATIONS
 from benchmarks.diagnosis.table import sets
 from domain.bundle import Bundle
@@ -40,6 +41,8 @@ KINDS = (
     "loud neighbour",
 )
 FOLDS = 5
+PARTS = (1.0, 0.7)
+"""Where fault-free windows end, as a share of the normal time."""
 PENALTY = 1.0
 
 
@@ -51,29 +54,36 @@ class Row:
     case: str
     found: dict[str, float]
     right: bool
+    quiet: bool
 
 
 def main() -> int:
     """Collect, fit, check, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.diagnosis.calibrate")
     parser.add_argument("--cases", type=Path, help="a folder of data sets instead of the shipped ones")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th case only")
     parser.add_argument("--write", action="store_true", help="write the weights into the package")
     asked = parser.parse_args()
-    rows = [row for name, cases in sets(asked.cases) for row in _rows(name, cases)]
+    rows = [row for name, cases in sets(asked.cases) for row in _rows(name, cases[:: asked.every])]
     held = _out_of_fold(rows)
-    pairs = [(p, r.right) for p, r in zip(held, rows, strict=True)]
+    pairs = [(p, r.right) for p, r in zip(held, rows, strict=True) if not r.quiet]
     out = sys.stdout.write
     out(
         f"{len(rows)} diagnoses of {len({r.case for r in rows})} cases; ECE out of fold {calibration_error(pairs):.3f}\n"
     )
-    for name in dict.fromkeys(r.data for r in rows):
-        own = [p for p, r in zip(pairs, rows, strict=True) if r.data == name]
+    faults = [r for r in rows if not r.quiet]
+    for name in dict.fromkeys(r.data for r in faults):
+        own = [p for p, r in zip(pairs, faults, strict=True) if r.data == name]
         out(
             f"  {name:<20} {len(own):>5}  right {np.mean([y for _, y in own]):.3f}  said {np.mean([p for p, _ in own]):.3f}  "
             f"ECE {calibration_error(own):.3f}\n"
         )
     sure = [y for p, y in pairs if p >= 0.8]
     out(f"  said 0.8 and more: {len(sure)}, right {np.mean(sure):.3f}\n")
+    calm = [p for p, r in zip(held, rows, strict=True) if r.quiet]
+    out(
+        f"  fault-free windows with a suspect: {len(calm)}, said {np.mean(calm):.3f}, 0.5 and more {sum(p >= 0.5 for p in calm)}\n"
+    )
     weights = _fit(rows)
     out("\n".join(f"  {k:<16} {v:+.3f}" for k, v in weights.items()) + "\n")
     if asked.write:
@@ -98,12 +108,20 @@ def _rows(name: str, cases: list[tuple[Bundle, Truth]]) -> list[Row]:
             if row and (key := tuple(row.found.items())) not in seen:
                 seen.add(key)
                 found.append(row)
-    return [*found, *_with_history(name, faults)]
+    return [*found, *_quiet(name, cases), *_with_history(name, faults)]
+
+
+def _quiet(name: str, cases: list[tuple[Bundle, Truth]]) -> list[Row]:
+    """Windows without a fault: those of the set, and ends of normal times."""
+    calm = [(b.id, b) for b, t in cases if t.healthy]
+    cut = [(b.id, fault_free(b, part)) for b, t in cases if not t.healthy for part in PARTS]
+    rows = [_row(name, case, b, Truth(healthy=True), None) for case, b in (*calm, *cut) if b is not None]
+    return [r for r in rows if r]
 
 
 def _with_history(name: str, cases: list[tuple[Bundle, Truth]]) -> list[Row]:
     """The same cases with the other folds as past incidents, where they are all extracted alerts (one system, many incidents)."""
-    if len(cases) < 40 or not all(b.signals and not b.series for b, _ in cases):
+    if len(cases) < 30 or not all(b.signals and not b.series for b, _ in cases):
         return []
     found = []
     for fold in range(FOLDS):
@@ -119,10 +137,11 @@ def _with_history(name: str, cases: list[tuple[Bundle, Truth]]) -> list[Row]:
 
 def _row(name: str, case: str, bundle: Bundle, truth: Truth, history: History | None) -> Row | None:
     facts = Facts(bundle)
-    _, ranked = consider(facts, history)
+    suffering, ranked = consider(facts, history)
     if not ranked:
         return None
-    return Row(name, case, features(facts, ranked), ranked[0].claim.service in truth.services)
+    right = not truth.healthy and ranked[0].claim.service in truth.services
+    return Row(name, case, features(facts, suffering, ranked), right, truth.healthy)
 
 
 def _out_of_fold(rows: list[Row]) -> list[float]:

@@ -14,6 +14,7 @@ from agents.perception.evaluate import Truth
 from agents.perception.quiet import between
 from agents.perception.roles import Role, is_ratio, role_of
 from agents.perception.windows import find_windows
+from benchmarks.diagnosis.distort import DISTORTIONS
 from domain.bundle import Bundle, Series
 
 Labelled = tuple[Bundle, Truth]
@@ -64,8 +65,9 @@ def no_spans(bundle: Bundle, truth: Truth, _: random.Random) -> Labelled:
 
 
 def metrics_only(bundle: Bundle, truth: Truth, _: random.Random) -> Labelled:
-    """Metrics and the graph, nothing else."""
-    return replace(bundle, logs=(), spans=(), signals=(), readings=(), platform=()), truth
+    """Metrics (and alerts about them) and the graph, nothing else."""
+    told = tuple(s for s in bundle.signals if s.kind == "metric")
+    return replace(bundle, logs=(), spans=(), signals=told, readings=(), platform=()), truth
 
 
 def blind_culprit(bundle: Bundle, truth: Truth, _: random.Random) -> Labelled:
@@ -264,6 +266,7 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "loud neighbour": loud_neighbour,
     "short windows": short_windows,
     "order swapped": swapped,
+    **DISTORTIONS,
 }
 
 

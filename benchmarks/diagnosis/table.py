@@ -13,6 +13,7 @@ from pathlib import Path
 from agents.perception import diagnose
 from agents.perception.baselines import n_sigma
 from agents.perception.evaluate import Outcome, Truth, measure, outcome
+from benchmarks.diagnosis.fleet import fleets
 from benchmarks.diagnosis.perturb import PERTURBATIONS
 from benchmarks.diagnosis.scenarios import scenarios
 from cli.scoring import labelled_cases
@@ -71,3 +72,8 @@ def sets(folder: Path | None) -> Iterator[tuple[str, list[tuple[Bundle, Truth]]]
             step = max(1, len(found) // MOST)
             yield path.name, [(c.bundle(), c.truth) for c in found[::step]]
     yield "synthetic", list(scenarios())
+    yield "fleet", list(fleets())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
