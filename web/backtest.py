@@ -7,11 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import Field
 
 from domain.errors import AuthError
 from domain.value import Value
 from graph.backtest.agreement import Accuracy, Mark, accuracy, mark
-from graph.backtest.kept import Backtest, FileBacktests, label_of
+from graph.backtest.kept import WORDS, Backtest, FileBacktests, label_of
 from web.keyring import Principal
 from web.pages import Pages
 from web.persons import Caller
@@ -21,7 +22,7 @@ from web.ports import Ports
 class Truth(Value):
     """What was true: `SERVICE`, `SERVICE/CLASS`, `healthy` or `external`."""
 
-    truth: str
+    truth: Annotated[str, Field(pattern=WORDS)]
 
 
 class Backtests(Value):

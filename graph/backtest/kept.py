@@ -19,7 +19,8 @@ from tools.bundle import write_bundle
 RESULT, TRUTH = "backtest.json", "truth.json"
 EXTERNAL, HEALTHY = "external", "healthy"
 _ID = re.compile(r"bt-[0-9a-f]{12}")
-_WORDS = re.compile(r"(?:[\w.:-]{1,120})(?:/[\w-]{1,60})?")
+WORDS = r"^[A-Za-z0-9_.:-]{1,120}(/[A-Za-z0-9_-]{1,60})?$"
+"""What a label may look like: `healthy`, `external`, SERVICE or SERVICE/CLASS."""
 
 
 class Label(Value):
@@ -59,7 +60,7 @@ def label_of(words: str, *, by: str, at: datetime) -> Label:
         return Label(healthy=True, by=by, at=at)
     if words == EXTERNAL:
         return Label(external=True, by=by, at=at)
-    if not _WORDS.fullmatch(words):
+    if not re.match(WORDS, words) or words.endswith("\n"):
         raise FirebreakError(
             "That says nothing about the truth.",
             expected="SERVICE, SERVICE/CLASS, healthy or external",
