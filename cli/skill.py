@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import skill_author, skill_live, skill_rehearse, skill_trust
+from cli import skill_author, skill_exchange, skill_live, skill_rehearse, skill_trust
 from cli.output import Exit, print_json, say
 from cli.session import SESSION, JsonFlag
 from cli.skill_author import SHIPPED
@@ -79,6 +79,8 @@ def schema() -> None:
 
 
 skill_live.register(app)
+app.command("import")(skill_exchange.import_skill)
+app.command("export")(skill_exchange.export_skill)
 for _command in (
     skill_author.generate,
     skill_author.review,

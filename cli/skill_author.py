@@ -45,7 +45,7 @@ def generate(
     words = registered(inventory)
     wanted = load_card(card)
     draft = asyncio.run(draft_for(wanted, engine(generator), words, inventory, model_of(generator, model, inventory)))
-    problems = put(draft, wanted, out, words)
+    problems = put(draft, out, words, expected=wanted.expected, diagnosis=wanted.diagnosis)
     folder = out / draft.skill.name
     if as_json:
         rows = [p.model_dump(mode="json") for p in problems]

@@ -55,7 +55,7 @@ async def generate(
     return Draft(skill=skill, hidden=draft.hidden, by=model.name)
 
 
-def put(draft: Draft, card: TaskCard, out: Path, words: Vocabulary) -> list[Problem]:
+def put(draft: Draft, out: Path, words: Vocabulary, *, expected: str, diagnosis: str = "") -> list[Problem]:
     """Write the folder `out/NAME` and validate it there; what must not be used is removed again.
 
     Returns the problems of a draft that was removed; none when it stays. Raises SkillError when the folder is taken.
@@ -69,7 +69,7 @@ def put(draft: Draft, card: TaskCard, out: Path, words: Vocabulary) -> list[Prob
             hint="remove it or name another place",
         )
     texts = {PROCEDURE: written(draft.skill), HIDDEN: written(draft.hidden)}
-    texts[PROSE] = prose_for(draft, card, digest_of(texts[PROCEDURE], texts[HIDDEN]))
+    texts[PROSE] = prose_for(draft, expected, diagnosis, digest_of(texts[PROCEDURE], texts[HIDDEN]))
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
@@ -83,8 +83,8 @@ def put(draft: Draft, card: TaskCard, out: Path, words: Vocabulary) -> list[Prob
     return problems
 
 
-def prose_for(draft: Draft, card: TaskCard, digest: str) -> str:
-    """SKILL.md for people, from the card and the procedure."""
+def prose_for(draft: Draft, expected: str, diagnosis: str, digest: str) -> str:
+    """SKILL.md for people, from what is expected and the procedure."""
     skill = draft.skill
     used = [c.probe for c in (*skill.preconditions, *skill.success_criteria) if c.probe]
     used += [a.action for a in skill.actions if a.action]
@@ -95,7 +95,7 @@ def prose_for(draft: Draft, card: TaskCard, digest: str) -> str:
     undo = [f"- {c.undoes} is taken back by {c.action or ' '.join(c.command or ())}." for c in skill.rollback]
     front = {
         "name": skill.name,
-        "description": f"Use for: {skill.intent}. {card.diagnosis}".strip()[:1024],
+        "description": f"Use for: {skill.intent}. {diagnosis}".strip()[:1024],
         "license": "Apache-2.0",
         "metadata": {
             "stage": skill.metadata.stage.value,
@@ -107,7 +107,7 @@ def prose_for(draft: Draft, card: TaskCard, digest: str) -> str:
     }
     parts = [
         f"# {skill.intent[:1].upper()}{skill.intent[1:]}",
-        f"Expected: {card.expected}",
+        f"Expected: {expected}",
         "## Procedure\n\n" + ("\n".join(steps) or "Nothing is changed; the criteria below are looked at."),
         "## Done when\n\n" + "\n".join(proofs),
         "## Undo\n\n" + ("\n".join(undo) or skill.irreversible or "There is nothing to take back."),

@@ -31,6 +31,9 @@ class Rehearsals:
 
     async def start(self, name: str) -> Rehearsal:
         """Raises ConflictError where it cannot be done, NotFoundError, SkillError."""
+        ending = {task for key, task in self._tasks.items() if self.get(key).ended_at is not None}
+        if ending:
+            await asyncio.wait(ending)
         injector, bench = self._allowed(), self._runner.bench
         package, skill = bench.shelf.procedure(name)
         given = arguments(skill, bench.inventory, "", {})

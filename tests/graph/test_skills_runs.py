@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
-from domain.action import DryRun, Outcome, Verdict
+from domain.action import DryRun, DryRunResult, Outcome, Verdict
 from domain.conditions import Condition
 from domain.errors import ModelUnavailableError, NotFoundError
 from domain.guard import ApprovalStatus
@@ -215,6 +215,30 @@ async def test_a_dry_run_changes_nothing_and_asks_nobody(tmp_path: Path) -> None
     assert (report.status, trial.world.effects) == (RunStatus.DRY_RUN, [])
     assert trial.guard.plans[report.plan].dry
     assert report.answer is DryRun.CANNOT_TELL, "the little guard makes no dry run"
+
+
+@pytest.mark.parametrize(
+    ("told", "world", "answer"),
+    [
+        (DryRun.WOULD_CHANGE, paused(), DryRun.WOULD_CHANGE),
+        (DryRun.NO_CHANGE, paused(), DryRun.NO_CHANGE),
+        (DryRun.CANNOT_TELL, paused(), DryRun.CANNOT_TELL),
+        (DryRun.WOULD_CHANGE, World(), DryRun.NO_CHANGE),
+        (DryRun.WOULD_CHANGE, paused(blind=True), DryRun.CANNOT_TELL),
+    ],
+)
+async def test_a_dry_run_has_three_answers(told: DryRun, world: World, answer: DryRun, tmp_path: Path) -> None:
+    """What the guard says of each step, unless a precondition does not hold (no change) or cannot be told."""
+    trial = Trial(tmp_path, world)
+    plain = trial.guard.judge
+
+    async def judge(plan: Any, actor: Any) -> Any:
+        result = DryRunResult(answer=told, summary="looked")
+        return [j.model_copy(update={"dry_run": result}) for j in await plain(plan, actor)]
+
+    trial.guard.judge = judge  # type: ignore[method-assign]
+    report = await ran(trial, execute=False)
+    assert (report.answer, report.steps[0].would) == (answer, "looked")
 
 
 async def test_a_crash_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:

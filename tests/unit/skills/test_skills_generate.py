@@ -14,9 +14,9 @@ from domain.reasoning import Question
 from skills.card import TaskCard, load_card
 from skills.folder import load
 from skills.generate import generate, put
-from skills.problem import SkillError
+from skills.problem import Problem, SkillError
 from skills.schema import Skill
-from skills.template import ARGUMENTS, CONDITIONS, from_template
+from skills.template import ARGUMENTS, CONDITIONS, Draft, from_template
 from skills.validate import validate
 from skills.vocabulary import registered
 
@@ -45,12 +45,16 @@ def card(**changes: Any) -> TaskCard:
     return TaskCard.model_validate({**fields, **changes})
 
 
+def kept(draft: Draft, out: Path) -> list[Problem]:
+    return put(draft, out, WORDS, expected="users are served")
+
+
 @pytest.mark.parametrize("family", ["T1", "T2"])
 @pytest.mark.parametrize("fault", list(CONDITIONS))
 def test_every_fault_has_a_template_that_validates(fault: str, family: str, tmp_path: Path) -> None:
     """Declared effects, undo, criteria, prose and pin are right from the start; a T1 card only looks."""
     wanted = card(fault_domain=fault, family=family)
-    assert put(from_template(wanted, WORDS, INVENTORY), wanted, tmp_path, WORDS) == []
+    assert kept(from_template(wanted, WORDS, INVENTORY), tmp_path) == []
     skill = load(tmp_path / "mend-it").skill
     assert skill is not None
     assert skill.mutating is (family != "T1")
@@ -109,14 +113,14 @@ async def test_the_template_steps_in_and_says_so(skill: Skill | None) -> None:
 async def test_a_models_skill_is_believed_only_after_the_validator(tmp_path: Path) -> None:
     """One that lies about its effect does not stay on disk."""
     good = await generate(card(), "llm", WORDS, INVENTORY, Writer(drafted(intent="written by a model, for a test")))
-    assert (good.by, put(good, card(), tmp_path, WORDS)) == ("openai:writer", [])
+    assert (good.by, kept(good, tmp_path)) == ("openai:writer", [])
     lying = drafted(actions=[drafted().actions[0].model_copy(update={"effect": Effect.READ})])
     liar = await generate(card(), "llm", WORDS, INVENTORY, Writer(lying))
-    found = put(liar, card(), tmp_path / "other", WORDS)
+    found = kept(liar, tmp_path / "other")
     assert "declared_effect" in {p.rule for p in found}
     assert not (tmp_path / "other" / "mend-it").exists()
     with pytest.raises(SkillError, match="is there already"):
-        put(good, card(), tmp_path, WORDS)
+        kept(good, tmp_path)
 
 
 def test_the_shipped_card_is_one() -> None:
@@ -136,7 +140,7 @@ def test_a_wrong_card_names_its_line(tmp_path: Path) -> None:
 def test_generated_prose_is_for_people(tmp_path: Path) -> None:
     """What is expected, the steps, and how it is taken back."""
     wanted = card(fault_domain="latency")
-    put(from_template(wanted, WORDS, INVENTORY), wanted, tmp_path, WORDS)
+    kept(from_template(wanted, WORDS, INVENTORY), tmp_path)
     package, problems = validate(tmp_path / "mend-it", WORDS)
     assert package is not None
     assert problems == []
