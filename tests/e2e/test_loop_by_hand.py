@@ -2,26 +2,63 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import secrets
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import hvac
 import pytest
+import redis
 
 from cli.client import connect
 from cli.home import Home
+from domain.clock import SystemClock
 from tests.e2e.installation import Installation, installed, until
+from tests.fakes.openai_server import Script, openai_server
+from tests.fakes.vault_server import ROOT_TOKEN, Store, vault
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
 
+CANARIES = {name: f"canary-{name}-{secrets.token_hex(12)}" for name in ("vault", "environment", "model", "config")}
+"""Planted in every store of secrets beside those that an installation makes by itself."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What stands beside the installation: a model that never answers as asked, and a Vault that issues every credential."""
+
+    model: Script
+    vault: Store
+
+
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """One installation for all tests of this file."""
-    with installed(tmp_path_factory.mktemp("hand")) as it:
+def beside() -> Iterator[tuple[Beside, str, str]]:
+    with (
+        openai_server({}, otherwise="I would rather not say.") as (model, script),
+        vault(SystemClock()) as (url, store),
+    ):
+        yield Beside(script, store), model, url
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, beside: tuple[Beside, str, str]) -> Iterator[Installation]:
+    """One installation for all tests of this file. The secrets of its stores are canaries."""
+    home, (_, model, vault_url) = tmp_path_factory.mktemp("hand"), beside
+    prepared = Installation(home, {"VAULT_TOKEN": ROOT_TOKEN}).run("vault", "setup", "--url", vault_url)
+    assert prepared.returncode == 0, prepared.stderr
+    kept = {"SPARE_TOKEN": CANARIES["vault"]}
+    hvac.Client(vault_url, ROOT_TOKEN).secrets.kv.v2.create_or_update_secret(
+        "action-server", kept, mount_point="firebreak"
+    )
+    env = {"FIREBREAK_MODEL": "m1", "FIREBREAK_MODEL_BASE_URL": model, "OPENAI_API_KEY": CANARIES["model"]}
+    with installed(home, SPARE_API_TOKEN=CANARIES["environment"], **env) as it:
         yield it
 
 
@@ -67,19 +104,21 @@ def test_a_revoked_role_gets_a_new_secret(here: Installation) -> None:
 
 
 def test_a_wrong_configuration_is_restored(here: Installation) -> None:
-    """A key that vanished from the api's file is brought back from the last good version."""
+    """A key that vanished from the api's file is brought back from the last good version; a secret that came is gone."""
     here.calm()
     known = here.known()
     file = Path(here.facts()["config_files"]["api"])
     lines = file.read_text().splitlines()
-    file.write_text("\n".join(line for line in lines if not line.startswith("PAYMENTS_URL")) + "\n")
+    wrong = [line for line in lines if not line.startswith("PAYMENTS_URL")]
+    file.write_text("\n".join([*wrong, f"SIGNING_SECRET={CANARIES['config']}"]) + "\n")
     os.kill(int(here.process("api")["pid"]), signal.SIGTERM)
     _mended(here, known, "api", "restore_config")
     assert "PAYMENTS_URL" in file.read_text()
 
 
-OWN_PLACES = ("secrets/", "stack/config/", "stack/stack.json", "stack/identity.json")
-"""Where secrets live. The stack is a stranger: its folder is its own."""
+OWN_PLACES = ("secrets/", "config-versions/", "stack/config/", "stack/stack.json", "stack/identity.json")
+"""Where secrets live; versions of configuration files are kept whole, to bring them back. The stack is a stranger: its
+folder is its own."""
 PAGES = (
     "/",
     "/approvals",
@@ -103,15 +142,33 @@ def _secrets(home: Path) -> dict[str, bytes]:
     return found | {f"dsn {n}": w.encode() for n, w in enumerate(re.findall(r"://[^:/@]+:([^@/]{6,})@", facts))}
 
 
-def test_no_secret_leaves_its_place(here: Installation) -> None:
-    """After all these incidents, a rotated credential among them: no store, log, artifact, checkpoint or page holds one."""
-    secrets = _secrets(here.home)
-    assert len(secrets) > 8
+def _checkpoints(home: Path) -> bytes:
+    """Everything that the embedded redis-server holds; its files may be compressed."""
+    with redis.Redis(unix_socket_path=str(Home.at(home).redis_socket)) as client:
+        read = {
+            b"string": client.get,
+            b"hash": client.hgetall,
+            b"set": client.smembers,
+            b"list": lambda key: client.lrange(key, 0, -1),
+            b"zset": lambda key: client.zrange(key, 0, -1),
+        }
+        kinds = {key: client.type(key) for key in client.scan_iter(count=500)}
+        return repr([(key, read[kind](key)) for key, kind in kinds.items() if kind in read]).encode()
+
+
+def test_no_secret_leaves_its_place(here: Installation, beside: tuple[Beside, str, str]) -> None:
+    """After all these incidents, a rotated credential among them: no prompt, store, log, artifact, checkpoint, event or
+    page holds one."""
+    outside = beside[0]
+    planted = {name: word.encode() for name, word in CANARIES.items()}
+    planted |= {f"Vault token {token.accessor}": token.id.encode() for token in outside.vault.tokens.values()}
+    held = _secrets(here.home) | planted
+    assert len(held) > 12
     leaks = [
         f"{name} in {path.relative_to(here.home)}"
         for path in here.home.rglob("*")
         if path.is_file() and not str(path.relative_to(here.home)).startswith(OWN_PLACES)
-        for name, secret in secrets.items()
+        for name, secret in held.items()
         if secret in path.read_bytes()
     ]
     with connect(Home.at(here.home)) as app:
@@ -120,5 +177,11 @@ def test_no_secret_leaves_its_place(here: Installation) -> None:
         shown |= {
             i["id"]: httpx.get(f"{app.url}/incidents/{i['id']}", headers=headers).content for i in here.incidents()
         }
-    leaks += [f"{name} on {path}" for path, body in shown.items() for name, secret in secrets.items() if secret in body]
+    assert any("SIGNING_SECRET" in json.dumps(asked) for asked in outside.model.asked)
+    shown |= {"prompts": json.dumps(outside.model.asked).encode(), "checkpoints": _checkpoints(here.home)}
+    shown |= {
+        " ".join(c): here.run(*c).stdout.encode() for c in (("events", "tail"), ("ledger", "export"), ("doctor",))
+    }
+    assert all(shown.values())
+    leaks += [f"{name} on {path}" for path, body in shown.items() for name, secret in held.items() if secret in body]
     assert leaks == []

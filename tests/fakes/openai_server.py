@@ -22,20 +22,22 @@ class Script:
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     asked: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    otherwise: Answer = 503
+    """For tools that no answer is scripted for."""
     closing: threading.Event = field(default_factory=threading.Event)
 
     def next(self, request: dict[str, Any]) -> Answer:
         """The next answer for the offered tool; the last one stays."""
         self.asked.append(request)
         tools = request.get("tools") or [{"function": {"name": ""}}]
-        waiting = self.answers.get(tools[0]["function"]["name"], [503])
+        waiting = self.answers.get(tools[0]["function"]["name"], [self.otherwise])
         return waiting.pop(0) if len(waiting) > 1 else waiting[0]
 
 
 @contextmanager
-def openai_server(answers: dict[str, list[Answer]]) -> Iterator[tuple[str, Script]]:
+def openai_server(answers: dict[str, list[Answer]], otherwise: Answer = 503) -> Iterator[tuple[str, Script]]:
     """The base URL (…/v1) and the script of a running server."""
-    script = Script(answers={name: list(rows) for name, rows in answers.items()})
+    script = Script(answers={name: list(rows) for name, rows in answers.items()}, otherwise=otherwise)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(script))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
