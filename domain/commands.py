@@ -70,6 +70,17 @@ def _curl(args: Sequence[str]) -> bool:
     return urls == 1
 
 
+_BEFORE_VERB = frozenset({"-n", "--namespace", "--context", "--cluster", "--request-timeout"})
+"""Options of kubectl that may stand before its verb, each with a value."""
+
+
+def _kubectl(args: Sequence[str]) -> bool:
+    rest = list(args)
+    while rest and rest[0].partition("=")[0] in _BEFORE_VERB:
+        rest = rest[1:] if "=" in rest[0] else rest[2:]
+    return _verbs(*_KUBECTL)(rest)
+
+
 _KUBECTL = (
     *("get", "describe", "logs", "top", "version", "explain", "events", "api-resources", "api-versions"),
     *("auth can-i", "auth whoami", "rollout status", "rollout history"),
@@ -83,8 +94,13 @@ READERS: Mapping[str, _Rule] = {
     **dict.fromkeys(
         ("nproc", "lscpu", "vmstat", "getent", "sha256sum", "readlink", "test", "grep", "pg_isready"), _always
     ),
+    **dict.fromkeys(("pgrep", "lsblk", "netstat", "iostat", "cmp", "diff", "host", "nslookup"), _always),
     "hostname": _alone,
     "date": lambda args: all(arg.startswith("+") or arg == "-u" for arg in args),
+    "dmesg": _without(
+        "-c", "-C", "--clear", "--read-clear", "-n", "-D", "-E", "--console-level", "--console-off", "--console-on"
+    ),
+    "find": _without(*("-delete", "-exec", "-execdir", "-ok", "-okdir", "-fprint", "-fprint0", "-fprintf", "-fls")),
     "ss": _without("-K", "--kill"),
     "dig": _without("-f"),
     "journalctl": _without(
@@ -93,7 +109,7 @@ READERS: Mapping[str, _Rule] = {
     ),
     "systemctl": _verbs("status", "is-active", "is-failed", "is-enabled", "show", "list-units", "cat"),
     "docker": _verbs("ps", "inspect", "logs", "version", "info"),
-    "kubectl": _verbs(*_KUBECTL),
+    "kubectl": _kubectl,
     "redis-cli": _verbs("ping", "info", "PING", "INFO"),
     "curl": _curl,
 }

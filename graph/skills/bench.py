@@ -19,8 +19,7 @@ from skills.bench import Bench, Query
 from skills.shelf import Shelf
 from skills.store import SkillStore
 from skills.vocabulary import registered
-from tools.remote import load_target
-from tools.runners.choose import ssh_runner
+from tools.runners.choose import reading_runner
 
 SHIPPED = Path(__file__).resolve().parents[2] / "runbooks"
 """The skills that come with the product; those of a home win over them."""
@@ -59,11 +58,10 @@ def _query(settings: Settings, inventory: Inventory, env: Mapping[str, str], roo
 
 
 def _reader(inventory: Inventory, env: Mapping[str, str], root: Path) -> Callable[[str], Runner | None]:
-    """Runners that only read, for the services that have a `host` binding."""
+    """Runners that only read, for the services that have a `host` or a `kubernetes` binding."""
 
     def reader(target: str) -> Runner | None:
         service = inventory.service(target)
-        binding = service.bindings.get("host") if service else None
-        return ssh_runner(load_target(root / binding.path), env) if binding else None
+        return reading_runner(service, env, root) if service else None
 
     return reader

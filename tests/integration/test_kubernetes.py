@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from typer.testing import CliRunner
 
 from agents.perception.engine import diagnose
 from cli.main import app
-from domain.action import ActionCall, DryRun, Outcome, Verdict
+from domain.action import ActionCall, DryRun, Effect, Outcome, Verdict
 from domain.bundle import Bundle
 from domain.clock import ManualClock
 from domain.errors import ConfigError, ToolError
 from domain.inventory import Binding, Environment, Inventory, Mode, Service
+from domain.runner import Command
 from tests.fakes.cluster.access import service_account
 from tests.fakes.cluster.server import SILENCE_S, ClusterServer, running_cluster
 from tests.fakes.cluster.shop import Shop, deployment
@@ -34,6 +36,7 @@ from tools.kubernetes.place import connect
 from tools.probes.runner import ProbeRunner
 from tools.registry import ActionRegistry
 from tools.remote import load_target
+from tools.runners.choose import reading_runner
 
 pytestmark = pytest.mark.integration
 LIBRARY: Any = kubernetes
@@ -313,6 +316,35 @@ async def test_only_the_action_server_needs_the_changing_credential(shop: Shop) 
     refused = await registry_of(target).dry_run(call("scale_workload"))
     assert refused.answer is DryRun.CANNOT_TELL
     assert "elsewhere" in refused.summary
+
+
+async def test_a_service_is_read_where_it_lives(shop: Shop) -> None:
+    """Reading commands of a skill go to the cluster of the service that they are about; other services have no runner."""
+    binding = Binding(via="kubernetes", path=str(shop.write_target()))
+    runner = reading_runner(Service(name="web", kind="api", bindings={"kubernetes": binding}), {}, shop.folder)
+    assert runner is not None
+    look, steps = runner.run, count()
+
+    async def asked(*words: str) -> tuple[int | None, str]:
+        ran = await look(Command(argv=("kubectl", *words), effect=Effect.READ), f"step-{next(steps)}")
+        return ran.exit_code, ran.stdout + ran.stderr + ran.reason
+
+    assert json.loads((await asked("get", "deploy/web", "-o", "json"))[1])["status"]["readyReplicas"] == 2
+    assert len(json.loads((await asked("get", "pods", "-l", "app=web", "-o", "json"))[1])["items"]) == 2
+    assert "hunter22" not in (await asked("get", "secrets", "-o", "json"))[1]
+    assert await asked("auth", "can-i", "patch", "deployments") == (0, "yes\n")
+    assert (await asked("rollout", "status", "deployment/web"))[0] == 0
+    assert "serving" in (await asked("logs", "deployment/web"))[1]
+    assert (await asked("get", "pod", "none", "-o", "json"))[0] == 1
+    for refused in (
+        ("get", "pods"),
+        ("get", "pods", "-n", "kube-system", "-o", "json"),
+        ("top", "pods"),
+        ("get", "pods", "-A"),
+    ):
+        assert (await asked(*refused))[0] is None
+    await runner.aclose()
+    assert reading_runner(Service(name="web", kind="api"), {}, shop.folder) is None
 
 
 def test_the_typed_client_accepts_every_shape(shop: Shop) -> None:

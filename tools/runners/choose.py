@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from domain.clock import Clock
+from domain.inventory import Service
 from domain.runner import Profile, Runner
-from tools.remote import Located
+from tools.remote import Located, load_target
 from tools.runners.stepwise import StepRunner
 
 
@@ -29,11 +31,16 @@ def cluster_runner(located: Located, *, changing: bool = False, clock: Clock | N
     return KubernetesRunner(connect(located, changing=changing), name=located.target.name, clock=clock)
 
 
-def reading_runner(located: Located, env: Mapping[str, str], *, clock: Clock | None = None) -> Runner:
-    """The runner for a TARGET's reading commands: over SSH when it names a host, else against the cluster."""
-    if located.target.ssh is not None:
-        return ssh_runner(located, env, clock=clock)
-    return cluster_runner(located, clock=clock)
+def reading_runner(service: Service, env: Mapping[str, str], root: Path) -> Runner | None:
+    """The runner for reading commands about a service: on its `host`, else in its cluster; None when it has neither.
+
+    Raises ConfigError for a TARGET file that is wrong.
+    """
+    if host := service.bindings.get("host"):
+        return ssh_runner(load_target(root / host.path), env)
+    if cluster := service.bindings.get("kubernetes"):
+        return cluster_runner(load_target(root / cluster.path))
+    return None
 
 
 async def profiles(located: Located, env: Mapping[str, str]) -> list[Profile]:
