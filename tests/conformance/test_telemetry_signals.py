@@ -32,6 +32,9 @@ START = 1_772_359_200.0
 WINDOW = (START, START + 600)
 INVENTORY = Inventory.model_validate({"services": [{"name": "api", "kind": "api"}, {"name": "db", "kind": "database"}]})
 
+PATIENCE_S = 90.0
+"""Time is not what is tested here, and machines that test are slow."""
+
 MakeLogs = Callable[[Sequence[LogLine], Path], AbstractContextManager[Telemetry]]
 MakeSpans = Callable[[Sequence[Span], Path], AbstractContextManager[Telemetry]]
 
@@ -54,12 +57,12 @@ def embedded_logs(lines: Sequence[LogLine], place: Path) -> Iterator[Telemetry]:
 @contextmanager
 def loki_logs(lines: Sequence[LogLine], place: Path) -> Iterator[Telemetry]:
     with loki(lines) as url:
-        yield LokiTelemetry(HttpApi("Loki", Access(url=url)), INVENTORY)
+        yield LokiTelemetry(HttpApi("Loki", Access(url=url), timeout_s=PATIENCE_S), INVENTORY)
 
 
 @contextmanager
 def journald_logs(lines: Sequence[LogLine], place: Path) -> Iterator[Telemetry]:
-    yield JournaldTelemetry(INVENTORY, path=write_journal(lines, place))
+    yield JournaldTelemetry(INVENTORY, path=write_journal(lines, place), timeout_s=PATIENCE_S)
 
 
 @contextmanager
@@ -138,13 +141,13 @@ def embedded_spans(spans: Sequence[Span], place: Path) -> Iterator[Telemetry]:
 @contextmanager
 def tempo_spans(spans: Sequence[Span], place: Path) -> Iterator[Telemetry]:
     with tempo(spans) as url:
-        yield TempoTelemetry(HttpApi("Tempo", Access(url=url)), INVENTORY)
+        yield TempoTelemetry(HttpApi("Tempo", Access(url=url), timeout_s=PATIENCE_S), INVENTORY)
 
 
 @contextmanager
 def jaeger_spans(spans: Sequence[Span], place: Path) -> Iterator[Telemetry]:
     with jaeger(spans) as url:
-        yield JaegerTelemetry(HttpApi("Jaeger", Access(url=url)), INVENTORY)
+        yield JaegerTelemetry(HttpApi("Jaeger", Access(url=url), timeout_s=PATIENCE_S), INVENTORY)
 
 
 @contextmanager
@@ -229,7 +232,7 @@ async def test_loki_is_asked_within_its_own_limits() -> None:
     asked: list[dict[str, str]] = []
     flood = [line(i / 20, "api", f"request {i}") for i in range(12000)]
     with loki(flood, asked=asked) as url:
-        found = await LokiTelemetry(HttpApi("Loki", Access(url=url)), INVENTORY).logs(
+        found = await LokiTelemetry(HttpApi("Loki", Access(url=url), timeout_s=PATIENCE_S), INVENTORY).logs(
             WINDOW, services=["api"], limit=2500
         )
     assert len(found) == 2500

@@ -28,6 +28,8 @@ Client = httpx.AsyncClient
 """An open connection for several questions."""
 TIMEOUT_S = 10.0
 """Seconds that all services together may take; who has not answered by then is a gap."""
+PATIENCE = 0.8
+"""Share of that time that one answer may take: it fails before the whole reading is given up, so that the breaker counts it."""
 AT_ONCE = 8
 """Connections to one server."""
 MAX_BYTES = 64 * 1024 * 1024
@@ -84,7 +86,7 @@ class HttpApi:
         return httpx.AsyncClient(
             headers={**access.headers, **({"authorization": f"Bearer {access.token}"} if access.token else {})},
             auth=httpx.BasicAuth(user, password) if access.basic else None,
-            timeout=self.timeout_s,
+            timeout=httpx.Timeout(PATIENCE * self.timeout_s, pool=self.timeout_s),
             limits=httpx.Limits(max_connections=AT_ONCE),
             transport=self._transport,
             verify=self._trust(),

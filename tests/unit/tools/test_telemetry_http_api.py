@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from pathlib import Path
 
@@ -66,6 +67,30 @@ async def test_a_server_that_fails_is_left_alone_for_a_while() -> None:
     with pytest.raises(EvidenceError):
         await asked(api)
     assert tries == THRESHOLD + 1
+
+
+async def test_a_server_that_hangs_counts_as_failing() -> None:
+    """The reading is over in its time, and the breaker knows why."""
+    over = asyncio.Event()
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    breaker = Breaker("loki", ManualClock(T0))
+    api = HttpApi("Loki", Access(url=url), timeout_s=1.0, breaker=breaker)
+
+    async def ask(_: Service) -> list[object]:
+        return [await asked(api)]
+
+    with pytest.raises(EvidenceError, match="Loki does not answer"):
+        await side_by_side(ask, SERVICES, timeout_s=60.0, name="Loki", what="logs")
+    assert breaker.health().failures == len(SERVICES)
+    over.set()
+    server.close()
+    await server.wait_closed()
 
 
 async def test_an_endless_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
