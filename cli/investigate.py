@@ -93,9 +93,9 @@ def _model() -> Reasoner:
 
 
 def _show(bundle: Bundle, past: History | None, as_json: bool) -> None:
-    from agents.reasoners.shown import ShownReasoner
+    from cli.model import shown_model
 
-    shown = ShownReasoner()
+    shown = shown_model()
     look(bundle, past, shown)
     if as_json:
         asked = [{"role": role, "messages": [{"role": r, "content": c} for r, c in rows]} for role, rows in shown.asked]

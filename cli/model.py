@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from domain.errors import ConfigError
 
 if TYPE_CHECKING:
+    from agents.reasoners.shown import ShownReasoner
     from domain.reasoning import Reasoner
 
 
@@ -26,3 +27,12 @@ def configured_model() -> Reasoner:
             hint="without --model the rules answer alone",
         )
     return reasoner_of(settings, ModelConfig(), SystemClock())
+
+
+def shown_model() -> ShownReasoner:
+    """Keeps what a model would be sent, without the secrets that the settings name. Raises ConfigError for a wrong pattern."""
+    from agents.reasoners.shown import ShownReasoner
+    from graph.minds import secrets_of
+    from graph.settings import load_settings
+
+    return ShownReasoner(secrets_of(load_settings()))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from agents.reasoners.circuit import CircuitReasoner
 from agents.reasoners.fallback import FallbackReasoner
 from agents.reasoners.openai import Endpoint, OpenAiReasoner
 from agents.reasoners.rules import RulesReasoner
 from agents.reasoners.spending import Limits, Prices
 from domain.clock import Clock
+from domain.errors import ConfigError
 from domain.inventory import ModelConfig
 from domain.reasoning import Reasoner
 from governance.health import Breaker
@@ -40,6 +43,7 @@ def endpoint_of(settings: Settings, config: ModelConfig) -> Endpoint | None:
         azure_endpoint=settings.model_azure_endpoint,
         azure_api_version=settings.model_azure_api_version,
         timeout_s=settings.model_timeout_s,
+        secrets=secrets_of(settings),
         limits=Limits(
             tokens=settings.model_token_budget,
             calls=settings.model_call_budget,
@@ -50,3 +54,16 @@ def endpoint_of(settings: Settings, config: ModelConfig) -> Endpoint | None:
             input=settings.model_price_input, output=settings.model_price_output, currency=settings.model_currency
         ),
     )
+
+
+def secrets_of(settings: Settings) -> tuple[re.Pattern[str], ...]:
+    """The configured patterns of secrets. Raises ConfigError for one that is no regular expression."""
+    try:
+        return tuple(re.compile(pattern) for pattern in settings.redact_patterns)
+    except re.error as error:
+        raise ConfigError(
+            "A pattern of secrets cannot be read.",
+            expected='regular expressions as JSON, e.g. ["ACME-[0-9]+"]',
+            found=f"{error.pattern!r}: {error}",
+            hint="FIREBREAK_REDACT_PATTERNS",
+        ) from error

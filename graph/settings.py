@@ -75,6 +75,10 @@ class Settings(BaseSettings):
         default=0.0, ge=0, description="Price of a million prompt tokens. Both prices 0: cost is not shown."
     )
     model_price_output: float = Field(default=0.0, ge=0, description="Price of a million answer tokens.")
+    redact_patterns: list[str] = Field(
+        default=[],
+        description='Regular expressions of what no prompt may hold beside the usual secrets, as JSON: ["ACME-[0-9]+"].',
+    )
     model_currency: str = Field(default="USD", description="Currency of the prices.")
 
     intake_token: SecretStr | None = Field(

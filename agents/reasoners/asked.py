@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from agents.prompts import prompt
@@ -17,9 +19,12 @@ _TEXT, _ROWS = 4_000, 200
 """Where cutting begins: characters of one text, rows of one list. Halved until the facts fit."""
 
 
-def messages(question: Question[A]) -> list[tuple[str, str]]:
-    """(role, text): the prompt, then the facts between marks that nothing inside can close: no `<` is left in them."""
-    facts = bounded(redact_json(question.model_dump(mode="json", exclude_none=True, exclude_defaults=True)))
+def messages(question: Question[A], secrets: Iterable[re.Pattern[str]] = ()) -> list[tuple[str, str]]:
+    """(role, text): the prompt, then the facts between marks that nothing inside can close: no `<` is left in them.
+
+    `secrets`: patterns that are taken out beside the usual ones.
+    """
+    facts = bounded(redact_json(question.model_dump(mode="json", exclude_none=True, exclude_defaults=True), secrets))
     framed = facts.replace("<", "\\u003c")
     return [("system", prompt(question.role)), ("user", f"<untrusted>\n{framed}\n</untrusted>")]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -32,6 +33,8 @@ class Endpoint:
     azure_endpoint: str = ""
     azure_api_version: str = ""
     timeout_s: float = 20.0
+    secrets: tuple[re.Pattern[str], ...] = ()
+    """Patterns that are taken out of every prompt beside the usual ones."""
     limits: Limits = DEFAULT_LIMITS
     prices: Prices = NO_PRICES
 
@@ -64,7 +67,7 @@ class OpenAiReasoner:
 
     async def answer(self, question: Question[A]) -> A:
         """Raises ModelUnavailableError (no answer, too slow, refused) or ModelError (no budget, unusable answer)."""
-        asked, incident = messages(question), incident_of(question)
+        asked, incident = messages(question, self._endpoint.secrets), incident_of(question)
         self._client = self._client or await asyncio.to_thread(chat_model, self._endpoint)
         price = self._spending.reserve(incident, sum(len(text) for _, text in asked), ANSWER_TOKENS)
         started, used, failed = time.monotonic(), None, True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import TypeVar, cast
 
 from agents.reasoners.asked import messages
@@ -17,11 +19,12 @@ class ShownReasoner:
 
     name = "nobody"
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Sequence[re.Pattern[str]] = ()) -> None:
+        self._secrets = secrets
         self._rules = RulesReasoner()
         self.asked: list[tuple[str, list[tuple[str, str]]]] = []
 
     async def answer(self, question: Question[A]) -> A:
         """See Reasoner."""
-        self.asked.append((question.role, messages(question)))
+        self.asked.append((question.role, messages(question, self._secrets)))
         return cast(A, await self._rules.answer(question))

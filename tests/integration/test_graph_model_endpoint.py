@@ -13,9 +13,10 @@ from agents.reasoners.spending import CHARS_PER_TOKEN, Limits
 from domain.conditions import Condition
 from domain.errors import ModelError
 from domain.reasoning import ChatQuestion
+from domain.usage import Usage
 from tests.fakes.house import House
 from tests.fakes.openai_server import Answer, cut_short, openai_server, refusal
-from tests.fakes.world import World
+from tests.fakes.world import World, alert
 
 pytestmark = pytest.mark.integration
 
@@ -77,6 +78,8 @@ async def test_good_answers_are_used_and_cited() -> None:
     assert [s.text for s in state["brief"].what_broke] == ["api was paused"]
     assert state["brief"].unsupported == ["42 users left"]
     assert all("sk-secret" not in str(a) for a in script.asked)
+    assert state["usage"].calls == len(script.asked)
+    assert state["brief"].model_use == state["usage"].words()
 
 
 @pytest.mark.parametrize(
@@ -163,3 +166,16 @@ async def test_azure_by_configuration() -> None:
         )
         await OpenAiReasoner(endpoint).answer(ChatQuestion(text="hello"))
         assert script.headers[0]["api-key"] == "azure-key"
+
+
+async def test_what_was_spent_before_a_crash_counts() -> None:
+    """A run that is taken up again goes on with the budget that its state remembers: nothing is asked, and it is told why."""
+    with openai_server({"PerceiveAnswer": [{"opinions": [], "probes": []}]}) as (url, script):
+        mind = OpenAiReasoner(Endpoint(model="m1", base_url=url, limits=Limits(tokens=10_000)))
+        house = House(World(wrong={PAUSED: {}}, mends={"resume_process api"}), reasoner=mind)
+        spent = Usage(calls=7, input_tokens=9_990)
+        state = await house.run({"incident": "inc-1", "run": "run-1", "alerts": [alert()], "usage": spent})
+    assert script.asked == []
+    assert state["outcome"] == "mitigated"
+    assert any("token budget" in e.text for e in state["timeline"] if e.event == "model.fell_back")
+    assert state["usage"] == spent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -310,3 +311,20 @@ def test_without_a_model_the_command_says_what_is_missing(tmp_path: Path) -> Non
         for p in json.loads(command("investigate", str(tmp_path / "one"), "--show-prompt", "--json").stdout)["prompts"]
     ]
     assert roles == ["perception", "argue_for", "argue_against"]
+
+
+def test_own_secrets_are_taken_out_too(tmp_path: Path) -> None:
+    """Configured patterns hold for what is shown and for what is sent; a broken one is told with the setting's name."""
+    named = replace(
+        incident(), alert=AlertHint(service="front", summary="front is slow for ACME-4711", started_at=620.0)
+    )
+    write_bundle(named, tmp_path / "one")
+    env = {"FIREBREAK_REDACT_PATTERNS": '["ACME-[0-9]+"]'}
+    shown = command("investigate", str(tmp_path / "one"), "--show-prompt", env=env).output
+    assert "[redacted:custom]" in shown
+    assert "ACME-4711" not in shown
+    _, _, script = look({}, named, secrets=(re.compile("ACME-[0-9]+"),))
+    assert "ACME-4711" not in json.dumps(script.asked)
+    wrong = command("investigate", str(tmp_path / "one"), "--show-prompt", env={"FIREBREAK_REDACT_PATTERNS": '["("]'})
+    assert isinstance(wrong.exception, ConfigError)
+    assert wrong.exception.hint == "FIREBREAK_REDACT_PATTERNS"

@@ -7,9 +7,11 @@ import httpx
 import pytest
 
 from domain.bundle import Series
+from domain.diagnosis import DiagnosisVerdict, Evidence, SecondOpinion
 from domain.errors import UpstreamError
 from domain.incident import Incident, IncidentStatus
 from domain.report import Sentence
+from domain.usage import Usage
 from tests.fakes import web_story as story
 from tests.fakes.web_services import FakeDoor, FakeResponder
 from web import series
@@ -280,3 +282,53 @@ async def test_causes_and_brief_say_what_was_not_seen(browser: httpx.AsyncClient
     assert "2 blind spots" in page
     assert page.count("Loki does not answer &lt;now&gt;") == 2
     assert page.count("no spans of cache") == 2
+
+
+def _with_a_model() -> Incident:
+    """The resolved incident after a model was asked, whose words are hostile."""
+    done, evil = story.resolved(), "<script>alert(1)</script>"
+    assert done.diagnosis is not None
+    assert done.brief is not None
+    told = Evidence(
+        id="E90", kind="runbook", source="runbooks/pool-exhaustion", excerpt=f"unlike a lock {evil}", tainted=True
+    )
+    idea = done.diagnosis.hypotheses[-1].model_copy(update={"rank": 9, "statement": "an idea", "by": "openai:m1"})
+    first = done.diagnosis.hypotheses[0].model_copy(update={"apart": ["E90"]})
+    usage = Usage(calls=4, input_tokens=9000, output_tokens=500, seconds=6.5, cost=0.012, currency="EUR")
+    second = SecondOpinion(
+        by="openai:m1",
+        fell_back="openai:m1: too slow",
+        engine_verdict=DiagnosisVerdict.FAULT,
+        engine_confidence=0.97,
+        speaks_for=[Sentence(text="the pool was full first", evidence=["E1"])],
+        speaks_against=[Sentence(text="a lock was held as well", evidence=["E3"])],
+        dropped=[f"names moon {evil}"],
+        usage=usage,
+    )
+    diagnosis = done.diagnosis.model_copy(
+        update={
+            "hypotheses": [first, *done.diagnosis.hypotheses[1:], idea],
+            "evidence": [*done.diagnosis.evidence, told],
+            "second_opinion": second,
+        }
+    )
+    brief = done.brief.model_copy(update={"model_use": usage.words()})
+    return done.model_copy(update={"diagnosis": diagnosis, "brief": brief, "usage": usage, "model": "openai:m1"})
+
+
+async def test_second_opinions_and_their_price_are_on_the_page(browser: httpx.AsyncClient, ports: Ports) -> None:
+    """Both sides, what was dropped, who stood in, what it cost, what tells the cause apart; all of it escaped."""
+    _keep(ports, _with_a_model())
+    page = (await browser.get(PAGE)).text
+    for words in (
+        "Second opinion",
+        "the pool was full first",
+        "a lock was held as well",
+        "1 claim dropped",
+        "too slow",
+    ):
+        assert words in page
+    for words in ("only openai:m1 holds it", "Told apart by", "unlike a lock", "6.5 s, 0.0120 EUR"):
+        assert words in page
+    assert "<script>alert" not in page
+    assert page.count("4 calls, 9,500 tokens") == 3
