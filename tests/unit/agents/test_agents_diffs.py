@@ -27,7 +27,7 @@ def suspect(name: str, score: float) -> Suspect:
 
 def reading(name: str, could: float = 0.5, **more: str) -> DiffReading:
     fields = {"change": name, "effect": "slower", "through": "timeout", "service": "api", **more}
-    return DiffReading(could=could, **fields)  # type: ignore[arg-type]
+    return DiffReading(could=could, **fields)
 
 
 @given(st.lists(shares, max_size=6), st.dictionaries(st.sampled_from("abcdefg"), shares))
