@@ -39,6 +39,7 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
         skills=house.skills,
         rehearsals=house.rehearsals,
         standings=house.standings,
+        missions=house.missions,
         telemetry=house.sources.telemetry,
         slis=StoredSlis(house.telemetry, inventory, house.services.clock),
         retriever=house.documents,

@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from cli import (
+    agent,
     backtest,
     bundle,
     change,
@@ -87,6 +88,7 @@ for name, group in (
     ("policy", policy.app),
     ("pipeline", pipeline.app),
     ("skill", skill.app),
+    ("agent", agent.app),
     ("eval", evaluate.app),
     ("vault", vault.app),
     ("people", people.app),

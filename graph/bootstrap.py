@@ -50,6 +50,7 @@ from graph.services import AGENT, Charge, Minds, Services
 from graph.settings import Settings
 from graph.skills.bench import bench_of
 from graph.skills.incident import IncidentSkills
+from graph.skills.missions import Missions
 from graph.skills.rehearsals import Rehearsals
 from graph.skills.runner import SkillRunner
 from graph.skills.standing import Standings
@@ -110,6 +111,7 @@ class House:
     skills: SkillRunner = field(init=False)
     rehearsals: Rehearsals = field(init=False)
     standings: Standings = field(init=False)
+    missions: Missions = field(init=False)
     courier: Courier = field(init=False)
     tail: LedgerTail = field(init=False)
     checkpoints: str = "closed"
@@ -125,6 +127,7 @@ class House:
         await self.responder.start()
         await self.pipelines.start(self._opened)
         await self.skills.start(self._opened)
+        await self.missions.start()
         self._outgoing = [
             asyncio.create_task(self.tail.follow_forever(), name="ledger tail"),
             asyncio.create_task(self.courier.carry_forever(), name="webhooks"),
@@ -133,6 +136,7 @@ class House:
     async def close(self) -> None:
         """Stop the runs where they are and close every store."""
         await stop(*self._outgoing)
+        await self.missions.close()
         await self.rehearsals.close()
         await self.skills.close()
         await self.pipelines.close()
@@ -304,6 +308,7 @@ def build_house(
     house.pipelines = _pipelines(house, drills)
     house.skills = SkillRunner(bench, leases, holder(settings))
     house.rehearsals = Rehearsals(house.skills, faults, hands_off=knobs_of(settings).hands_off)
+    house.missions = Missions(house.skills, settings.home / "skills" / "missions")
     house.standings = Standings(house.skills.bench, person_says(guard))
     house.courier = Courier(inventory, house.records, house.outbox, env, clock)
     telling = house.responder.telling

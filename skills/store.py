@@ -74,6 +74,13 @@ class SkillStore:
             raise NotFoundError(f"there is no skill run {run_id[:60]!r}", hint="firebreak skill runs lists them")
         return _read(Report, path)
 
+    def known_run(self, run_id: str) -> Report | None:
+        """None when there is none of that id."""
+        try:
+            return self.run(run_id)
+        except NotFoundError:
+            return None
+
     def runs(self, skill: str | None = None) -> list[Report]:
         """Newest first."""
         found = [_read(Report, path) for path in (self._folder / "runs").glob("*.json")]

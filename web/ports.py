@@ -23,6 +23,7 @@ from governance.shadow import Agreement, Shadowed
 from graph.face import Responder
 from graph.outgoing.subscription import Delivery, DeliveryState, SubscriptionRow
 from graph.pipelines.runner import PipelineRunner
+from graph.skills.missions import Missions
 from graph.skills.rehearsals import Rehearsals
 from graph.skills.runner import SkillRunner
 from graph.skills.standing import Standings
@@ -241,6 +242,7 @@ class Ports:
     skills: SkillRunner | None = None
     rehearsals: Rehearsals | None = None
     standings: Standings | None = None
+    missions: Missions | None = None
     drills: DrillRoom | None = None
     """None: this installation looks after someone's own systems and breaks nothing."""
     telemetry: Telemetry | None = None

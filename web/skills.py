@@ -9,6 +9,8 @@ from pydantic import Field
 
 from domain.errors import NotFoundError
 from domain.value import Value
+from graph.skills.manager import ManagerReport, Mission
+from graph.skills.missions import Missions
 from graph.skills.rehearsals import Rehearsals
 from graph.skills.runner import SkillRunner
 from graph.skills.standing import Standings
@@ -114,6 +116,11 @@ def build(ports: Ports) -> APIRouter:
             raise NotFoundError("No skills can be rehearsed here.", hint="`firebreak up` starts an app that can.")
         return ports.rehearsals
 
+    def missions() -> Missions:
+        if ports.missions is None:
+            raise NotFoundError("No manager agent works here.", hint="`firebreak up` starts an app that has one.")
+        return ports.missions
+
     def standings() -> Standings:
         if ports.standings is None:
             raise NotFoundError("No skills are kept here.", hint="`firebreak up` starts an app that does.")
@@ -154,6 +161,16 @@ def build(ports: Ports) -> APIRouter:
     @router.post("/api/skills/{name}/quarantine", summary="Out of use, with your own token")
     async def quarantine(name: str, caller: Caller, verdict: Verdict) -> Standing:
         return await standings().quarantine(name, verdict.reason, person=caller.name, token=caller.token)
+
+    @router.post(
+        "/api/missions", status_code=202, summary="A task card for the manager agent; read-only unless allowed"
+    )
+    async def mission(wanted: Mission, caller: Caller) -> ManagerReport:
+        return await missions().submit(wanted)
+
+    @router.get("/api/missions/{mission_id}", summary="One mission, as far as it went")
+    async def mission_report(mission_id: str) -> ManagerReport:
+        return missions().get(mission_id)
 
     @router.get("/api/skill-rehearsals/{rehearsal_id}", summary="One rehearsal, as far as it went")
     async def rehearsal(rehearsal_id: str) -> Rehearsal:

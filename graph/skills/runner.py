@@ -48,9 +48,11 @@ class SkillRunner:
         """The checkpoints have everything."""
         await end_tasks(self._tasks)
 
-    async def submit(self, order: Order, *, rehearsal: str = "") -> Report:
-        """Check, store and begin one run. Raises NotFoundError, SkillError."""
-        report = await asyncio.to_thread(begin, order, new_id("skr"), self.bench, rehearsal)
+    async def submit(self, order: Order, *, rehearsal: str = "", run_id: str = "") -> Report:
+        """Check, store and begin one run; a given id that is known is not begun again. Raises NotFoundError, SkillError."""
+        if run_id and (known := self.bench.store.known_run(run_id)) is not None:
+            return known
+        report = await asyncio.to_thread(begin, order, run_id or new_id("skr"), self.bench, rehearsal)
         self.bench.store.save(report)
         self._drive(report.id)
         return report

@@ -19,6 +19,7 @@ from cli import main as cli_main
 from graph.checkpoint.lease import ProcessLeases
 from graph.checkpoint.serde import strict_serde
 from graph.settings import Settings
+from graph.skills.missions import Missions
 from graph.skills.runner import SkillRunner
 from tests.fakes import web_services as fakes
 from tests.fakes.web_server import serving_app
@@ -38,14 +39,16 @@ def trial(tmp_path: Path) -> Trial:
 def home(tmp_path: Path, trial: Trial) -> Iterator[Path]:
     """A home whose app is up."""
     runner = SkillRunner(trial.bench, ProcessLeases(), "app")
+    missions = Missions(runner, tmp_path / "missions")
 
     @asynccontextmanager
     async def alive(_: FastAPI) -> AsyncIterator[None]:
         await runner.start(InMemorySaver(serde=strict_serde()))
         yield
+        await missions.close()
         await runner.close()
 
-    ports = replace(fakes.ports(tmp_path), skills=runner)
+    ports = replace(fakes.ports(tmp_path), skills=runner, missions=missions)
     with serving_app(build_app(ports, Settings(home=ports.home), lifespan=alive)) as url:
         (tmp_path / "run").mkdir(exist_ok=True)
         (tmp_path / "run" / "ports.json").write_text(json.dumps({"app": urlsplit(url).port}))
@@ -121,3 +124,23 @@ def test_list_show_and_runs(home: Path) -> None:
 def test_wrong_words_are_refused(home: Path, words: list[str], said: str) -> None:
     """Before anything is looked at."""
     assert said in str(firebreak(home, *words).exception)
+
+
+def test_the_manager_agent_runs_a_task_card(home: Path, trial: Trial) -> None:
+    """Chosen, run, reported; the fault that the card names is the one that the skill is for."""
+    card = home / "card.yaml"
+    card.write_text(
+        "name: mend-it\nintent: bring the api back to life\nworkload: api\nfault_domain: hang\n"
+        "severity: high\nfamily: T2\nexpected: users are served\n"
+    )
+    trial.write({**trial.skill, "metadata": {**trial.skill["metadata"], "fault_classes": ["hang"]}})
+    words = ["agent", "run", "--task-card", str(card), "--stages", "recovery"]
+    dry = RUN.invoke(cli_main.app, ["--home", str(home), *words])
+    assert (dry.exit_code, trial.world.effects) == (0, [])
+    assert "mend-it: proposed" in dry.stdout
+    file = home / "report.json"
+    done = RUN.invoke(
+        cli_main.app, ["--home", str(home), *words, "--allow-mutation", "--report-out", str(file), "--json"]
+    )
+    assert (done.exit_code, trial.world.effects) == (0, ["resume_process api"])
+    assert json.loads(file.read_text())["status"] == json.loads(done.stdout)["status"] == "mitigated"
