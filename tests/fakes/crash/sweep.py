@@ -47,7 +47,7 @@ class Scene:
     """Both processes, restarted when they die."""
 
     home: Path
-    at: int
+    at: int | str
     victim: Victim
     running: dict[str, BaseProcess] = field(default_factory=dict)
     restarts: Counter[str] = field(default_factory=Counter)
@@ -72,7 +72,7 @@ class Scene:
 
 
 @contextmanager
-def _scene(home: Path, at: int, victim: Victim) -> Iterator[Scene]:
+def _scene(home: Path, at: int | str, victim: Victim) -> Iterator[Scene]:
     scene = Scene(home, at, victim)
     try:
         yield scene
@@ -80,8 +80,8 @@ def _scene(home: Path, at: int, victim: Victim) -> Iterator[Scene]:
         scene.stop()
 
 
-def crash_run(home: Path, at: int, victim: Victim) -> Ended:
-    """Kill `victim` at boundary number `at` of the whole run; -1 kills nobody."""
+def crash_run(home: Path, at: int | str, victim: Victim) -> Ended:
+    """Kill `victim` at boundary number `at` of the whole run, or at the first one with that label; -1 kills nobody."""
     home.mkdir(parents=True)
     files = Files(home)
     started = time.monotonic()
@@ -146,12 +146,17 @@ def judge(home: Path, files: Files, person: _Person) -> list[str]:
     verification = verify_ledger(Place(home=home))
     if not verification.verified:
         problems.append(f"the ledger is broken: {verification.problem}")
-    return [*problems, *_approvals(home, person)]
+    return [*problems, *_last_word(home), *_approvals(home, person)]
 
 
 def _effects(home: Path) -> list[str]:
     happened = Counter(effect["target"] for effect in FileWorld(home / "effects.jsonl").effects())
     return [f"{happened[name]} effects on {name} instead of one" for name in SERVICES if happened[name] != 1]
+
+
+def _last_word(home: Path) -> list[str]:
+    heard = [entry for entry in read_ledger(Place(home=home), limit=10_000) if entry.kind == "closing"]
+    return [] if heard else ["the ledger never heard how the run ended"]
 
 
 def _approvals(home: Path, person: _Person) -> list[str]:
