@@ -67,7 +67,10 @@ _BY_KIND: Mapping[str, Integration] = {
     "contract fulfilled": Integration.CONTRACT_FULFILLED,
 }
 """Kind of a ledger entry, with its `event` where it has one → what is told."""
-_TOLD = ("plan", "step", "approval", "agent", "tier", "environment", "outcome", "summary", "type", "severity", "event")
+_TOLD = (
+    *("plan", "step", "approval", "agent", "tier", "environment", "outcome", "summary", "type", "severity", "event"),
+    *("violation", "gravity", "cause", "charged", "consequence"),
+)
 """Fields of an entry that leave the house; everything else stays a reference to the entry."""
 
 

@@ -60,6 +60,13 @@ def test_the_rest_stays_a_reference() -> None:
 
 def test_an_entry_without_a_change_is_about_its_actor() -> None:
     """The subject is never empty, and a malformed call is left out."""
+    seen = {"violation": "LOCK_EXPIRED", "gravity": "high", "cause": "injected", "charged": False, "what": "untrusted"}
+    told = integration_event(entry("violation", **seen))
+    assert told is not None
+    assert {name: told.data[name] for name in ("violation", "gravity", "cause", "charged")} == {
+        name: value for name, value in seen.items() if name != "what"
+    }
+    assert "what" not in told.data
     event = integration_event(entry("violation", call="what?").model_copy(update={"change": ""}))
     assert event is not None
     assert (event.subject, "action" in event.data) == ("responder", False)
