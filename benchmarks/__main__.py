@@ -11,6 +11,7 @@ import sys
 
 BENCHMARKS = (
     "retrieval",
+    "apart",
     "bundles",
     "graph_overhead",
     "guard",

@@ -26,8 +26,8 @@ class Chunk:
     """Classes that the document is about, separated by spaces."""
 
     def indexed_text(self) -> str:
-        """What is searched: title, heading and fault classes count as words of the passage."""
-        return f"{self.title}\n{self.heading}\n{self.fault_classes}\n{self.text}"
+        """What is searched: title and heading count as words of the passage."""
+        return f"{self.title}\n{self.heading}\n{self.text}"
 
 
 def chunks(document: Document) -> list[Chunk]:
