@@ -145,8 +145,8 @@ def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
 def installed(home: Path, **env: str) -> Iterator[Installation]:
     """Everything up; afterwards everything down and nothing left."""
     it = Installation(home, env)
-    started = it.run("up", "--detach", timeout_s=150)
     try:
+        started = it.run("up", "--detach", timeout_s=150)
         assert started.returncode == 0, started.stderr
         it.greeting = started.stdout
         yield it
