@@ -42,6 +42,8 @@ class Contrast:
     """Most deviations that the number of failures counted allows; infinite for what is no error."""
     chance: float
     """Share of equally long stretches of the normal window that went as far the bad way (add-one), 0–1."""
+    repeats: int
+    """How many such stretches there were."""
 
     @property
     def share(self) -> bool:
@@ -102,6 +104,7 @@ def contrast(series: Series, windows: Windows, most: float = 0.0) -> Contrast | 
     mean = float(np.mean(after))
     counted = _counted(role, before, after, whole(most))
     scale = max(scale, abs(mean - level) / counted if counted > 0 else 0.0)
+    chance, repeats = _chance(before, mean, len(after), down=role is Role.AVAILABILITY)
     return Contrast(
         service=series.service,
         metric=series.metric,
@@ -115,7 +118,8 @@ def contrast(series: Series, windows: Windows, most: float = 0.0) -> Contrast | 
         points=(len(before), len(after)),
         most=most,
         counted=counted,
-        chance=_chance(before, mean, len(after), down=role is Role.AVAILABILITY),
+        chance=chance,
+        repeats=repeats,
     )
 
 
@@ -128,10 +132,10 @@ def _counted(role: Role | None, before: np.ndarray, after: np.ndarray, most: flo
     return significance(bad[0], bad[1])
 
 
-def _chance(before: np.ndarray, mean: float, length: int, *, down: bool) -> float:
+def _chance(before: np.ndarray, mean: float, length: int, *, down: bool) -> tuple[float, int]:
     """How often the normal window itself shows such a mean over `length` points (sliding); nothing to slide means one."""
     length = min(length, max(1, len(before) // 2))
     sums = np.cumsum(np.insert(before, 0, 0.0))
     means = (sums[length:] - sums[:-length]) / length
     as_bad = means <= mean if down else means >= mean
-    return float((1 + as_bad.sum()) / (1 + len(means)))
+    return float((1 + as_bad.sum()) / (1 + len(means))), int(as_bad.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.perception.claim import Sign, number, of_reading
@@ -81,9 +82,20 @@ def _felt(facts: Facts, suffering: list[Contrast], found: list[Contrast]) -> lis
     elif entries:
         near = entries
     else:
-        return suffering
+        near = {c.service for c in suffering}
     hurt = {c.service for c in suffering}
-    return [c for c in suffering if c.service in near or hurt & set(facts.callers(c.service))]
+    felt = [c for c in suffering if c.service in near or hurt & set(facts.callers(c.service))]
+    return [c for c in felt if beyond_chance(c, felt, len(told))]
+
+
+def beyond_chance(c: Contrast, felt: Sequence[Contrast], services: int) -> bool:
+    """Is it more than what many services show now and then?
+
+    What normal times never showed is. Of `services` each of which shows as much in a share `chance` of normal times, `services ·
+    chance` are expected to show it now; more than that must (as in Benjamini & Hochberg 1995).
+    """
+    alike = {f.service for f in felt if f.chance <= c.chance}
+    return c.repeats == 0 or len(alike) > services * c.chance
 
 
 def suffers(c: Contrast) -> bool:

@@ -18,6 +18,7 @@ from agents.perception.facts import Facts
 from agents.perception.history import History, PastCase
 from agents.perception.points import significance
 from agents.perception.roles import Role, role_of
+from agents.perception.symptoms import symptoms
 from domain.alert import Change
 from domain.bundle import AlertHint, AlertSignal, Bundle, Edge, LogLine, Series
 from domain.diagnosis import DiagnosisVerdict
@@ -153,3 +154,23 @@ def test_a_history_of_another_system_teaches_nothing() -> None:
     assert not any(e.kind == "case" for e in diagnose(strange, history=history).evidence)
     known = replace(past(1, "leak").bundle, id="again")
     assert diagnose(known, history=history).hypotheses[0].fault_class == "leak"
+
+
+def test_what_many_services_show_now_and_then_is_no_trouble() -> None:
+    """Spikes in one of twenty normal points: one of forty services has one now. A spike that never was before counts."""
+
+    def spiky(name: str, now: bool, before: bool = True) -> Series:
+        values = [100.0 if before and (i + int(name)) % 20 == 0 else 1.0 + 0.01 * (i % 3) for i in range(120)]
+        return Series(
+            service=name,
+            metric="mrt",
+            times=tuple(T0 + 10.0 * i for i in range(121)),
+            values=(*values, 100.0 if now else 1.0),
+        )
+
+    def windows(*found: Series) -> Bundle:
+        return replace(bundle(*found), abnormal=(T0 + 1200, T0 + 1210), services=tuple(s.service for s in found))
+
+    usual = [spiky(str(i), i == 0) for i in range(40)]
+    assert symptoms(Facts(windows(*usual))).felt == ()
+    assert symptoms(Facts(windows(spiky("0", True, before=False), *usual[1:]))).felt != ()
