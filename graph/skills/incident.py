@@ -44,10 +44,13 @@ class IncidentSkills:
         hypothesis = proposal.hypothesis
         if hypothesis is None or hypothesis.fault_class is None:
             return proposal
-        for package, skill in self._bench.shelf.procedures():
-            if not self._is_for(package, skill, hypothesis):
-                continue
+        for name in self._bench.shelf.names():
+            if not self._bench.store.history(name):
+                continue  # nobody ever said anything about it: not worth reading
             try:
+                package, skill = self._bench.shelf.procedure(name)
+                if not self._is_for(package, skill, hypothesis):
+                    continue
                 fitting = await self._fitting(package, skill, hypothesis)
                 if fitting is not None and (plan := await self._plan(fitting, request, hypothesis)) is not None:
                     note = f"{plan.source}: {fitting.record}; it goes before loose actions"
