@@ -41,8 +41,12 @@ services:
     kind: database
     probes:
       - {kind: tcp, name: port, host: 127.0.0.1, port: 5432}
-connectors:
+connectors:                        # read beside the files and pages above; firebreak doctor tries each
   - {kind: prometheus, url: "http://127.0.0.1:9090"}
+  # - {kind: loki, url: "https://loki.example.com", token_env: LOKI_TOKEN, label: app}
+  # - {kind: journald}
+  # - {kind: tempo, url: "http://127.0.0.1:3200"}
+  # - {kind: jaeger, url: "http://127.0.0.1:16686"}
 """
 
 
