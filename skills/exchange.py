@@ -94,8 +94,9 @@ def _line(name: str, text: str, where: str) -> Line:
 
 
 def _checked(name: str, argv: tuple[str, ...], where: str) -> Line:
-    if not argv or (refused := read_command(argv).refused):
-        raise _unclear(where, "a program that is known", refused if argv else "nothing")
+    refused = read_command(argv).refused if argv else "nothing"
+    if refused:
+        raise _unclear(where, "a program that is known", refused)
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "step"
     return Line(name=slug if slug[0].isalpha() else f"step-{slug}", argv=argv, where=where)
 
