@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -17,10 +16,10 @@ from agents.perception import diagnose
 from agents.perception.baselines import baselines
 from agents.perception.evaluate import Outcome, Table, Truth, measure, outcome
 from agents.perception.history import History, PastCase
+from benchmarks.diagnosis.table import unpack_shipped
 from domain.bundle import Bundle
 from tools.bundle import read_bundle
 
-SHIPPED = Path(__file__).resolve().parents[1] / "data" / "cases" / "cases.tar.xz"
 ELSEWHERE = os.environ.get("FIREBREAK_CASES")
 SETS = (
     sorted(p.name for p in Path(ELSEWHERE).iterdir() if p.is_dir())
@@ -53,8 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if ELSEWHERE:
         return Path(ELSEWHERE)
     place = tmp_path_factory.mktemp("cases")
-    with tarfile.open(SHIPPED) as archive:
-        archive.extractall(place, filter="data")
+    unpack_shipped(place)
     return place
 
 
