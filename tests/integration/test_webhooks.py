@@ -28,7 +28,6 @@ from tests.fakes.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.integration
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
-NOW = SystemClock().now()
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ class Sending:
     def __init__(self, home: Path, receiver: Receiver, **webhook: Any) -> None:
         given = {"name": "pager", "url": receiver.url, "secret_env": "PAGER", "private": True, **webhook}
         self.inventory = Inventory(services=[Service(name="api", kind="api")], webhooks=[Webhook(**given)])
-        self.clock = ManualClock(NOW)
+        self.clock = ManualClock(SystemClock().now())
         self.records = SqliteRecords(home / "incidents.db")
         self.outbox = Outbox(home / "webhooks.db")
         self.courier = Courier(self.inventory, self.records, self.outbox, {"PAGER": SECRET}, self.clock)
@@ -116,7 +115,7 @@ async def test_a_dead_letter_is_kept_and_sent_again(sending: Sending, receiver: 
     for _ in range(ATTEMPTS):
         assert await sending.courier.round() == 1
         [waiting] = await sending.outbox.deliveries()
-        await sending.outbox.save(waiting.model_copy(update={"next_at": NOW}))
+        await sending.outbox.save(waiting.model_copy(update={"next_at": sending.clock.now()}))
     [dead] = await sending.courier.deliveries(state=DeliveryState.DEAD)
     assert (dead.attempts, dead.answer) == (ATTEMPTS, "HTTP 503")
     again = await sending.courier.redeliver(dead.id)
@@ -170,7 +169,7 @@ async def test_what_cannot_be_signed_or_sent_says_so(tmp_path: Path, receiver: R
     assert "no longer" in (await sending.outbox.deliveries())[0].answer
     for url in ("http://nothing.invalid/", "http://127.0.0.1:1/"):
         hook = Webhook(name="x", url=url, secret_env="X", private=True)
-        answer = await send(hook, SECRET, "msg_1", "{}", NOW)
+        answer = await send(hook, SECRET, "msg_1", "{}", SystemClock().now())
         assert (answer.status, answer.arrived) == (None, False)
     sending.close()
 
@@ -240,4 +239,4 @@ async def test_the_ledger_is_followed_without_gaps_and_repeats(tmp_path: Path) -
 
 
 def _event() -> Event:
-    return Event(id="1", type="dev.firebreak.plan_created", subject="inc-1", time=NOW)
+    return Event(id="1", type="dev.firebreak.plan_created", subject="inc-1", time=SystemClock().now())
