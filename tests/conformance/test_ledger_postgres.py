@@ -8,8 +8,9 @@ import psycopg
 import pytest
 
 from domain.errors import ConfigError, LedgerError
+from domain.guard import EntrySearch
 from governance.ledger.anchor import FileAnchor
-from governance.ledger.opening import Place, open_ledger, read_ledger, verify_ledger
+from governance.ledger.opening import Place, open_ledger, read_ledger, search_ledger, verify_ledger
 from governance.ledger.port import Draft
 from governance.ledger.postgres import PostgresLedger, place_of
 from tests.fakes.ledgers import Stored, in_postgres
@@ -100,4 +101,5 @@ def test_pages_are_read_beside_the_writer(kept: Stored) -> None:
     with ledger.transaction() as tx:
         tx.append(NOTE)
     assert [entry.seq for entry in read_ledger(kept.place, after=0)] == [1]
+    assert [entry.seq for entry in search_ledger(kept.place, EntrySearch(kind="genesis")).entries] == [0]
     ledger.close()

@@ -12,7 +12,7 @@ import pytest
 
 from domain.action import Outcome, Verdict
 from domain.errors import AuthError, ConflictError, GovernanceError, LedgerError, NotFoundError
-from domain.guard import ApprovalAnswer, ApprovalStatus, Decision
+from domain.guard import ApprovalAnswer, ApprovalStatus, Decision, EntrySearch
 from governance.guard.build import open_home_ledger
 from governance.guard.client import HttpGuard
 from governance.guard.server import build_action_server
@@ -118,6 +118,8 @@ async def test_people_and_processes_find_everything_over_http() -> None:
             await chaos.ledger()
         page = await agent.ledger(after=3, limit=2, change="inc-1")
         assert [entry.kind for entry in page] == ["attempt", "intent"]
+        found = await agent.search(EntrySearch(kind="intent", change="inc-1"))
+        assert [entry.kind for entry in found.entries] == ["intent"]
         assert (await person.freeze("look")).status.frozen_by == "operator"
         assert [item.step for item in await person.unwindable("inc-1")] == ["s1"]
         report = await person.unwind("inc-1")
