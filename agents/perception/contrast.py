@@ -102,7 +102,8 @@ def contrast(series: Series, windows: Windows, most: float = 0.0) -> Contrast | 
     scale = spread(before, level, least_scale(role, series.metric, level, most))
     tail = values[during & (times >= windows.abnormal[1] - TAIL_S)]
     mean = float(np.mean(after))
-    counted = _counted(role, before, after, whole(most))
+    share = is_ratio(series.metric) or (is_rate(series.metric) and most <= 1.0)
+    counted = _counted(role, before, after, whole(most), share=share)
     scale = max(scale, abs(mean - level) / counted if counted > 0 else 0.0)
     chance, repeats = _chance(before, mean, len(after), down=role is Role.AVAILABILITY)
     return Contrast(
@@ -123,13 +124,13 @@ def contrast(series: Series, windows: Windows, most: float = 0.0) -> Contrast | 
     )
 
 
-def _counted(role: Role | None, before: np.ndarray, after: np.ndarray, most: float) -> float:
+def _counted(role: Role | None, before: np.ndarray, after: np.ndarray, most: float, *, share: bool) -> float:
     """Deviations by which counted failures became more; infinite for what is no error."""
     if role not in (Role.ERRORS, Role.AVAILABILITY):
         return math.inf
     down = role is Role.AVAILABILITY
     bad = [np.maximum(most - side, 0.0) if down else np.maximum(side, 0.0) for side in (before, after)]
-    return significance(bad[0], bad[1])
+    return significance(bad[0], bad[1], all_of_them=most if share or down else None)
 
 
 def _chance(before: np.ndarray, mean: float, length: int, *, down: bool) -> tuple[float, int]:

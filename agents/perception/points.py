@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 from agents.perception.roles import Role, is_rate, is_ratio
 from domain.bundle import Series
 
+MOST_REQUESTS = 20
+"""A share is not taken as proof of more requests than this."""
 ABSURD = 1e100
 """No measurement is that large; sums of such values overflow."""
 
@@ -47,17 +51,26 @@ def whole(most: float) -> float:
     return 100.0 if most > 1.5 else 1.0
 
 
-def significance(before: np.ndarray, after: np.ndarray) -> float:
+def one_failure(share: float) -> float:
+    """The largest share that one failure can be where `share` (0-1) failed: three of four cannot be told by a single request."""
+    return 1.0 / Fraction(share).limit_denominator(MOST_REQUESTS).denominator
+
+
+def significance(before: np.ndarray, after: np.ndarray, *, all_of_them: float | None = None) -> float:
     """Standard deviations by which counted events are more frequent `after` than `before`, for values ≥ 0 told per interval.
 
-    The smallest positive value is taken for one event, so a single failure among few requests stays a single failure.
-    On/off counting with an unknown background (Li & Ma 1983, eq. 17).
+    The smallest positive value is taken for one event, so a single failure among few requests stays a single failure. Of
+    shares (`all_of_them`: the value when every request fails) it is what one request can be at most. On/off counting with an
+    unknown background (Li & Ma 1983, eq. 17).
     """
     values = np.concatenate([before, after])
     positive = values[values > 1e-9]
     if len(positive) == 0 or len(before) == 0 or len(after) == 0:
         return 0.0
-    off, on = float(before.sum() / positive.min()), float(after.sum() / positive.min())
+    event = float(positive.min())
+    if all_of_them is not None:
+        event = min(event, all_of_them * one_failure(min(1.0, event / all_of_them)))
+    off, on = float(before.sum() / event), float(after.sum() / event)
     ratio = len(after) / len(before)
     if on <= ratio * off:
         return 0.0

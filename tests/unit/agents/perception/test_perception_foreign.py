@@ -76,6 +76,15 @@ def test_significance_grows_with_failures_and_one_failure_is_none(before: list[i
     )
 
 
+def test_three_of_four_are_no_single_failure() -> None:
+    """A share tells at least how many requests it is of: two seconds in which most fail are seen, one lost request is not."""
+    before = np.zeros(12)
+    most = significance(before, np.array([0.75, 0.75]), all_of_them=1.0)
+    assert most > 3.0 > significance(before, np.array([0.25, 0.0]), all_of_them=1.0)
+    assert significance(before, np.array([75.0, 75.0]), all_of_them=100.0) == pytest.approx(most)
+    assert significance(before, np.array([1.0]), all_of_them=1.0) < 3.0
+
+
 def test_percentages_are_told_by_the_largest_value_of_the_metric_anywhere() -> None:
     """A service that never fails shares its metric's unit with one that does."""
     found = contrasts(
