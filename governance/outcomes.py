@@ -15,10 +15,13 @@ from governance.closing import Closing
 from governance.conditions import all_since
 from governance.ledger.port import Draft, Reader, Record, Transaction
 from governance.policy import Policy
+from governance.shadow import Agreement, Shadowed
 
 KIND = "outcome"
 PLAN = "plan"
 """The action name of a row about a plan alone."""
+SHADOW = "shadow"
+"""What the ids of rows about proposals begin with."""
 
 
 class Origin(StrEnum):
@@ -74,10 +77,11 @@ def keep_outcomes(
     return rows
 
 
-def save_row(tx: Transaction, row: Row) -> None:
-    """Create or replace a row in this transaction."""
+def save_row(tx: Transaction, row: Row, *, counts: bool = True) -> None:
+    """Create or replace a row in this transaction; one that does not count is no agent's."""
     doc = row.model_dump(mode="json")
-    tx.put(Record(kind=KIND, id=row.id, change=row.change, status=row.agent, at=row.at, doc=doc))
+    status = row.agent if counts else ""
+    tx.put(Record(kind=KIND, id=row.id, change=row.change, status=status, at=row.at, doc=doc))
 
 
 def rows_of(reader: Reader, agent: str) -> list[Row]:
@@ -106,6 +110,36 @@ def review_plan(tx: Transaction, *, agent: str, plan: str, environment: Environm
     return row
 
 
+def keep_agreement(
+    tx: Transaction, shadowed: Shadowed, inventory: Inventory, executor: Executor, policy: Policy
+) -> None:
+    """A person's word on a proposal of shadow mode. It held when people did the same; a later word replaces the former.
+
+    What is labelled unknown, and an action that is not registered any more, count for nothing.
+    """
+    spec, label = executor.spec(shadowed.call.action), shadowed.label
+    if spec is None or label is None:
+        return
+    row = Row(
+        id=f"{SHADOW}/{shadowed.id}",
+        agent=shadowed.agent,
+        action=shadowed.call.action,
+        environment=policy.environment(environment_of(shadowed.call.target, inventory)),
+        effect=spec.effect,
+        origin=Origin.SHADOW,
+        held=label is Agreement.SAME,
+        change=shadowed.change,
+        at=tx.now,
+    )
+    save_row(tx, row, counts=label is not Agreement.UNKNOWN)
+
+
+def environment_of(target: str, inventory: Inventory) -> Environment:
+    """What is at stake at a target; of one that the inventory does not know, production."""
+    service = inventory.service(target)
+    return service.environment if service else Environment.PRODUCTION
+
+
 def _counts(claim: Claim, spec: ActionSpec, reader: Reader) -> bool:
     """Settled, mutating, and not a failure that was injected."""
     return spec.effect.mutating and claim.state.settled and claim.key not in excused(reader, [claim])
@@ -114,8 +148,7 @@ def _counts(claim: Claim, spec: ActionSpec, reader: Reader) -> bool:
 def _row(
     claim: Claim, spec: ActionSpec, closing: Closing, inventory: Inventory, policy: Policy, tx: Transaction
 ) -> Row:
-    service = inventory.service(claim.call.target)
-    own = service.environment if service else Environment.PRODUCTION
+    own = environment_of(claim.call.target, inventory)
     held = bool(closing.verified) and claim.state is ClaimState.CONFIRMED and not claim.compensated
     return Row(
         id=claim.key,

@@ -8,6 +8,7 @@ from domain.inventory import Mode
 from governance.guard.attempt import Attempt, Parts
 from governance.identity import Identity
 from governance.ledger.port import Draft, Transaction
+from governance.outcomes import keep_agreement
 from governance.shadow import KIND, Agreement, Shadowed, keep_shadowed, load_shadowed
 
 
@@ -39,7 +40,7 @@ def only_shadowed(attempt: Attempt) -> bool:
 
 
 def label(parts: Parts, person: Identity, id: str, agreement: Agreement) -> Shadowed:
-    """A person's word on how a proposal compares with what happened. Raises NotFoundError."""
+    """A person's word on how a proposal compares with what happened, for the agent's record too. Raises NotFoundError."""
     with parts.ledger.transaction() as tx:
         found = load_shadowed(tx, id)
         if found is None:
@@ -48,6 +49,7 @@ def label(parts: Parts, person: Identity, id: str, agreement: Agreement) -> Shad
             )
         labelled = found.model_copy(update={"label": agreement, "labelled_by": person.name})
         keep_shadowed(tx, labelled)
+        keep_agreement(tx, labelled, parts.inventory, parts.executor, parts.policy)
         content = {"proposal": id, "label": agreement.value, "call": found.call.model_dump(mode="json")}
         tx.append(Draft(kind="shadow_label", actor=person.name, change=found.change, content=content))
     return labelled

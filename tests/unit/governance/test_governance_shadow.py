@@ -8,6 +8,8 @@ import pytest
 
 from domain.action import Tier, Verdict
 from domain.errors import AuthError, NotFoundError
+from domain.inventory import Environment
+from governance.outcomes import Origin, environment_of, keep_agreement, rows_of
 from governance.seats import grant
 from governance.shadow import Agreement
 from tests.fakes.executor import mixed_inventory
@@ -57,3 +59,41 @@ async def test_people_say_how_it_compares() -> None:
     assert (await scene.maria.shadowed(scene.clock.now() - timedelta(days=1))) == [labelled]
     head = next(entry for entry in scene.store.entries() if entry.kind == "shadow_label")
     assert (head.actor, head.content["label"]) == ("maria", "same")
+
+
+@pytest.mark.parametrize(
+    ("said", "held"),
+    [
+        ([Agreement.SAME], [True]),
+        ([Agreement.DIFFERENT], [False]),
+        ([Agreement.UNNECESSARY], [False]),
+        ([Agreement.UNKNOWN], []),
+        ([Agreement.SAME, Agreement.DIFFERENT], [False]),
+        ([Agreement.SAME, Agreement.UNKNOWN], []),
+    ],
+)
+async def test_a_word_on_a_proposal_is_a_record_of_the_agent(said: list[Agreement], held: list[bool]) -> None:
+    """Agreement in shadow mode counts by its own origin; the newest word stands, and an unknown outcome is no record."""
+    scene = shadowing()
+    await scene.agent.judge(plan(call("restart_service", "mirror")), actor())
+    for one in said:
+        await scene.maria.label_shadow("plan-1:s1", one)
+    rows = rows_of(scene.store, "responder")
+    assert [row.held for row in rows] == held
+    assert {(row.action, row.origin) for row in rows} <= {("restart_service", Origin.SHADOW)}
+
+
+async def test_an_action_that_is_gone_leaves_no_record() -> None:
+    """A label of old days is kept; nothing is earned with it."""
+    scene = shadowing()
+    await scene.agent.judge(plan(call("restart_service", "mirror")), actor())
+    labelled = await scene.maria.label_shadow("plan-1:s1", Agreement.UNKNOWN)
+    gone = labelled.model_copy(update={"label": Agreement.SAME, "call": call("retired_action", "mirror")})
+    with scene.store.transaction() as tx:
+        keep_agreement(tx, gone, scene.inventory, scene.executor, scene.policy)
+    assert rows_of(scene.store, "responder") == []
+
+
+def test_what_the_inventory_does_not_know_is_taken_for_production() -> None:
+    """The stricter reading."""
+    assert environment_of("unheard-of", mixed_inventory()) is Environment.PRODUCTION
