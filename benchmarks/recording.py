@@ -64,7 +64,7 @@ def record(fault: str, folder: Path) -> bool:
             _run(env, "incident", "export", result.incident, str(export))
         finally:
             _run(env, "down", expect=(0, 1, 2, 3, 5))
-        size = write(read_bundle(export), truth_of(result), folder / f"{fault}.tar.xz", fault)
+        size = write(read_bundle(export), truth_of(result), folder / f"{fault}.tar.gz", fault)
     sys.stdout.write(f"{fault}: {result.incident}, diagnosed {result.diagnosed}, {size} bytes\n")
     sys.stdout.flush()
     return size <= MOST_BYTES
@@ -81,7 +81,7 @@ def write(bundle: Bundle, truth: dict[str, Any], place: Path, fault: str) -> int
     """The cut bundle with its label as one archive; its size in bytes."""
     files = contents(cut(replace(bundle, id=fault))) | {"truth.json": json.dumps(truth).encode()}
     place.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(place, "w:xz", preset=9) as archive:
+    with tarfile.open(place, "w:gz", compresslevel=9) as archive:
         for name, content in files.items():
             member = tarfile.TarInfo(f"{fault}/{name}")
             member.size, member.mode = len(content), 0o644
