@@ -54,7 +54,7 @@ def page(data: Sequence[tuple[str, Cases]], kinds: Sequence[str], every: int) ->
         "# Figures of diagnosis",
         "",
         f"Written by `python -m benchmarks.diagnosis.figures` at {_commit()}, {datetime.now(UTC):%Y-%m-%d}, without a model and "
-        f"past incidents; every {_ordinal(every)} case. Load of the machine: {os.getloadavg()[0]:.1f}.",
+        f"past incidents; {_taken(every)}. Load of the machine: {os.getloadavg()[0]:.1f}.",
         "",
         "## As given, beside simple methods on the same cases",
         "",
@@ -165,8 +165,8 @@ def _commit() -> str:
     return done.stdout.strip() or "an unknown commit"
 
 
-def _ordinal(every: int) -> str:
-    return "single" if every == 1 else f"{every}th"
+def _taken(every: int) -> str:
+    return "every case" if every == 1 else f"one case in {every}"
 
 
 if __name__ == "__main__":
