@@ -166,7 +166,7 @@ def _commit() -> str:
 
 
 def _taken(every: int) -> str:
-    return "every case" if every == 1 else f"one case in {every}"
+    return "every single case" if every == 1 else f"one case in {every}"
 
 
 if __name__ == "__main__":
