@@ -10,11 +10,14 @@ from tools.actions.commands import RUN_COMMAND, RUN_UNDOABLE_COMMAND
 from tools.actions.config import RESTORE_CONFIG, SET_CONFIG
 from tools.actions.free_disk_space import FREE_DISK_SPACE
 from tools.actions.kubernetes.configuration import PATCH_CONFIG_MAP
+from tools.actions.kubernetes.image import PATCH_IMAGE
 from tools.actions.kubernetes.network import ALLOW_NETWORK_PATH
 from tools.actions.kubernetes.objects import RESTORE_MANIFEST
 from tools.actions.kubernetes.permissions import REPAIR_ROLE, REPAIR_ROLE_BINDING
 from tools.actions.kubernetes.pods import RECREATE_POD
-from tools.actions.kubernetes.workloads import PATCH_IMAGE, RESTART_WORKLOAD, ROLLBACK_DEPLOYMENT, SCALE_WORKLOAD
+from tools.actions.kubernetes.restart import RESTART_WORKLOAD
+from tools.actions.kubernetes.revision import ROLLBACK_DEPLOYMENT
+from tools.actions.kubernetes.scaling import SCALE_WORKLOAD
 from tools.actions.migrate import MIGRATE
 from tools.actions.processes import RESTART_SERVICE, RESUME_PROCESS, START_PROCESS, STOP_PROCESS
 from tools.actions.release import ROLLBACK_RELEASE

@@ -1,0 +1,116 @@
+"""Back to a former revision of a deployment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from domain.action import Effect
+from domain.conditions import Condition
+from domain.errors import ToolError
+from tools.actions.arguments import Args
+from tools.actions.kubernetes.arguments import Workload
+from tools.actions.kubernetes.deployment import DEPLOYMENT, ROLLOUT_S, missing_deployment
+from tools.kubernetes.kinds import KINDS
+from tools.kubernetes.place import cluster_of, workload_name
+from tools.kubernetes.workload import facts_of, owned_by, revision_of, revisions, template_digest
+from tools.spec import Action, Preview, State, UndoCall, nothing, unclear, would
+from tools.target import Target
+
+
+class RollbackDeployment(Args):
+    """Which revision."""
+
+    workload: Workload = None
+    revision: Annotated[int, Field(gt=0)] | None = Field(
+        default=None, description="None is the one before the current."
+    )
+
+
+async def _observe(target: Target, args: RollbackDeployment) -> State:
+    """Facts of the deployment with {wanted: revision, wanted_template: its digest or None}."""
+    name = workload_name(target, args.workload)
+    async with cluster_of(target) as cluster:
+        found = await cluster.get(DEPLOYMENT, name)
+        if found is None:
+            return {"found": False, "name": name}
+        known = revisions(owned_by(await cluster.list(KINDS["ReplicaSet"]), found["metadata"]["uid"]))
+    wanted = args.revision or max((r for r in known if r < revision_of(found)), default=None)
+    template = known.get(wanted) if wanted else None
+    return {
+        "found": True,
+        **facts_of(found),
+        "wanted": wanted,
+        "wanted_template": template_digest(template) if template else None,
+        "known": sorted(known),
+    }
+
+
+def _preview(args: RollbackDeployment, state: State) -> Preview:
+    if missing := missing_deployment(state):
+        return missing
+    if state["wanted_template"] is None:
+        return unclear(
+            f"revision {state['wanted'] or 'before'} of {state['name']} is not kept; there are {state['known']}"
+        )
+    if state["wanted_template"] == state["template"]:
+        return nothing(f"deployment {state['name']} is what revision {state['wanted']} was")
+    return would(f"deployment {state['name']} would go from revision {state['revision']} back to {state['wanted']}")
+
+
+async def _send(target: Target, before: State, *, dry: bool) -> None:
+    """Put the kept template in the place of the current one, unless somebody changes the deployment meanwhile."""
+    async with cluster_of(target) as cluster:
+        current = await cluster.get(DEPLOYMENT, before["name"])
+        if current is None:
+            raise ToolError("the deployment has gone", expected=before["name"], found="nothing")
+        own = owned_by(await cluster.list(KINDS["ReplicaSet"]), current["metadata"]["uid"])
+        kept = [t for t in revisions(own).values() if template_digest(t) == before["wanted_template"]]
+        if not kept:
+            raise ToolError("the revision has gone", expected=f"revision {before['wanted']}", found="nothing")
+        await cluster.replace(DEPLOYMENT, {**current, "spec": {**current["spec"], "template": kept[0]}}, dry=dry)
+
+
+async def _rehearse(target: Target, args: RollbackDeployment, before: State) -> None:
+    await _send(target, before, dry=True)
+
+
+async def _apply(target: Target, args: RollbackDeployment, before: State) -> str:
+    await _send(target, before, dry=False)
+    return f"deployment {before['name']} is to be as in revision {before['wanted']}"
+
+
+def _confirm(args: RollbackDeployment, before: State, now: State) -> bool | None:
+    """Going back gives the old revision a new number, so only the template that was wanted before can tell."""
+    if not before.get("wanted_template") or not now["found"]:
+        return None
+    return bool(now["template"] == before["wanted_template"] and now["complete"])
+
+
+def _undo(args: RollbackDeployment, before: State) -> UndoCall | None:
+    if not before.get("revision"):
+        return None
+    back = {"workload": before["name"], "revision": before["revision"]}
+    return UndoCall(action="rollback_deployment", args=back)
+
+
+ROLLBACK_DEPLOYMENT = Action(
+    name="rollback_deployment",
+    summary="Let a deployment be what it was in an earlier revision.",
+    args=RollbackDeployment,
+    effect=Effect.REVERSIBLE,
+    removes=(Condition.RELEASE_REGRESSED,),
+    aspects=("kubernetes",),
+    undo_action="rollback_deployment",
+    timeout_s=180.0,
+    settle_s=ROLLOUT_S,
+    blast_radius="all pods are replaced one after another by those of the earlier revision",
+    witness=("template",),
+    observe=_observe,
+    preview=_preview,
+    rehearse=_rehearse,
+    apply=_apply,
+    confirm=_confirm,
+    undo=_undo,
+)
