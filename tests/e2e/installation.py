@@ -22,6 +22,7 @@ from cli.home import Home
 
 FIREBREAK = str(Path(sys.executable).with_name("firebreak"))
 USERS = ("/", "/api/catalogue")
+ENDED = frozenset({"resolved", "escalated", "dismissed", "taken"})
 
 
 class Installation:
@@ -99,7 +100,11 @@ class Installation:
 
     def calm(self) -> None:
         """Wait until users are served and no incident is open, so that the next thing that happens is the test's own."""
-        until(lambda: self.users_are_served() and not self._open(), 90, "a calm system")
+        until(
+            lambda: self.users_are_served() and not self._open(),
+            90,
+            lambda: f"a calm system; served: {self.users_are_served()}, open: {[_story(r) for r in self._open()]}",
+        )
 
     def new_incident(self, known: set[str], seconds: float = 120) -> str:
         """Id of the first incident that was not known before. An alert that fires still is told again after a minute only."""
@@ -118,9 +123,9 @@ class Installation:
 
         def look() -> bool:
             record.update(self.read(f"/api/incidents/{incident}"))
-            return record["status"] in {"resolved", "escalated", "dismissed", "taken"}
+            return record["status"] in ENDED
 
-        until(look, seconds, f"the end of {incident}")
+        until(look, seconds, lambda: f"the end of {incident}, which is {record['status']}: {_story(record)}")
         return record
 
     def known(self) -> set[str]:
@@ -128,17 +133,23 @@ class Installation:
         return {row["id"] for row in self.incidents()}
 
     def _open(self) -> list[dict[str, Any]]:
-        return [r for r in self.incidents() if r["status"] not in {"resolved", "escalated", "dismissed", "taken"}]
+        return [r for r in self.incidents() if r["status"] not in ENDED]
 
 
-def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+def _story(record: Mapping[str, Any]) -> str:
+    """What a reader of a failure wants to know of an incident that did not end."""
+    told = ("id", "status", "title", "diagnosis", "plan", "results", "timeline")
+    return json.dumps({key: record[key] for key in told if record.get(key)})[:8000]
+
+
+def until(condition: Callable[[], bool], seconds: float, what: str | Callable[[], str]) -> None:
     """Wait for something outside; the whole point of these tests is that it takes real time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
             return
         time.sleep(0.5)
-    raise AssertionError(f"expected {what} within {seconds:.0f} s")
+    raise AssertionError(f"expected within {seconds:.0f} s: {what if isinstance(what, str) else what()}")
 
 
 @contextlib.contextmanager
