@@ -11,8 +11,8 @@ import typer
 from cli.client import connect
 from cli.output import Exit, print_json, say
 from cli.session import SESSION, JsonFlag
-from cli.skill_author import engine
 from cli.skill_live import patient_get, write_report
+from cli.stages import Model, PlannerModel, PlannerUrl, Verifier, VerifierModel, planner_of, verifier_of
 
 app = typer.Typer(help="Give the manager agent a task.")
 POLL_S = 0.5
@@ -31,7 +31,12 @@ def run(
         list[str] | None, typer.Option("--stages", help="detection, diagnosis, recovery; may be given several times.")
     ] = None,
     most: Annotated[int, typer.Option("--max-skills-per-stage", min=1, max=8)] = 2,
-    planner: Annotated[str, typer.Option(help="heuristic, or llm (rules step in, and say so).")] = "heuristic",
+    planner: Annotated[str, typer.Option(help="heuristic, or llm (rules step in, and say so).")] = "",
+    planner_model: PlannerModel = "",
+    planner_base_url: PlannerUrl = "",
+    verifier: Verifier = "",
+    verifier_model: VerifierModel = "",
+    model: Model = "",
     allow_mutation: Annotated[bool, typer.Option("--allow-mutation", help="Recovery may change something.")] = False,
     report_out: Annotated[Path | None, typer.Option("--report-out", help="Write the report to this file.")] = None,
     as_json: JsonFlag = False,
@@ -47,7 +52,8 @@ def run(
     mission: dict[str, Any] = {
         "card": wanted,
         "max_skills_per_stage": most,
-        "planner": engine(planner),
+        **planner_of(planner, planner_model or model, planner_base_url),
+        **verifier_of(verifier, verifier_model or model),
         "allow_mutation": allow_mutation,
     }
     chosen = [word for part in stages or [] for word in part.replace(",", " ").split()]
@@ -69,6 +75,7 @@ def run(
 def lines(report: dict[str, Any]) -> list[str]:
     """A report for a person."""
     rows = [f"{report['id']}  {report['mission']['card']['name']}: {report['status'].replace('_', ' ')}"]
+    rows += [f"  {stage:<10} chosen by {by}" for stage, by in report["planned_by"].items()]
     rows += [
         f"  {c['stage']:<10} {c['skill']}: {c['status'] or 'not run'} ({c['why']}) {c['text']}"
         for c in report["chosen"]

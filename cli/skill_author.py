@@ -12,22 +12,21 @@ from pydantic import ValidationError
 
 from cli.output import Exit, note, print_json, say
 from cli.session import SESSION, JsonFlag
+from cli.stages import Model, OptimizerModel, engine, mind_of
 from domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from domain.inventory import Inventory
-    from domain.reasoning import Reasoner
-    from skills.report import Engine, Report
+    from skills.report import Report
 
 SHIPPED = Path(__file__).resolve().parents[1] / "runbooks"
-Model = Annotated[str, typer.Option("--model", help="Model for this command; the configured one when unsaid.")]
 Config = Annotated[Path | None, typer.Option("--config", help="Inventory; the running stack's when unsaid.")]
 
 
 def generate(
     card: Annotated[Path, typer.Argument(help="Task card (docs/task-card.schema.json).")],
     out: Annotated[Path, typer.Argument(help="Folder in which the skill's own folder is made.")],
-    generator: Annotated[str, typer.Option(help="template, or llm (the template steps in, and says so).")] = "template",
+    generator: Annotated[str, typer.Option(help="template, or llm (the template steps in, and says so).")] = "",
     model: Model = "",
     config: Config = None,
     as_json: JsonFlag = False,
@@ -41,10 +40,9 @@ def generate(
     from skills.generate import put
     from skills.vocabulary import registered
 
-    inventory = inventory_of(config)
-    words = registered(inventory)
-    wanted = load_card(card)
-    draft = asyncio.run(draft_for(wanted, engine(generator), words, inventory, model_of(generator, model, inventory)))
+    by, inventory = engine(generator, model), inventory_of(config)
+    words, wanted = registered(inventory), load_card(card)
+    draft = asyncio.run(draft_for(wanted, by, words, inventory, mind_of(by, model, inventory)))
     problems = put(draft, out, words, expected=wanted.expected, diagnosis=wanted.diagnosis)
     folder = out / draft.skill.name
     if as_json:
@@ -60,7 +58,8 @@ def generate(
 
 def review(
     reports: Annotated[list[Path], typer.Argument(help="Reports that `skill run --report-out` wrote.")],
-    optimizer: Annotated[str, typer.Option(help="rules, or llm (rules step in, and say so).")] = "rules",
+    optimizer: Annotated[str, typer.Option(help="rules, or llm (rules step in, and say so).")] = "",
+    optimizer_model: OptimizerModel = "",
     model: Model = "",
     shelf: Annotated[
         Path | None, typer.Option("--skills", help="Folder of the skills; the shipped ones when unsaid.")
@@ -82,9 +81,9 @@ def review(
     if len(names) != 1:
         raise ConfigError("the reports are about several skills", expected="one skill", found=", ".join(sorted(names)))
     package, skill = Shelf(*([shelf] if shelf else []), SHIPPED).procedure(names.pop())
-    inventory = inventory_of(config)
-    mind = model_of(optimizer, model, inventory)
-    answer = asyncio.run(propose(package, skill, found, registered(inventory), engine(optimizer), mind))
+    by, inventory = engine(optimizer, optimizer_model or model), inventory_of(config)
+    mind = mind_of(by, optimizer_model or model, inventory)
+    answer = asyncio.run(propose(package, skill, found, registered(inventory), by, mind))
     if as_json:
         print_json({"edit": answer.edit.model_dump(mode="json") if answer.edit else None, "notes": list(answer.notes)})
         return
@@ -95,15 +94,6 @@ def review(
         return
     note(f"{answer.edit.summary} (by {answer.edit.by}, from {', '.join(answer.edit.runs)})")
     say(answer.edit.diff.rstrip())
-
-
-def engine(word: str) -> Engine:
-    """`llm`, or rules under either of their names. Raises ConfigError."""
-    if word == "llm":
-        return "llm"
-    if word in ("rules", "template", "heuristic"):
-        return "rules"
-    raise ConfigError("there is no such engine", expected="llm, rules or template", found=word)
 
 
 def inventory_of(config: Path | None) -> Inventory:
@@ -119,19 +109,6 @@ def inventory_of(config: Path | None) -> Inventory:
             hint="firebreak config example > firebreak.yaml writes one to start from",
         )
     return load_inventory(file)
-
-
-def model_of(word: str, name: str, inventory: Inventory) -> Reasoner | None:
-    """The model to ask when `llm` was said; `--model` goes before the configured one. None: rules only."""
-    if word != "llm":
-        return None
-    from agents.reasoners.openai import OpenAiReasoner
-    from graph.minds import endpoint_of
-    from graph.settings import load_settings
-
-    config = inventory.model.model_copy(update={"model": name} if name else {})
-    endpoint = endpoint_of(load_settings(), config)
-    return OpenAiReasoner(endpoint) if endpoint else None
 
 
 def _report(file: Path) -> Report:

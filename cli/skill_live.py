@@ -15,6 +15,7 @@ from rich.table import Table
 from cli.client import AppClient, connect
 from cli.output import Exit, note, print_json, say
 from cli.session import SESSION, JsonFlag
+from cli.stages import Model, Verifier, VerifierModel, verifier_of
 from domain.errors import ConfigError, UpstreamError
 
 POLL_S = 0.4
@@ -78,7 +79,9 @@ def run(
     given: Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; the value is YAML.")] = None,
     execute: Annotated[bool, typer.Option("--execute", help="Do it; without this it is a dry run.")] = False,
     allow_mutation: Annotated[bool, typer.Option("--allow-mutation", help="It may change something.")] = False,
-    verifier: Annotated[str, typer.Option(help="rules, or llm for a second opinion beside them.")] = "rules",
+    verifier: Verifier = "",
+    verifier_model: VerifierModel = "",
+    model: Model = "",
     report_out: Annotated[
         Path | None, typer.Option("--report-out", help="Write the whole report to this file.")
     ] = None,
@@ -95,7 +98,7 @@ def run(
         "parameters": parameters(given or []),
         "execute": execute,
         "allow_mutation": allow_mutation,
-        "verifier": verifier,
+        **verifier_of(verifier, verifier_model or model),
     }
     with connect(SESSION.home) as client:
         report = follow(client, str(client.post("/api/skill-runs", order)["id"]), quiet=as_json)
@@ -195,6 +198,7 @@ def report_lines(report: dict[str, Any]) -> list[str]:
         lines.append(f"  {report['failure']['signature']}: {report['failure']['text']}")
     if report["edit"]:
         lines += [f"  proposed: {report['edit']['summary']}", *report["edit"]["diff"].splitlines()]
+    lines += [f"  verified by {report['verifier']}"] if report["visible"] else []
     return lines + [f"  doubt: {d}" for d in report["doubts"]] + [f"  note: {n}" for n in report["notes"]]
 
 

@@ -14,6 +14,7 @@ from cli.client import AppClient, connect
 from cli.output import Exit, note, print_json, say
 from cli.session import SESSION, JsonFlag
 from cli.skill_live import patient_get, write_report
+from cli.stages import Model, Verifier, VerifierModel, verifier_of
 
 POLL_S = 0.5
 _MARKS = {True: "yes", False: "no", None: "nothing to take back"}
@@ -21,6 +22,9 @@ _MARKS = {True: "yes", False: "no", None: "nothing to take back"}
 
 def rehearse(
     names: Annotated[list[str], typer.Argument(help="Skills, as `firebreak skill list` prints them.")],
+    verifier: Verifier = "",
+    verifier_model: VerifierModel = "",
+    model: Model = "",
     report_out: Annotated[Path | None, typer.Option("--report-out", help="Write all rehearsals to this file.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -29,16 +33,17 @@ def rehearse(
     On a temporary stack whose responder only watches, unless a home is running. Exit code 3 when one is not passed.
     Example: firebreak skill rehearse hung-process link-latency
     """
+    audience = verifier_of(verifier, verifier_model or model)
     tell = note if not as_json else lambda _: None
     if installation.owner(SESSION.home):
         with connect(SESSION.home) as client:
-            found = [_follow(client, name, quiet=as_json) for name in names]
+            found = [_follow(client, name, audience, quiet=as_json) for name in names]
     else:
         from cli.temporary import temporary_home
 
         os.environ["FIREBREAK_AUTONOMY"] = "observe"
         with temporary_home("", tell) as client:
-            found = [_follow(client, name, quiet=as_json) for name in names]
+            found = [_follow(client, name, audience, quiet=as_json) for name in names]
     if report_out is not None:
         write_report(report_out, {"rehearsals": found})
     if as_json:
@@ -52,8 +57,8 @@ def passed(rehearsal: dict[str, Any]) -> bool:
     return not rehearsal["problems"] and not any(f["problems"] for f in rehearsal["faults"])
 
 
-def _follow(client: AppClient, name: str, *, quiet: bool) -> dict[str, Any]:
-    begun = client.post(f"/api/skills/{name}/rehearsals")
+def _follow(client: AppClient, name: str, audience: dict[str, str], *, quiet: bool) -> dict[str, Any]:
+    begun = client.post(f"/api/skills/{name}/rehearsals", audience)
     while True:
         found = patient_get(client, f"/api/skill-rehearsals/{begun['id']}")
         if found["ended_at"]:
@@ -72,7 +77,8 @@ def lines(rehearsal: dict[str, Any]) -> list[str]:
         seen = sum(fault["discriminates"].values())
         rows.append(
             f"  {fault['fault']}: {seen} of {len(fault['discriminates'])} criteria told broken from healthy;"
-            f" run {fault['status'] or 'none'}; taken back {', '.join(fault['taken_back']) or 'nothing'};"
+            f" run {fault['status'] or 'none'} (verified by {fault['verifier'] or 'nobody'});"
+            f" taken back {', '.join(fault['taken_back']) or 'nothing'};"
             f" as before {_MARKS[fault['back_as_before']]}" + (", symptoms back" if fault["shows_again"] else "")
         )
         rows += [f"    {problem}" for problem in fault["problems"]]

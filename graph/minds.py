@@ -30,6 +30,17 @@ def reasoner_of(settings: Settings, config: ModelConfig, clock: Clock, breaker: 
     return FallbackReasoner(model, rules)
 
 
+def endpoint_named(settings: Settings, config: ModelConfig, *, model: str = "", base_url: str = "") -> Endpoint | None:
+    """The configured endpoint with another model or another address.
+
+    The configured key goes to no other address than the configured one: whoever may name an address must not learn it.
+    """
+    if not base_url or base_url == (config.base_url or settings.model_base_url):
+        return endpoint_of(settings, config.model_copy(update={"model": model} if model else {}))
+    named = config.model_copy(update={"model": model or config.model, "base_url": base_url})
+    return endpoint_of(settings.model_copy(update={"model_api_key": None, "model_azure_endpoint": ""}), named)
+
+
 def endpoint_of(settings: Settings, config: ModelConfig) -> Endpoint | None:
     """The configured endpoint, or None: rules only."""
     base_url = config.base_url or settings.model_base_url

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from domain.errors import ModelError
 from domain.reasoning import Question, VerifyAnswer
+from domain.redaction import redact
 from domain.value import Value
 from skills.bench import Bench
-from skills.report import Report, Seen
+from skills.report import OPINION, Report, Seen
 from skills.schema import Skill
 
 
@@ -24,17 +25,29 @@ class SkillVerifyQuestion(Question[VerifyAnswer]):
 
 
 async def second_opinion(report: Report, skill: Skill, bench: Bench) -> Report:
-    """The report with a model's doubts; without a model, or when it fails, the report says that rules verified alone."""
+    """The report with a model's doubts; its no makes the run a failed one, its yes counts for nothing.
+
+    Without a model, or when it fails, the report says that rules verified alone.
+    """
     steps = [f"{s.name}: {s.outcome or 'not begun'} {s.summary}" for s in report.steps]
     question = SkillVerifyQuestion(skill=skill.name, intent=skill.intent, steps=steps, seen=report.visible)
-    if bench.model is None:
+    mind = bench.minds(report.order.verifier_model, "")
+    if mind is None:
         return _alone(report, "no model is configured")
     try:
-        answer = await bench.model.answer(question)
+        answer = await mind.answer(question)
     except ModelError as error:
-        return _alone(report, f"{bench.model.name}: {error.message}")
-    doubts = [d.text for d in answer.doubts] or ([] if answer.holds else ["it does not believe that the promise holds"])
-    return report.model_copy(update={"doubts": doubts, "verifier": bench.model.name})
+        return _alone(report, f"{mind.name}: {error.message}")
+    doubts = [redact(d.text)[:300] for d in answer.doubts]
+    no = [] if answer.holds else [_no(mind.name, doubts)]
+    return report.model_copy(
+        update={"doubts": doubts, "verifier": f"rules and {mind.name}", "visible": [*report.visible, *no]}
+    )
+
+
+def _no(name: str, doubts: list[str]) -> Seen:
+    why = "; ".join(doubts) or "it gave no reason"
+    return Seen(name=OPINION, holds=False, text=f"{name} does not believe that the promise holds: {why}"[:400])
 
 
 def _alone(report: Report, why: str) -> Report:

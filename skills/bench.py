@@ -28,8 +28,15 @@ class Probes(Protocol):
 Query = Callable[[str], Awaitable[list[float]]]
 """The samples of a PromQL expression now. Raises EvidenceError when nobody can be asked."""
 
+Minds = Callable[[str, str], Reasoner | None]
+"""(model, base URL) → the mind behind it; empty: the configured one. None: none is configured, rules only."""
+
 
 def _nobody(target: str) -> Runner | None:
+    return None
+
+
+def _rules_only(model: str, base_url: str) -> Reasoner | None:
     return None
 
 
@@ -46,8 +53,7 @@ class Bench:
     clock: Clock
     note: Callable[[str, str, dict[str, Any]], Awaitable[None]]
     """Writes to the ledger; never raises."""
-    model: Reasoner | None = None
-    """None: rules only."""
+    minds: Minds = _rules_only
     reader: Callable[[str], Runner | None] = _nobody
     """A runner that only reads, for the commands of checks on a host; None: nothing reaches it."""
     query: Query | None = None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from domain.errors import ModelError
 from domain.reasoning import Question
@@ -13,7 +15,7 @@ from skills.arguments import target_parameter
 from skills.bench import Bench
 from skills.card import TaskCard
 from skills.experience import Experience, experience
-from skills.report import Engine
+from skills.report import Engine, ModelName
 from skills.schema import Skill, Stage
 from skills.store import Trust
 from skills.template import CONDITIONS
@@ -77,25 +79,49 @@ def candidates(card: TaskCard, stage: Stage, bench: Bench) -> list[Candidate]:
     return sorted(found, key=lambda c: (not c.fits, -c.trust.level, -c.past.confidence, c.skill.name))
 
 
-async def choose(
-    card: TaskCard, stage: Stage, bench: Bench, *, most: int, planner: Engine
-) -> tuple[list[Candidate], str]:
-    """The skills to run, and why rules chose although a model was asked for (empty: nothing went wrong)."""
+Address = Annotated[str, Field(max_length=300, pattern=r"^(https?://[^\s@]+)?$")]
+"""Of an OpenAI-compatible endpoint; empty: the configured one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planner:
+    """Who chooses."""
+
+    engine: Engine = "rules"
+    model: ModelName = ""
+    base_url: Address = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is run for one stage, who chose, and why it was not whom it was asked of (empty: nothing went wrong)."""
+
+    rows: list[Candidate] = field(default_factory=list["Candidate"])
+    by: str = "rules"
+    note: str = ""
+
+
+async def choose(card: TaskCard, stage: Stage, bench: Bench, *, most: int, planner: Planner) -> Choice:
+    """The skills to run, best first; whatever a model says, only candidates of the rules."""
     rows = candidates(card, stage, bench)
-    if planner == "rules" or not rows:
-        return rows[:most], ""
-    if bench.model is None:
-        return rows[:most], "rules chose: no model is configured"
+    by_rules = Choice(rows=rows[:most])
+    if planner.engine == "rules" or not rows:
+        return by_rules
+    mind = bench.minds(planner.model, planner.base_url)
+    if mind is None:
+        return replace(by_rules, note="rules chose: no model is configured")
     asked = [
         ChoiceRow(name=c.skill.name, intent=c.skill.intent, why=c.why, reflections=c.past.reflections) for c in rows
     ]
     try:
-        answer = await bench.model.answer(ChoiceQuestion(card=card, stage=stage, candidates=asked))
+        answer = await mind.answer(ChoiceQuestion(card=card, stage=stage, candidates=asked))
     except ModelError as error:
-        return rows[:most], f"rules chose: {bench.model.name}: {error.message}"
+        return replace(by_rules, note=f"rules chose: {mind.name}: {error.message}")
     known = {c.skill.name: c for c in rows}
     chosen = [known[name] for name in dict.fromkeys(answer.skills) if name in known]
-    return (chosen[:most], "") if chosen else (rows[:most], f"rules chose: {bench.model.name} named no candidate")
+    if not chosen:
+        return replace(by_rules, note=f"rules chose: {mind.name} named no candidate")
+    return Choice(rows=chosen[:most], by=mind.name)
 
 
 def _names(skill: Skill, card: TaskCard) -> bool:

@@ -18,6 +18,8 @@ class UnderFault(Value):
     """The criteria on the broken system, each as it was seen failing (or last)."""
     run: str = ""
     status: str = ""
+    verifier: str = ""
+    """Who looked at the run's criteria."""
     taken_back: list[str] = []
     """Steps that the rollback took back."""
     back_as_before: bool | None = None

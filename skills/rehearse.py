@@ -138,6 +138,7 @@ async def _mended(found: UnderFault, stage: Stage) -> UnderFault:
     update = {
         "run": report.id,
         "status": report.status.value,
+        "verifier": report.verifier,
         "taken_back": taken,
         "back_as_before": not refused if taken or refused else None,
         "shows_again": await _shows_again(stage) if taken else None,

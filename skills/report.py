@@ -14,6 +14,10 @@ from skills.check import Scalar
 from skills.words import Slug
 
 Engine: TypeAlias = Literal["rules", "llm"]
+ModelName: TypeAlias = Annotated[str, Field(max_length=120, pattern=r"^[A-Za-z0-9._:/@-]*$")]
+"""Of a model endpoint; empty: the configured one."""
+OPINION = "second opinion"
+"""The row of a model's no among the criteria. No check can have this name: it has a space."""
 
 
 class Order(Value):
@@ -27,6 +31,7 @@ class Order(Value):
     """False: a dry run."""
     allow_mutation: bool = False
     verifier: Engine = "rules"
+    verifier_model: ModelName = ""
 
 
 class RunStatus(StrEnum):
@@ -180,6 +185,7 @@ class Report(Value):
     notes: list[str] = []
     """Fall backs and other things that a reader must know."""
     verifier: str = "rules"
+    """Who looked at the criteria: the rules alone, or a model beside them, by name."""
     rehearsal: str = ""
     """Id of the rehearsal that it belongs to; empty: the field."""
     started_at: UtcTime

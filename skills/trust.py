@@ -6,7 +6,7 @@ from datetime import datetime
 
 from skills.folder import Package
 from skills.rehearsal import Rehearsal
-from skills.report import Report, RunStatus
+from skills.report import OPINION, Report, RunStatus
 from skills.signature import Signature
 from skills.store import SkillStore, Standing, Trust
 
@@ -27,11 +27,14 @@ def was_rehearsed(package: Package, store: SkillStore) -> bool:
 
 
 def after_field_run(report: Report, now: datetime) -> Standing | None:
-    """A run that changed something and did not keep its promise takes the skill out of use; None: it may stay."""
+    """A run that changed something and did not keep its promise takes the skill out of use; None: it may stay.
+
+    What only a model doubted says nothing against the skill.
+    """
     broken = report.status in (RunStatus.FAILED, RunStatus.ROLLED_BACK, RunStatus.UNKNOWN)
     if not broken or not report.mutated or report.failure is None or report.rehearsal:
         return None
-    if not Signature(report.failure.signature).about_the_skill:
+    if not Signature(report.failure.signature).about_the_skill or report.failure.step == OPINION:
         return None
     return Standing(
         skill=report.order.skill,

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from agents.reasoners.circuit import CircuitReasoner
-from agents.reasoners.openai import OpenAiReasoner
 from domain.inventory import Inventory
-from domain.reasoning import Reasoner
 from domain.runner import Runner
 from governance.health import Circuits
-from graph.minds import endpoint_of
 from graph.services import Services
 from graph.settings import Settings
+from graph.skills.minds import minds_of
 from graph.sources import first_prometheus
 from skills.bench import Bench, Query
 from skills.shelf import Shelf
@@ -40,15 +37,10 @@ def bench_of(
         clock=services.clock,
         note=services.note,
         reader=_reader(services.inventory, env, root),
-        model=_model(services, settings, circuits),
+        minds=minds_of(settings, services.inventory.model, circuits, services.clock),
         query=_query(settings, services.inventory, env, root),
         agent=services.agent,
     )
-
-
-def _model(services: Services, settings: Settings, circuits: Circuits) -> Reasoner | None:
-    endpoint = endpoint_of(settings, services.inventory.model)
-    return CircuitReasoner(OpenAiReasoner(endpoint), circuits.of("model")) if endpoint else None
 
 
 def _query(settings: Settings, inventory: Inventory, env: Mapping[str, str], root: Path) -> Query | None:

@@ -13,7 +13,7 @@ from langgraph.types import interrupt
 from domain.action import Outcome, Verdict
 from skills import executor
 from skills.bench import Bench
-from skills.report import Report, RunStatus
+from skills.report import OPINION, Report, RunStatus
 
 RECURSION_LIMIT = 200
 APPROVED = "approved"
@@ -85,11 +85,10 @@ def onward(state: SkillState) -> str:
 
 
 def verified(state: SkillState) -> str:
-    """A promise that was not kept is taken back as far as it can be."""
+    """A promise that was not kept is taken back as far as it can be; what only a model doubts stays, and a person looks."""
     report = report_of(state)
-    kept = executor.all_hold([*report.visible, *report.hidden]) and all(
-        s.outcome in executor.DONE for s in report.steps
-    )
+    seen = [s for s in (*report.visible, *report.hidden) if s.name != OPINION]
+    kept = executor.all_hold(seen) and all(s.outcome in executor.DONE for s in report.steps)
     return "sign" if kept else _back(report)
 
 

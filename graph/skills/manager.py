@@ -12,8 +12,8 @@ from pydantic import Field
 from domain.value import UtcTime, Value
 from skills.bench import Bench
 from skills.card import TaskCard
-from skills.choose import choose
-from skills.report import Engine, Order, Report, RunStatus
+from skills.choose import Address, Planner, choose
+from skills.report import Engine, ModelName, Order, Report, RunStatus
 from skills.schema import Stage
 
 RunSkill = Callable[[Order, str], Awaitable[Report]]
@@ -27,6 +27,10 @@ class Mission(Value):
     stages: list[Stage] = Field(default=[Stage.DETECTION, Stage.DIAGNOSIS, Stage.RECOVERY], min_length=1, max_length=3)
     max_skills_per_stage: Annotated[int, Field(ge=1, le=8)] = 2
     planner: Engine = "rules"
+    planner_model: ModelName = ""
+    planner_base_url: Address = ""
+    verifier: Engine = "rules"
+    verifier_model: ModelName = ""
     allow_mutation: bool = False
 
 
@@ -40,6 +44,7 @@ class Chosen(Value):
     run: str = ""
     status: str = ""
     """Empty: not run yet."""
+    verifier: str = ""
     text: str = ""
 
 
@@ -53,6 +58,8 @@ class ManagerReport(Value):
     """proposed: recovery was only run dry, since nobody allowed changes."""
     planned: list[Stage] = []
     """Stages for which skills were chosen."""
+    planned_by: dict[Stage, str] = {}
+    """Stage → who chose: the rules, or a model by name."""
     chosen: list[Chosen] = []
     notes: list[str] = []
     started_at: UtcTime
@@ -74,15 +81,13 @@ def build_manager(bench: Bench, run: RunSkill, save: Callable[[ManagerReport], N
     async def plan(report: ManagerReport) -> ManagerReport:
         mission, stage = report.mission, next_stage(report)
         assert stage is not None, "routing sends only missions with a stage left"
-        found, note = await choose(
-            mission.card, stage, bench, most=mission.max_skills_per_stage, planner=mission.planner
-        )
-        rows = [Chosen(stage=stage, skill=c.skill.name, target=c.target, why=c.why) for c in found]
-        notes = [*report.notes, *([f"{stage.value}: {note}"] if note else [])]
+        asked = Planner(engine=mission.planner, model=mission.planner_model, base_url=mission.planner_base_url)
+        found = await choose(mission.card, stage, bench, most=mission.max_skills_per_stage, planner=asked)
+        rows = [Chosen(stage=stage, skill=c.skill.name, target=c.target, why=c.why) for c in found.rows]
+        notes = [*report.notes, *([f"{stage.value}: {found.note}"] if found.note else [])]
         notes += [] if rows else [f"{stage.value}: no skill fits the card"]
-        return report.model_copy(
-            update={"planned": [*report.planned, stage], "chosen": [*report.chosen, *rows], "notes": notes}
-        )
+        planned = {"planned": [*report.planned, stage], "planned_by": {**report.planned_by, stage: found.by}}
+        return report.model_copy(update={**planned, "chosen": [*report.chosen, *rows], "notes": notes})
 
     async def run_one(report: ManagerReport) -> ManagerReport:
         number, row = next(((n, c) for n, c in enumerate(report.chosen, 1) if not c.status))
@@ -92,10 +97,14 @@ def build_manager(bench: Bench, run: RunSkill, save: Callable[[ManagerReport], N
             target=row.target,
             execute=not recovers or report.mission.allow_mutation,
             allow_mutation=recovers and report.mission.allow_mutation,
+            verifier=report.mission.verifier,
+            verifier_model=report.mission.verifier_model,
         )
         done = await run(order, f"{report.id}-{number}")
         text = done.failure.text if done.failure else "; ".join(s.text for s in done.visible)[:300]
-        row = row.model_copy(update={"run": done.id, "status": done.status.value, "text": text})
+        row = row.model_copy(
+            update={"run": done.id, "status": done.status.value, "verifier": done.verifier, "text": text}
+        )
         return report.model_copy(update={"chosen": [*report.chosen[: number - 1], row, *report.chosen[number:]]})
 
     async def conclude(report: ManagerReport) -> ManagerReport:

@@ -6,14 +6,24 @@ import asyncio
 
 from domain.errors import ConflictError
 from domain.injection import FaultInjector
-from domain.value import new_id
+from domain.value import Value, new_id
 from graph.skills.runner import SkillRunner
 from graph.tasks import end_tasks
 from skills.arguments import arguments
 from skills.rehearsal import Rehearsal
 from skills.rehearse import rehearse, stage_for
-from skills.report import Order, Report
+from skills.report import Engine, ModelName, Order, Report
 from skills.trust import after_rehearsal
+
+
+class Audience(Value):
+    """Who looks at the criteria beside the rules."""
+
+    verifier: Engine = "rules"
+    verifier_model: ModelName = ""
+
+
+RULES_ALONE = Audience()
 
 
 class Rehearsals:
@@ -29,7 +39,7 @@ class Rehearsals:
         """What is broken is restored by the chaos service's reaper."""
         await end_tasks(self._tasks)
 
-    async def start(self, name: str) -> Rehearsal:
+    async def start(self, name: str, audience: Audience = RULES_ALONE) -> Rehearsal:
         """Raises ConflictError where it cannot be done, NotFoundError, SkillError."""
         ending = {task for key, task in self._tasks.items() if self.get(key).ended_at is not None}
         if ending:
@@ -41,7 +51,7 @@ class Rehearsals:
             id=new_id("reh"), skill=name, version=skill.version, digest=package.digest, started_at=bench.clock.now()
         )
         bench.store.save_rehearsal(rehearsal)
-        stage = stage_for(skill, given, bench, injector, lambda order: self._run(order, rehearsal.id))
+        stage = stage_for(skill, given, bench, injector, lambda order: self._run(order, rehearsal.id, audience))
 
         async def play() -> None:
             ended = await rehearse(rehearsal, stage, bench.store.save_rehearsal)
@@ -75,6 +85,7 @@ class Rehearsals:
             raise ConflictError("a rehearsal is under way", expected="one at a time", found=", ".join(self._tasks))
         return self._injector
 
-    async def _run(self, order: Order, rehearsal: str) -> Report:
+    async def _run(self, order: Order, rehearsal: str, audience: Audience) -> Report:
+        order = order.model_copy(update=audience.model_dump())
         begun = await self._runner.submit(order, rehearsal=rehearsal)
         return await self._runner.ended(begun.id)

@@ -21,7 +21,7 @@ from graph.checkpoint.lease import ProcessLeases
 from graph.checkpoint.serde import strict_serde
 from graph.skills.runner import SkillRunner
 from skills.problem import SkillError
-from skills.report import Order, Report, RunStatus
+from skills.report import OPINION, Order, Report, RunStatus
 from skills.store import Standing, Trust
 from skills.trust import trust_of
 from tests.fakes.world import World
@@ -344,11 +344,13 @@ class Doubter:
 
 
 async def test_a_model_may_doubt_and_never_sees_hidden_checks(tmp_path: Path) -> None:
-    """Its doubts stand in the report; the verdict stays with the checks."""
+    """Its no fails the run; what the checks confirm is not taken back for it, and the skill stays in use."""
     doubter = Doubter()
     report = await ran(Trial(tmp_path, paused(mends={"resume_process api"}), model=doubter), verifier="llm")
-    assert (report.status, report.doubts) == (RunStatus.SUCCEEDED, ["too early to say"])
-    assert report.verifier == "openai:doubter"
+    assert (report.status, report.doubts) == (RunStatus.FAILED, ["too early to say"])
+    assert report.failure is not None
+    assert (report.failure.step, report.steps[0].taken_back) == (OPINION, None)
+    assert report.verifier == "rules and openai:doubter"
     assert "served" not in doubter.heard
 
 

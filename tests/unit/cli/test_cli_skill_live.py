@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from fastapi import FastAPI
-from langgraph.checkpoint.memory import InMemorySaver
 from typer.testing import CliRunner, Result
 
 from cli import main as cli_main
-from graph.checkpoint.lease import ProcessLeases
-from graph.checkpoint.serde import strict_serde
-from graph.settings import Settings
-from graph.skills.missions import Missions
-from graph.skills.runner import SkillRunner
-from tests.fakes import web_services as fakes
-from tests.fakes.web_server import serving_app
+from tests.fakes.skill_home import skill_home
 from tests.fakes.world import World
 from tests.unit.skills.trial import PAUSED, Trial
-from web.build import build_app
 
 RUN = CliRunner()
 
@@ -38,21 +26,8 @@ def trial(tmp_path: Path) -> Trial:
 @pytest.fixture
 def home(tmp_path: Path, trial: Trial) -> Iterator[Path]:
     """A home whose app is up."""
-    runner = SkillRunner(trial.bench, ProcessLeases(), "app")
-    missions = Missions(runner, tmp_path / "missions")
-
-    @asynccontextmanager
-    async def alive(_: FastAPI) -> AsyncIterator[None]:
-        await runner.start(InMemorySaver(serde=strict_serde()))
-        yield
-        await missions.close()
-        await runner.close()
-
-    ports = replace(fakes.ports(tmp_path), skills=runner, missions=missions)
-    with serving_app(build_app(ports, Settings(home=ports.home), lifespan=alive)) as url:
-        (tmp_path / "run").mkdir(exist_ok=True)
-        (tmp_path / "run" / "ports.json").write_text(json.dumps({"app": urlsplit(url).port}))
-        yield tmp_path
+    with skill_home(tmp_path, trial) as found:
+        yield found
 
 
 def firebreak(home: Path, *words: str) -> Result:

@@ -11,7 +11,7 @@ from typing import Any
 from domain.action import Verdict
 from domain.conditions import Condition
 from domain.reasoning import Reasoner
-from skills.bench import Bench
+from skills.bench import Bench, Minds
 from skills.folder import DIGEST, digest_of
 from skills.shelf import Shelf
 from skills.store import SkillStore
@@ -49,6 +49,7 @@ class Trial:
     hidden: Sequence[dict[str, Any]] = (SERVED,)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     model: Reasoner | None = None
+    minds: Minds | None = None
 
     def __post_init__(self) -> None:
         self.clock = TickingClock()
@@ -84,7 +85,7 @@ class Trial:
             store=SkillStore(self.root / "home"),
             clock=self.clock,
             note=self._note,
-            model=self.model,
+            minds=self.minds or (lambda model, base_url: self.model),
         )
 
     async def _note(self, kind: str, change: str, content: dict[str, Any]) -> None:
