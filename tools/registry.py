@@ -28,6 +28,7 @@ from tools.target import Target
 
 POLL_S = 0.2
 """How often the target is looked at while an effect is awaited: at first; later at every tenth of the time waited."""
+LOOK_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +89,10 @@ class ActionRegistry:
         return call.model_copy(update={"args": self._bind(call).plain()})
 
     async def dry_run(self, call: ActionCall) -> DryRunResult:
-        """See Executor. A target that cannot be looked at is `cannot_tell`, with the reason."""
+        """See Executor. A target that cannot be looked at, twice, is `cannot_tell`, with the reason."""
         bound = self._bind(call)
         try:
-            state = await _observed(bound)
+            state = await _observed_at_last(bound)
         except (ToolError, AuthError) as error:
             return DryRunResult(answer=DryRun.CANNOT_TELL, summary=redact("; ".join(error.lines())))
         preview = await _rehearsed(bound, state, bound.action.preview(bound.args, state))
@@ -281,6 +282,15 @@ async def _observed(bound: _Bound) -> State:
             found="none",
             hint="nothing was changed",
         ) from error
+
+
+async def _observed_at_last(bound: _Bound) -> State:
+    """What one look did not get in time on a busy machine, a second one does; a person is woken only after it."""
+    try:
+        return await _observed(bound)
+    except ToolUnavailableError:
+        await asyncio.sleep(LOOK_AGAIN_S)
+        return await _observed(bound)
 
 
 async def _rehearsed(bound: _Bound, state: State, preview: Preview) -> Preview:

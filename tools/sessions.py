@@ -50,6 +50,11 @@ async def sessions(connection: Connection) -> list[dict[str, Any]]:
     ]
 
 
+def idles_in_transaction(row: dict[str, Any]) -> bool:
+    """Whether the session's client does nothing with its open transaction, failed or not; its locks stay."""
+    return str(row["state"]).startswith("idle in transaction")
+
+
 async def relations_locked(connection: Connection, pids: list[int]) -> dict[int, list[str]]:
     """Names of the tables on which each of these sessions holds a lock."""
     found = await rows(connection, _RELATIONS, {"pids": pids})

@@ -10,7 +10,7 @@ from domain.action import Effect
 from domain.conditions import Condition
 from tools.actions.arguments import Args, Name
 from tools.postgres import connected, rows
-from tools.sessions import sessions
+from tools.sessions import idles_in_transaction, sessions
 from tools.spec import Action, Preview, State, nothing, unclear, would
 from tools.target import Target
 
@@ -80,7 +80,8 @@ def protection(row: dict[str, Any], args: TerminateSessions) -> str:
 
     A pid says little once its backend has gone: without a start time only a session that holds others up, or idles in a
     transaction, is taken to be the one that was meant. A superuser's session is ended only when it is named, holds others
-    up and does no maintenance.
+    up and does no maintenance; one that is named by its start and idles in a transaction still holds what it held, also in
+    the moments in which those who waited have given up and not yet come back.
     """
     if row["own"]:
         return "our own session"
@@ -92,18 +93,18 @@ def protection(row: dict[str, Any], args: TerminateSessions) -> str:
     if meant is not None and meant != row["backend_start"]:
         return "another backend has this pid now"
     idle = row["state"] == "idle" and (row["state_s"] or 0) >= LONG_IDLE_S
-    culprit = row["blocks"] > 0 or str(row["state"]).startswith("idle in transaction") or idle
+    culprit = row["blocks"] > 0 or idles_in_transaction(row) or idle
     if args.pids and meant is None and not culprit:
         return "it holds nobody up; give its backend start to end it nevertheless"
     if row["superuser"]:
-        return _superuser(row, args)
+        return _superuser(row, args, known=meant is not None)
     return ""
 
 
-def _superuser(row: dict[str, Any], args: TerminateSessions) -> str:
+def _superuser(row: dict[str, Any], args: TerminateSessions, *, known: bool) -> str:
     if not args.pids:
         return "a superuser's session, and it was not named"
-    if row["blocks"] == 0:
+    if row["blocks"] == 0 and not (known and idles_in_transaction(row)):
         return "a superuser's session that holds nobody up"
     if row["state"] == "active" and row["query"].lstrip().lower().startswith(_MAINTENANCE):
         return "a superuser's maintenance at work"

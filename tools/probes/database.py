@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from domain.bundle import Reading
 from domain.errors import ToolError
-from tools.postgres import connected, rows
+from tools.postgres import Connection, connected, rows
 from tools.probes.probe import Probe, Shared, bound, reading
-from tools.sessions import relations_locked, sessions
+from tools.sessions import idles_in_transaction, relations_locked, sessions
 from tools.target import Target
 
 _SETTINGS = """
@@ -24,6 +25,10 @@ select current_setting('max_connections')::int as max_connections,
 STATES = ("active", "idle", "idle in transaction", "idle in transaction (aborted)")
 LONG_TRANSACTION_S = 60.0
 FULL = 0.95
+LOOKS = 3
+BETWEEN_LOOKS_S = 0.25
+OLD_S = 2.0
+"""A transaction in which nothing happens is suspected from this age on."""
 
 
 def _dsn(target: Target) -> str:
@@ -74,7 +79,7 @@ def _by_role(clients: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
 
 async def _locks(target: Target, shared: Shared) -> list[Reading]:
     async with connected(_dsn(target), read_only=True, timeout_s=1.5, statement_s=1.5) as connection:
-        found = await sessions(connection)
+        found = await with_waiters(connection)
         waiting = [row for row in found if row["blocked_by"]]
         holders = [row for row in found if row["blocks"] and row["backend_type"] == "client backend"]
         tables = await relations_locked(connection, [row["pid"] for row in holders]) if holders else {}
@@ -90,6 +95,22 @@ async def _locks(target: Target, shared: Shared) -> list[Reading]:
             backend_starts={str(row["pid"]): row["backend_start"] for row in heads},
         )
     ]
+
+
+async def with_waiters(connection: Connection) -> list[dict[str, Any]]:
+    """Sessions at a moment in which somebody waits, if there is one soon.
+
+    Those who wait with a short timeout give up and come back; while a session idles in an old transaction, a look at a
+    moment without them says nothing. Such a session is looked at LOOKS times.
+    """
+    found = await sessions(connection)
+    for _ in range(LOOKS - 1):
+        old = [r for r in found if idles_in_transaction(r) and (r["transaction_s"] or 0.0) >= OLD_S]
+        if not old or any(row["blocked_by"] for row in found):
+            break
+        await asyncio.sleep(BETWEEN_LOOKS_S)
+        found = await sessions(connection)
+    return found
 
 
 def _blocker(row: dict[str, Any], tables: dict[int, list[str]]) -> dict[str, Any]:

@@ -47,6 +47,12 @@ SESSION: dict[str, Any] = {
         ({"superuser": True}, {"idle_in_transaction_s": 1}, "not named"),
         ({"superuser": True}, {"pids": [7]}, ""),
         ({"superuser": True, "blocks": 0}, {"pids": [7]}, "holds nobody up"),
+        ({"superuser": True, "blocks": 0}, {"pids": [7], "backend_starts": {"7": "2026-01-01T00:00:00.000000Z"}}, ""),
+        (
+            {"superuser": True, "blocks": 0, "state": "active"},
+            {"pids": [7], "backend_starts": {"7": "2026-01-01T00:00:00.000000Z"}},
+            "holds nobody up",
+        ),
         ({"superuser": True, "state": "active", "query": "VACUUM FULL orders"}, {"pids": [7]}, "maintenance"),
         ({"superuser": True, "state": "active", "query": "select pg_sleep(99)"}, {"pids": [7]}, ""),
     ],

@@ -36,11 +36,14 @@ class World:
         self.lands = True
         """Whether turning has its effect."""
         self.hidden = False
+        self.blinks = 0
+        """Looks that fail before one succeeds."""
         self.hangs = False
 
     def action(self, **more: Any) -> Action[Dial]:
         async def observe(target: Target, args: Dial) -> State:
-            if self.hidden:
+            if self.hidden or self.blinks:
+                self.blinks = max(0, self.blinks - 1)
                 raise ToolUnavailableError("the dial cannot be seen", found="fog, password=abcdefgh")
             return {"value": self.value, "note": "token=abcdefgh"}
 
@@ -141,6 +144,12 @@ async def test_a_dry_run_that_cannot_see_cannot_tell(world: World) -> None:
     assert found.answer is DryRun.CANNOT_TELL
     assert "fog" in found.summary
     assert "abcdefgh" not in found.summary
+
+
+async def test_a_dry_run_looks_twice(world: World) -> None:
+    """One look that fails on a busy machine wakes nobody."""
+    world.blinks = 1
+    assert (await _registry(world).dry_run(_call())).answer is DryRun.WOULD_CHANGE
 
 
 async def test_nothing_to_do_is_skipped(world: World) -> None:
