@@ -1,0 +1,48 @@
+"""`firebreak contract …` as a person uses it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from cli.main import app
+
+runner = CliRunner()
+EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "deployment-context.json"
+
+
+def test_a_draft_as_json_has_the_published_shape() -> None:
+    answer = runner.invoke(app, ["contract", "draft", str(EXAMPLE), "--json"])
+    found = json.loads(answer.stdout)
+    assert (answer.exit_code, found["schema_version"], found["status"]) == (0, "1", "draft")
+    assert {"id", "risk", "guardrails", "canary", "validators", "rollback", "suggestions"} <= found.keys()
+    assert {"score", "level", "confidence", "factors"} <= found["risk"].keys()
+    assert {"name", "weight", "reason", "where"} <= found["risk"]["factors"][0].keys()
+    assert {"metric", "limit", "unit", "window_s", "reason"} <= found["guardrails"][0].keys()
+    assert {"required", "stages"} <= found["canary"].keys()
+    assert {"percent", "seconds"} <= found["canary"]["stages"][0].keys()
+    assert {"kind", "required", "reason"} <= found["validators"][0].keys()
+    assert {"possible", "window_s", "steps", "data_loss_risk", "rehearsed_at"} <= found["rollback"].keys()
+
+
+def test_a_draft_for_a_person_from_standard_input() -> None:
+    answer = runner.invoke(app, ["contract", "draft", "-"], input=EXAMPLE.read_text())
+    assert answer.exit_code == 0
+    assert "risk critical" in answer.output
+    assert "rollback possible" in answer.output
+
+
+def test_unknown_fields_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "context.json"
+    file.write_text('{"deployment_id": "d", "service_name": "s", "onwer": 3}')
+    answer = runner.invoke(app, ["contract", "draft", str(file)])
+    assert "not used: onwer (did you mean owner?)" in answer.output
+
+
+def test_a_missing_file_is_an_error_in_words(tmp_path: Path) -> None:
+    answer = runner.invoke(app, ["contract", "draft", str(tmp_path / "nothing.json")])
+    assert answer.exit_code != 0
+    assert answer.exception is not None
+    assert "cannot be read" in str(answer.exception)
