@@ -20,7 +20,7 @@ from stack.shop.lines import set_up
 from stack.shop.serving import run
 from stack.shop.settings import Setting, load_or_exit, number, url
 from stack.shop.spans import Tracing, current_ids, outgoing
-from stack.shop.traffic import Measured, TrafficMetrics
+from stack.shop.traffic import GROUP_HEADER, Measured, TrafficMetrics, group_of
 
 SERVICE = "frontend"
 KEYS: tuple[Setting, ...] = (url("API_URL", "http", "https"), number("API_TIMEOUT_S", 0.1, 60))
@@ -48,6 +48,7 @@ class Door:
         if len(body) > MAX_BODY:
             raise ProblemError(413, "http.too_large", "the body is too large", expected=f"at most {MAX_BODY} bytes")
         headers = {"content-type": request.headers.get("content-type", "application/json"), **outgoing()}
+        headers[GROUP_HEADER] = group_of(request.headers)
         try:
             found = await self._http.request(
                 request.method,

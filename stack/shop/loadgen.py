@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stack.shop.lines import log_line
+from stack.shop.traffic import GROUP_HEADER, GROUPS
 from stack.wire import fetch
 
 SERVICE = "loadgen"
@@ -70,26 +71,32 @@ class Visitors:
             if draw < 0.18:
                 status = await self._order(rng)
             elif draw < 0.24 and self._orders:
-                status = await self._get(f"/api/orders/{rng.choice(self._orders)}")
+                status = await self._get(f"/api/orders/{rng.choice(self._orders)}", rng)
             elif draw < 0.30:
-                status = await self._get("/")
+                status = await self._get("/", rng)
             else:
-                status = await self._get("/api/catalogue")
+                status = await self._get("/api/catalogue", rng)
         except (OSError, TimeoutError, ValueError) as error:
             self.outcomes[type(error).__name__] += 1
             return
         self.outcomes[f"{status // 100}xx"] += 1
 
-    async def _get(self, path: str) -> int:
-        return (await fetch("GET", self._base + path, timeout_s=TIMEOUT_S)).status
+    async def _get(self, path: str, rng: random.Random) -> int:
+        return (await fetch("GET", self._base + path, headers=_group(rng), timeout_s=TIMEOUT_S)).status
 
     async def _order(self, rng: random.Random) -> int:
         items = [{"product_id": rng.randint(1, 12), "quantity": rng.randint(1, 3)} for _ in range(rng.randint(1, 3))]
         body = {"customer": f"visitor-{rng.randint(1, 500)}", "items": items}
-        answer = await fetch("POST", f"{self._base}/api/orders", body=body, timeout_s=TIMEOUT_S)
+        url = f"{self._base}/api/orders"
+        answer = await fetch("POST", url, body=body, headers=_group(rng), timeout_s=TIMEOUT_S)
         if answer.status == 201:
             self._orders = [*self._orders[-50:], json.loads(answer.body)["id"]]
         return answer.status
+
+
+def _group(rng: random.Random) -> dict[str, str]:
+    """Who visits: mostly guests, some members, few businesses."""
+    return {GROUP_HEADER: rng.choices(GROUPS, weights=(60, 30, 10))[0]}
 
 
 async def _report(visitors: Visitors) -> None:

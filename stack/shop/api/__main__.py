@@ -40,7 +40,7 @@ def main() -> None:
     )
     shop = load_shop(place, values, log)
     log.info("starting", extra={"release": place.version, "port": place.port})
-    app = Measured(build(shop), shop.traffic, shop.tracing, log)
+    app = Measured(build(shop), shop.traffic, shop.tracing, log, version=place.version)
     run(app, place.port, reload=shop.reload, doors=shop.doors)
 
 
