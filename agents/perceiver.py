@@ -47,7 +47,8 @@ class Perceiver:
         """The diagnosis with opinions heard. Raises what the reasoner raises."""
         answered = await ask(self._reasoner, question_about(diagnosis, probes, services))
         if answered.by == RULES and not answered.fell_back:
-            return Seen(diagnosis=diagnosis, wishes=[], by=answered.by, fell_back="")
+            wishes, _ = _grounded(answered.answer.probes, probes, services)
+            return Seen(diagnosis=diagnosis, wishes=wishes, by=answered.by, fell_back="")
         heard = hear(diagnosis, answered.answer.opinions, services, answered.by)
         wishes, vain = _grounded(answered.answer.probes, probes, services)
         argued = Argued(diagnosis=heard.diagnosis)

@@ -70,7 +70,7 @@ def diagnose(
         hypotheses=hypotheses,
         evidence=book.entries(cited),
         blast_radius=blast_radius(facts, suffering, hypotheses[0].service if hypotheses else None),
-        next_probes=next_probes(ranked),
+        next_probes=next_probes(facts, ranked),
         blind_spots=blind,
         seconds=round(time.perf_counter() - started, 4),
     )

@@ -30,6 +30,8 @@ TROUBLE = (
 )  # fmt: skip
 """Word parts in which trouble is told; every pattern of the rules contains one of them."""
 ENOUGH_SPANS = 50
+STILL_S = 10.0
+"""Seconds for which a probe's answer stands when the same probe cannot tell at the next look."""
 RECENT_S = 120.0
 """How far back a log line still speaks about the present, in seconds."""
 
@@ -44,11 +46,13 @@ class Facts:
         newest: dict[tuple[str, str, str], Reading] = {}
         for reading in bundle.readings:
             key = (reading.probe, reading.service, str(reading.values.get("name", "")))
-            if key not in newest or newest[key].time <= reading.time:
+            if key not in newest or supersedes(reading, newest[key]):
                 newest[key] = reading
         self._readings: dict[str, list[Reading]] = defaultdict(list)
+        self._gaps = [reading for reading in newest.values() if reading.data_gap]
         for reading in newest.values():
-            self._readings[reading.probe].append(reading)
+            if not reading.data_gap:
+                self._readings[reading.probe].append(reading)
         self._callees: dict[str, list[str]] = defaultdict(list)
         self._callers: dict[str, list[str]] = defaultdict(list)
         for caller, callee in call_edges(bundle):
@@ -73,11 +77,11 @@ class Facts:
         return bool(self.bundle.readings)
 
     def readings(self, probe: str) -> list[Reading]:
-        """Newest reading of that probe per service (and probe name)."""
+        """Newest answer of that probe per service (and probe name); one that could not tell is none."""
         return self._readings.get(probe, [])
 
     def reading(self, probe: str, service: str) -> Reading | None:
-        """Newest reading of that probe about that service."""
+        """Newest answer of that probe about that service."""
         found = [r for r in self.readings(probe) if r.service == service]
         return found[-1] if found else None
 
@@ -88,7 +92,7 @@ class Facts:
 
     def gaps(self) -> list[Reading]:
         """Readings that could not tell."""
-        return [r for group in self._readings.values() for r in group if r.data_gap]
+        return self._gaps
 
     @cached_property
     def services(self) -> tuple[str, ...]:
@@ -201,6 +205,13 @@ class Facts:
             if (not service or c.service in ("", service)) and (not wanted or c.kind in wanted)
         ]
         return sorted(found, key=lambda c: c.time, reverse=True)
+
+
+def supersedes(reading: Reading, known: Reading) -> bool:
+    """Is it the one to believe? The newer one is, but for one that could not tell right after (or before) one that could."""
+    if bool(reading.data_gap) != bool(known.data_gap) and abs(reading.time - known.time) <= STILL_S:
+        return not reading.data_gap
+    return known.time <= reading.time
 
 
 def troubled(text: str) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from agents.perception import diagnose
 from agents.reasoners.scripted import ScriptedReasoner
 from domain.alert import Alert
-from domain.bundle import Bundle, Edge, Reading, Series
+from domain.bundle import Bundle, Edge, LogLine, Reading, Series
 from domain.reasoning import Opinion, PerceiveAnswer, ProbeWish
 from domain.second_opinion import ArgumentAgainst, ArgumentFor
 from domain.value import Value
@@ -141,3 +141,49 @@ async def test_it_stops_when_it_knows() -> None:
     house = looking(NoisyGather(2))
     state = await house.run(max_looks=2)
     assert (state["looks"], house.gather.looks, state["outcome"]) == (2, 2, "healthy")
+
+
+class SuspectedPool:
+    """Requests complain about the pool, and the pool itself could not be read at the first look; read alone it answers: free."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def names(self) -> list[str]:
+        return ["db_pool", "http_health"]
+
+    async def run(self, names: Sequence[str] | None = None, services: Sequence[str] | None = None) -> list[Reading]:
+        self.asked += [(name, service) for name in names or [] for service in services or []]
+        values = {"size": 5, "in_use": 1, "waiting": 0}
+        return [Reading(probe="db_pool", service="api", time=T0, ok=True, values=values)]
+
+    async def __call__(self, incident: str, alerts: Sequence[Alert], extra: Sequence[Reading], look: int) -> Bundle:
+        users = {"name": "shop", "user_facing": True}
+        shop = Reading(probe="http_health", service="frontend", time=T0, ok=False, values=users)
+        pool = Reading(probe="db_pool", service="api", time=T0, ok=None, data_gap="no answer in time")
+        line = LogLine(time=T0 - 1, service="api", message="PoolTimeout: couldn't get a connection", level="ERROR")
+        edges = tuple(Edge(caller=s.name, callee=d) for s in INVENTORY.services for d in s.depends_on)
+        names = tuple(INVENTORY.names())
+        return Bundle(id=incident, services=names, edges=edges, logs=(line,), readings=(shop, pool, *extra))
+
+
+class Suspecting(House):
+    """A house with the real engine over a pool that is suspected."""
+
+    pool: SuspectedPool
+
+    @property
+    def services(self) -> Services:
+        return replace(super().services, gather=self.pool, probes=self.pool, diagnose=diagnose)
+
+
+async def test_rules_run_the_probe_that_would_refute_the_suspicion() -> None:
+    """The unread pool is read, once; its answer lowers the suspicion, which never becomes the run's verdict."""
+    house = Suspecting(World())
+    house.pool = SuspectedPool()
+    state = await house.run(max_looks=3)
+    sure = [row["confidence"] for row in state["confidence_history"]]
+    assert house.pool.asked == [("db_pool", "api")]
+    assert sure[1] < sure[0]
+    assert all(row["verdict"] == "inconclusive" for row in state["confidence_history"])
+    assert (state["outcome"], house.world.effects) == ("inconclusive", [])

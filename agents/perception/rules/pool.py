@@ -19,6 +19,8 @@ POOL_WAIT = re.compile(
 
 RECENT_S = 6.0
 """Complaints older than this say what the pool was, not what it is; its own reading says that."""
+FREE_AGAIN = 0.35
+"""Strength where requests complained a moment ago and the pool reads free: it may fill again, or something else held them."""
 
 
 def exhausted(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
@@ -33,8 +35,10 @@ def exhausted(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
         database = facts.database_of(reading.service)
         locks = facts.reading("db_locks", database) if database else None
         free = locks is not None and number(locks.values.get("blocked")) == 0 and locks.ok is not None
-        strength = 0.88 if full and (waiting > 0 or lines) else 0.62 if full else 0.5
-        signs = [of_reading(reading, "every pooled connection is taken" if full else "requests wait for a connection")]
+        taken = full or waiting > 0
+        strength = 0.88 if full and (waiting > 0 or lines) else 0.62 if full else 0.5 if waiting > 0 else FREE_AGAIN
+        seen = of_reading(reading, "every pooled connection is taken" if full else "requests wait for a connection")
+        signs = [seen] if taken else []
         if lines:
             signs.append(of_log(lines[-1], "requests give up waiting for a connection", len(lines)))
         if locks is not None and free:
@@ -43,11 +47,9 @@ def exhausted(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
                     locks, "no session blocks another, so the connections are held by the application's own requests"
                 )
             )
-        doubts = (
-            ()
-            if locks is None or free
-            else (of_reading(locks, "sessions wait for a lock: the pool may only be its victim"),)
-        )
+        doubts = [] if taken else [of_reading(reading, "connections are free now")]
+        if locks is not None and not free:
+            doubts.append(of_reading(locks, "sessions wait for a lock: the pool may only be its victim"))
         details = {k: reading.values.get(k) for k in ("size", "in_use", "waiting")} | {"database": database}
         yield Claim(
             service=reading.service,
@@ -55,9 +57,12 @@ def exhausted(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
             strength=strength if free else strength * 0.85,
             direct=full,
             needs_symptom=True,
-            statement=f"{reading.service} has no database connection left: {used:.0f} of {size:.0f} in use, {waiting:.0f} waiting.",
+            statement=(
+                f"{reading.service} {'has' if taken else 'had'} no database connection left: "
+                f"{used:.0f} of {size:.0f} in use, {waiting:.0f} waiting."
+            ),
             signs=tuple(signs),
-            doubts=doubts,
+            doubts=tuple(doubts),
             falsify="pool in_use falls below size, or the holders wait for a lock",
             probe=("db_pool", reading.service, "in_use below size and nobody waiting"),
             findings=(finding(Condition.POOL_SATURATED, reading.service, reading.service, **details),),

@@ -6,6 +6,7 @@ from typing import TypeVar, cast
 
 from agents.reasoners.rules.chatting import answer_chat
 from agents.reasoners.rules.explaining import write_brief
+from agents.reasoners.rules.looking import look_next
 from agents.reasoners.rules.overseeing import oversee
 from agents.reasoners.rules.planning import propose
 from domain.clock import Clock, SystemClock
@@ -15,7 +16,6 @@ from domain.reasoning import (
     ExplainAnswer,
     ExplainQuestion,
     OverseeQuestion,
-    PerceiveAnswer,
     PerceiveQuestion,
     PlanQuestion,
     Question,
@@ -55,7 +55,7 @@ class RulesReasoner:
     def _answer(self, question: Question[A]) -> Value:
         match question:
             case PerceiveQuestion():
-                return PerceiveAnswer()
+                return look_next(question)
             case ArgueForQuestion():
                 return ArgumentFor(belief=1.0)
             case ArgueAgainstQuestion():

@@ -143,10 +143,10 @@ class World:
             "http_health", "api", False, name="api-health", status=503, ms=900, user_facing=False, error=error
         )
 
-    def log(self, service: str, message: str, times: int = 3) -> World:
-        """Log lines after the onset."""
+    def log(self, service: str, message: str, times: int = 3, at: float = 10) -> World:
+        """Log lines after the onset, the first of them `at` seconds ago."""
         self.logs += [
-            LogLine(time=NOW - 10 + i / 10, service=service, message=message, level="ERROR") for i in range(times)
+            LogLine(time=NOW - at + i / 10, service=service, message=message, level="ERROR") for i in range(times)
         ]
         return self
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from agents.perception import diagnose
+from agents.reasoners.rules.looking import look_next
 from domain.conditions import Condition, findings
-from domain.diagnosis import Diagnosis, DiagnosisVerdict
+from domain.diagnosis import Diagnosis, DiagnosisVerdict, NextProbe
+from domain.reasoning import PerceiveQuestion
 from tests.unit.agents.perception.shop_world import World
 
 LOCK = {"pid": 4711, "role": "shop_admin", "application_name": "psql", "state": "idle in transaction", "transaction_s": 31.0,
@@ -410,6 +412,34 @@ def test_rights_taken_table_by_table_count_as_revoked(denied: dict[str, object])
     world = World().users_fail().say("db_auth", "api", False, **values)
     top = diagnose(world.bundle()).hypotheses[0]
     assert (top.service, top.fault_class) == ("postgres", "credential_revoked")
+
+
+def test_the_probe_that_could_refute_comes_first() -> None:
+    """What nobody has an answer of is asked before what was read already, and its answer refutes the suspicion."""
+    suspect = World().users_fail().log("api", "PoolTimeout: couldn't get a connection", at=1)
+    suspect.say("queue_depth", "worker", False, depth=900, oldest_s=300.0)
+    blind = suspect.bundle()
+    gap = replace(next(r for r in blind.readings if r.probe == "db_pool"), ok=None, values={}, data_gap="too slow")
+    blind = replace(blind, readings=tuple(gap if r.probe == "db_pool" else r for r in blind.readings))
+    before, after = diagnose(blind), diagnose(replace(blind, readings=(*blind.readings, *suspect.bundle().readings)))
+    assert (before.next_probes[0].probe, before.next_probes[0].service) == ("db_pool", "api")
+    assert len(before.next_probes) > 1
+    assert confidence_of(after, "api", "pool_exhaustion") < confidence_of(before, "api", "pool_exhaustion")
+    asked = PerceiveQuestion(diagnosis=before, probes=["db_pool", "queue_depth"], services=["api"])
+    assert [(w.probe, w.service) for w in look_next(asked).probes] == [("db_pool", "api")]
+
+
+@pytest.mark.parametrize(("verdict", "sure", "asks"), [("fault", 0.79, 1), ("fault", 0.8, 0), ("healthy", 0.5, 0)])
+def test_rules_stop_asking_when_they_know(verdict: str, sure: float, asks: int) -> None:
+    """Nobody accused, or somebody surely: no probe more."""
+    next_probes = [NextProbe(probe="db_pool", service="api", refutes="free")]
+    found = Diagnosis(incident="i", verdict=DiagnosisVerdict(verdict), confidence=sure, next_probes=next_probes)
+    asked = PerceiveQuestion(diagnosis=found, probes=["db_pool"], services=["api"])
+    assert len(look_next(asked).probes) == asks
+
+
+def confidence_of(found: Diagnosis, service: str, fault: str) -> float:
+    return next((h.confidence for h in found.hypotheses if (h.service, h.fault_class) == (service, fault)), 0.0)
 
 
 def test_looking_longer_accuses_nobody_more() -> None:
