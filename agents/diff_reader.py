@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping, Sequence
 
 from agents.asking import ask
 from agents.perception.attribution import suspects
@@ -12,40 +11,61 @@ from domain.alert import Change
 from domain.bundle import Bundle
 from domain.reasoning import Reasoner
 from domain.second_opinion import DiffQuestion, DiffReading, DiffText
+from domain.value import Value
 
 MOST_CHANGES = 12
 """Changes that are shown, the engine's own suspects first."""
 MOST_SYMPTOMS = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiffsRead:
-    """Change id → what it could do, and what was said in vain."""
+class DiffsRead(Value):
+    """What a mind made of the diffs it was shown; kept from look to look, so that none is shown twice."""
 
-    readings: Mapping[str, DiffReading] = field(default_factory=dict[str, DiffReading])
-    dropped: tuple[str, ...] = ()
+    readings: dict[str, DiffReading] = {}
+    """Change id → what it could do."""
+    shown: list[str] = []
+    dropped: list[str] = []
+    """What was said in vain, with the reason."""
     fell_back: str = ""
 
 
-async def read_diffs(reasoner: Reasoner, bundle: Bundle) -> DiffsRead:
-    """The grounded readings; none when nobody asks for the change or no diff is known. Raises what the reasoner raises."""
-    question = diff_question(bundle)
+NOTHING = DiffsRead()
+
+
+async def read_diffs(reasoner: Reasoner, bundle: Bundle, before: DiffsRead = NOTHING) -> DiffsRead:
+    """The grounded readings, with those of `before`, whose diffs are not shown again.
+
+    Nothing new when nobody asks for the change or no diff is known. Raises what the reasoner raises.
+    """
+    question = diff_question(bundle, before.shown)
     if question is None:
-        return DiffsRead()
+        return before.model_copy(update={"fell_back": ""})
     answered = await ask(reasoner, question)
     read = grounded(answered.answer.readings, question)
-    return DiffsRead(readings=read.readings, dropped=read.dropped, fell_back=answered.fell_back)
+    shown = [] if answered.fell_back else [c.change for c in question.changes]
+    return DiffsRead(
+        readings={**before.readings, **read.readings},
+        shown=[*before.shown, *shown],
+        dropped=[*before.dropped, *read.dropped],
+        fell_back=answered.fell_back,
+    )
 
 
-def diff_question(bundle: Bundle) -> DiffQuestion | None:
-    """The suspects' diffs beside what is suffered; None without any."""
-    if not bundle.changes_asked or not any(c.diff for c in bundle.changes):
+def diff_question(bundle: Bundle, shown: Container[str] = ()) -> DiffQuestion | None:
+    """The suspects' diffs beside what is suffered; None without any that was not `shown` yet.
+
+    A live incident (one with readings) asks by itself, a bundle with `changes_asked`.
+    """
+    if not (bundle.changes_asked or bundle.readings) or not any(c.diff for c in bundle.changes):
         return None
     facts = Facts(bundle)
-    changes = [s.change for s in suspects(facts) if s.change.diff][:MOST_CHANGES]
+    changes = [s.change for s in suspects(facts) if s.change.diff and s.change.id not in shown][:MOST_CHANGES]
+    if not changes:
+        return None
     symptoms = [
         bundle.alert.summary if bundle.alert else bundle.title,
         *(f"{s.service}: {s.name}" for s in bundle.signals),
+        *(f"{r.service}: {r.text}" for r in bundle.readings if r.ok is False and r.text),
     ]
     return DiffQuestion(
         incident=bundle.id,
@@ -66,7 +86,7 @@ def grounded(readings: Sequence[DiffReading], question: DiffQuestion) -> DiffsRe
             dropped.append(f"{problem}: {reading.effect}"[:240])
         else:
             kept.setdefault(reading.change, reading)
-    return DiffsRead(readings=kept, dropped=tuple(dropped))
+    return DiffsRead(readings=kept, dropped=dropped)
 
 
 def _problem(reading: DiffReading, shown: Mapping[str, DiffText], services: Sequence[str]) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from agents.apart import told_apart
-from agents.diff_reader import DiffsRead, read_diffs
-from agents.perceiver import Perceiver
+from agents.diff_reader import NOTHING, DiffsRead
+from agents.perceiver import Perceiver, Seen
 from agents.perception import diagnose
 from agents.perception.facts import Facts
 from agents.perception.history import History
@@ -15,6 +15,36 @@ from domain.bundle import Bundle
 from domain.diagnosis import Diagnosis
 from domain.reasoning import Reasoner
 from domain.retrieval import Retriever
+from domain.second_opinion import DiffReading
+
+Diagnosing = Callable[[Bundle, Mapping[str, DiffReading]], Awaitable[Diagnosis]]
+"""The engine, given what a mind made of the changes' diffs (change id → reading)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What was made of a bundle, and of its changes' diffs."""
+
+    seen: Seen
+    diffs: DiffsRead
+
+
+async def look_with(
+    perceiver: Perceiver,
+    engine: Diagnosing,
+    bundle: Bundle,
+    *,
+    probes: Sequence[str],
+    services: Sequence[str],
+    before: DiffsRead = NOTHING,
+) -> Looked:
+    """Diffs (those read `before` are known), engine, second opinions; live incidents and bundles alike.
+
+    Raises what the reasoner raises.
+    """
+    read = await perceiver.read(bundle, before)
+    seen = await perceiver.consider(await engine(bundle, read.readings), probes, services)
+    return Looked(seen=replace(seen, diagnosis=_with_diffs(seen.diagnosis, read)), diffs=read)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +60,13 @@ class Investigator:
         """The diagnosis. Raises what the reasoner raises."""
         if self.reasoner is None:
             return await told_apart(diagnose(bundle, history=self.history), self.retriever)
-        read = await read_diffs(self.reasoner, bundle)
-        found = diagnose(bundle, history=self.history, diffs_read=read.readings)
-        seen = await Perceiver(self.reasoner).consider(found, self.probes, Facts(bundle).services)
-        return await told_apart(_with_diffs(seen.diagnosis, read), self.retriever)
+        looked = await look_with(
+            Perceiver(self.reasoner), self._engine, bundle, probes=self.probes, services=Facts(bundle).services
+        )
+        return await told_apart(looked.seen.diagnosis, self.retriever)
+
+    async def _engine(self, bundle: Bundle, read: Mapping[str, DiffReading]) -> Diagnosis:
+        return diagnose(bundle, history=self.history, diffs_read=read)
 
 
 def _with_diffs(diagnosis: Diagnosis, read: DiffsRead) -> Diagnosis:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from agents.arguing import Argued, argue
 from agents.asking import ask, recall, spent
+from agents.diff_reader import DiffsRead, read_diffs
 from agents.opinions import hear
 from agents.reasoners.rules import RULES
+from domain.bundle import Bundle
 from domain.diagnosis import Diagnosis, Evidence, Hypothesis, NextProbe, SecondOpinion
 from domain.faults import FAULT_CLASSES, OTHER
 from domain.reasoning import PerceiveQuestion, ProbeWish, Reasoner
@@ -42,6 +44,10 @@ class Perceiver:
     def recall(self, incident: str, usage: Usage) -> None:
         """What an earlier process spent on it counts as well."""
         recall(self._reasoner, incident, usage)
+
+    async def read(self, bundle: Bundle, before: DiffsRead) -> DiffsRead:
+        """What changes could have done by their diffs; see `read_diffs`. Raises what the reasoner raises."""
+        return await read_diffs(self._reasoner, bundle, before)
 
     async def consider(self, diagnosis: Diagnosis, probes: Sequence[str], services: Sequence[str]) -> Seen:
         """The diagnosis with opinions heard. Raises what the reasoner raises."""

@@ -1,8 +1,8 @@
 """Records one bundle per fault of the local stack: `python -m benchmarks.recording [--fault hang …] [--to DIR]`.
 
-Each in a home of its own: the stack comes up, lives normally for a while, `firebreak drill run --fault X` breaks it blind,
-and `firebreak incident export` takes what the responder saw. The export is cut to the time around the trouble and thinned;
-the drill's opened label becomes `truth.json`. Nothing else is edited.
+The stack comes up and lives normally for a while before each fault; `firebreak drill run --fault X` breaks it blind, and
+`firebreak incident export` takes what the responder saw. Its hands are off, so that the trouble stands while it looks. The
+export is cut to the time around the trouble and thinned; the drill's opened label becomes `truth.json`. Nothing else is edited.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +33,10 @@ from tools.telemetry.sampling import thinned, thinned_spans
 FIREBREAK = Path(sys.executable).with_name("firebreak")
 NORMAL_S = 75.0
 """Seconds of normal life that are lived before the fault and kept."""
+SETTLE_S = 15.0
+"""Seconds before those, in which the traces of what was broken before fade."""
 AFTER_S = 10.0
-"""Seconds kept after the probes looked: later the cure would be in it."""
+"""Seconds kept after the probes looked: so long the examiner waits for a cure before it takes the fault back."""
 LINES, SPANS = 1200, 1500
 MOST_BYTES = 300_000
 
@@ -43,28 +47,38 @@ def main() -> int:
     parser.add_argument("--fault", action="append", choices=sorted(catalogue()), help="only this one; may be repeated")
     parser.add_argument("--to", type=Path, default=SHIPPED)
     asked = parser.parse_args()
-    missed = [fault for fault in asked.fault or sorted(catalogue()) if not record(fault, asked.to)]
+    with running() as env:
+        missed = [fault for fault in asked.fault or sorted(catalogue()) if not recorded(env, fault, asked.to)]
     return int(bool(missed))
 
 
-def record(fault: str, folder: Path) -> bool:
-    """One fault in a fresh home; whether a bundle was written."""
+@contextmanager
+def running() -> Iterator[dict[str, str]]:
+    """The environment of a fresh home with everything up, whose responder keeps its hands off."""
     with tempfile.TemporaryDirectory(prefix="firebreak-record-") as place:
-        env = {**os.environ, "FIREBREAK_HOME": str(Path(place) / "home")}
-        export = Path(place) / "export.tar.gz"
+        env = {**os.environ, "FIREBREAK_HOME": str(Path(place) / "home"), "FIREBREAK_AUTONOMY": "observe"}
         _run(env, "up", "--detach")
         try:
-            time.sleep(NORMAL_S)
-            result = DrillResult.model_validate_json(
-                _run(env, "drill", "run", "--fault", fault, "--json", expect=(0, 3))
-            )
-            if result.incident is None:
-                sys.stdout.write(f"{fault}: no incident was opened\n")
-                return False
-            _run(env, "incident", "export", result.incident, str(export))
+            yield env
         finally:
             _run(env, "down", expect=(0, 1, 2, 3, 5))
-        size = write(read_bundle(export), truth_of(result), folder / f"{fault}.tar.gz", fault)
+
+
+def recorded(env: dict[str, str], fault: str, folder: Path) -> bool:
+    """One fault after a while of normal life; whether a bundle was written."""
+    time.sleep(NORMAL_S + SETTLE_S)
+    try:
+        result = DrillResult.model_validate_json(_run(env, "drill", "run", "--fault", fault, "--json", expect=(0, 3)))
+        if result.incident is None:
+            sys.stdout.write(f"{fault}: no incident was opened\n")
+            return False
+        with tempfile.TemporaryDirectory(prefix="firebreak-export-") as place:
+            export = Path(place) / "export.tar.gz"
+            _run(env, "incident", "export", result.incident, str(export))
+            size = write(read_bundle(export), truth_of(result), folder / f"{fault}.tar.gz", fault)
+    except RuntimeError as error:
+        sys.stdout.write(f"{fault}: {error}\n")
+        return False
     sys.stdout.write(f"{fault}: {result.incident}, diagnosed {result.diagnosed}, {size} bytes\n")
     sys.stdout.flush()
     return size <= MOST_BYTES
@@ -102,7 +116,7 @@ def cut(bundle: Bundle) -> Bundle:
         series=tuple(s for s in series if s.times),
         logs=tuple(thinned([line for line in bundle.logs if start <= line.time <= end], LINES)),
         spans=tuple(thinned_spans([span for span in bundle.spans if start <= span.start <= end], SPANS)),
-        changes=tuple(c for c in bundle.changes if c.time.timestamp() <= end),
+        changes=tuple(c for c in bundle.changes if start <= c.time.timestamp() <= end),
     )
 
 

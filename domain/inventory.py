@@ -139,6 +139,10 @@ class Service(Value):
     bindings: dict[str, Binding] = {}
     """Aspect → how: process, config, release, traffic, database, cache, disk, upstream, pool, migration, credential."""
     runbooks: list[str] = []
+    repository: str = ""
+    """A Git checkout with its source (absolute, or relative to this file): what a deploy changed is read there."""
+    source: list[str] = []
+    """Parts of the repository that are this service's; empty: all of it."""
     golden: list[str] = []
     """Files or folders that this service is gone back to and that no agent may change, relative to this file."""
 

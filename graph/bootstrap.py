@@ -35,6 +35,7 @@ from graph.changes import all_changes
 from graph.checkpoint.lease import Lease, Leases, ProcessLeases
 from graph.checkpoint.redis import RedisSaver
 from graph.checkpoint.sqlite import open_sqlite_saver
+from graph.deploys import ReadDeploys
 from graph.gather import LiveGather
 from graph.heart import Heart
 from graph.held import held_against
@@ -260,7 +261,7 @@ def build_house(
     leases = LateLeases()
     records = SqliteRecords(settings.home / "incidents.db")
     sources = sources_of(telemetry, settings, inventory, env, clock, circuits, root=root)
-    changes = all_changes(sources.telemetry.changes, records.changes)
+    changes = ReadDeploys(all_changes(sources.telemetry.changes, records.changes), inventory, root)
     services = Services(
         inventory=inventory,
         gather=LiveGather(

@@ -17,6 +17,8 @@ from tools.kubernetes.dump import Platform
 
 BEFORE_S = 600.0
 """Seconds of telemetry before now that perception compares with."""
+CHANGES_S = 3600.0
+"""Seconds before now whose changes are asked for: leaks and full pools show late."""
 PAUSE_S = 2.0
 """Seconds between two looks at the same system."""
 
@@ -59,7 +61,7 @@ class LiveGather:
             self._telemetry.series(window),
             self._telemetry.logs(window),
             self._telemetry.spans(window),
-            self._changes(window),
+            self._changes((now - CHANGES_S, now)),
             self._probes.run(),
             self._platform(),
         )

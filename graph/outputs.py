@@ -27,6 +27,7 @@ def _diagnosis(state: State) -> Content:
         **_plain(state.get("diagnosis")),
         "readings": state.get("readings", []),
         "sources": state.get("sources", []),
+        "changes": state.get("changes", []),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from domain.inventory import Inventory
 from domain.plan import Plan
 from domain.reasoning import Reasoner
 from domain.retrieval import CaseStore, Retriever
+from domain.second_opinion import DiffReading
 from governance.state.crew import Crew
 from graph.artifacts import Artifacts
 from graph.changes import Changes
@@ -53,7 +54,13 @@ class Gather(Protocol):
 class Diagnose(Protocol):
     """Perception's mathematics: pure and synchronous."""
 
-    def __call__(self, bundle: Bundle, *, previous: Diagnosis | None = None) -> Diagnosis: ...
+    def __call__(
+        self,
+        bundle: Bundle,
+        *,
+        previous: Diagnosis | None = None,
+        diffs_read: Mapping[str, DiffReading] | None = None,
+    ) -> Diagnosis: ...
 
 
 class Leases(Protocol):

@@ -143,6 +143,10 @@ class State(TypedDict, total=False):
     """What the probes said at the last look, redacted; the incident's bundle is exported with it."""
     sources: list[dict[str, Any]]
     """Who was asked for signals at the last look, for which window, and what came back."""
+    diffs_read: dict[str, Any]
+    """What a mind made of changes' diffs (`agents.diff_reader.DiffsRead`), so that none is shown twice."""
+    changes: list[dict[str, Any]]
+    """What people and other tools changed, as seen at the last look, diffs included."""
     looks: int
     """How often perceive has looked."""
     messages: Annotated[list[AnyMessage], add_messages]

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from domain.alert import Change
 from domain.bundle import Bundle, Origin, Reading
 from domain.crew import OutputPointer
 from domain.errors import NotFoundError
@@ -77,10 +78,16 @@ async def bundle_of(incident: Incident, ports: Ports) -> Bundle:
         series=tuple(found),
         logs=tuple(logs),
         spans=tuple(spans),
-        changes=tuple(changes),
+        changes=merged(changes, [Change.model_validate(row) for row in seen.get("changes", [])]),
         readings=tuple(Reading(**row) for row in seen.get("readings", [])),
         origins=tuple(Origin(**{**row, "window": tuple(row["window"])}) for row in seen.get("sources", [])),
     )
+
+
+def merged(kept: Sequence[Change], seen: Sequence[Change]) -> tuple[Change, ...]:
+    """What telemetry keeps and what the run saw (told changes, deploys with their diffs), each once, oldest first."""
+    found = {c.id: c for c in kept} | {c.id: c for c in seen}
+    return tuple(sorted(found.values(), key=lambda c: c.time))
 
 
 async def seen_at(incident: Incident, ports: Ports) -> dict[str, Any]:

@@ -81,8 +81,12 @@ def _place(suspect: Suspect, read: Mapping[str, DiffReading]) -> float:
 
 
 def suspects(facts: Facts) -> list[Suspect]:
-    """Every change with a score, best first."""
-    commits = [c for c in facts.bundle.changes if c.kind in ("commit", "config", "migration")]
+    """Every change with a score, best first. A deploy is the roll-out of a commit, unless it carries its diff itself."""
+    commits = [
+        c
+        for c in facts.bundle.changes
+        if c.kind in ("commit", "config", "migration") or (c.kind == "deploy" and c.diff)
+    ]
     newest_first = sorted(facts.bundle.changes, key=lambda c: c.time, reverse=True)
     rolled = {
         c.commit: c for c in newest_first if c.kind == "deploy" and c.commit
@@ -153,11 +157,12 @@ def _claim(facts: Facts, suspect: Suspect) -> Claim:
         signs=(of_change(suspect.change, suspect.effect.kind),),
         falsify="instances without this change fail in the same way",
         probe=("release", service, "the version before fails as well"),
-        details=_reading(facts, suspect.change),
+        details=reading_of(facts, suspect.change),
     )
 
 
-def _reading(facts: Facts, change: Change) -> dict[str, Any]:
+def reading_of(facts: Facts, change: Change) -> dict[str, Any]:
+    """What a mind made of the change's diff, as details of a claim; empty when none read it."""
     found = facts.diffs_read.get(change.id)
     return {"diff_read": found.model_dump(mode="json")} if found else {}
 

@@ -49,7 +49,7 @@ class Effect:
 
 def effect(diff: str, files: list[str], summary: str) -> Effect:
     """Reads one unified diff; an empty one can do little that is known."""
-    removed, added = _sides(diff)
+    removed, added = sides(diff)
     names = frozenset(w for line in (*removed, *added) for w in words(line)) | frozenset(words(summary))
     if files and all(_IDLE.search(f) for f in files):
         return Effect(risk=0.05, kind="not executed", names=names)
@@ -78,7 +78,8 @@ def words(text: str) -> list[str]:
     return [w.lower() for w in re.findall(r"[A-Za-z]{4,}", spaced)]
 
 
-def _sides(diff: str) -> tuple[list[str], list[str]]:
+def sides(diff: str) -> tuple[list[str], list[str]]:
+    """Lines that a unified diff took out and put in, without comments and without what it only moved."""
     removed, added = [], []
     for line in diff.splitlines():
         if line.startswith(("---", "+++")):

@@ -11,6 +11,7 @@ from agents.perception.blindness import blind_spots, weighing
 from agents.perception.calibration import calibrated
 from agents.perception.claim import Claim, Sign
 from agents.perception.confidence import CEILING, less_when_blind
+from agents.perception.crediting import credit
 from agents.perception.evidence import EvidenceBook, plain
 from agents.perception.facts import Facts
 from agents.perception.history import History
@@ -83,7 +84,10 @@ def consider(facts: Facts, history: History | None, without: Set[str] = frozense
 
 
 def _all_claims(facts: Facts, suffering: Symptoms, history: History | None, without: Set[str]) -> list[Claim]:
-    """Rules, signals, past incidents and changes; a change at fault takes up what else is said about its service."""
+    """Rules, signals, past incidents and changes; a change at fault takes up what else is said about its service.
+
+    In a live incident nobody asks for the change; it is named where it fits.
+    """
     signals = localise(facts, suffering, without)
     read = [] if "rules" in without else claims(facts, suffering)
     if facts.live and any(c.direct and c.strength >= READ_AT_ALL for c in read):
@@ -91,8 +95,10 @@ def _all_claims(facts: Facts, suffering: Symptoms, history: History | None, with
     learnt = history.suggest(facts) if history is not None and "history" not in without else []
     if learnt:  # the learner weighed the same signals already
         signals = [c.scaled(BESIDE_HISTORY) for c in signals]
-    changes = [] if "change attribution" in without else attribute(facts)
-    return take_up(changes, [*read, *signals, *learnt])
+    said = [*read, *signals, *learnt]
+    if "change attribution" in without:
+        return said
+    return take_up(attribute(facts), said) if facts.bundle.changes_asked else credit(facts, said)
 
 
 def _hypothesis(number: int, entry: Ranked, book: EvidenceBook) -> Hypothesis:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,12 +13,15 @@ from langchain_core.messages import AIMessage
 from langgraph.runtime import Runtime
 
 from agents.apart import told_apart
+from agents.diff_reader import DiffsRead
+from agents.investigator import look_with
 from agents.perceiver import Seen, keep_ids
 from domain.bundle import Bundle
 from domain.diagnosis import Diagnosis, SecondOpinion
 from domain.incident import IncidentStatus
 from domain.reasoning import ProbeWish
 from domain.redaction import redact_json
+from domain.second_opinion import DiffReading
 from graph.gather import unseen
 from graph.nodes.probe import readings_of
 from graph.nodes.walk import Node, author, entry, fallback_entries, knobs_of
@@ -34,16 +38,25 @@ def make_perceive(services: Services) -> Node:
             state["incident"], state.get("alerts", []), readings_of(state.get("messages", [])), look
         )
         passages = await services.retriever.search(query_of(state, bundle), limit=4)
-        fresh = await look_at(services, bundle, state.get("diagnosis"))
-        seen = await services.minds.perceiver.consider(fresh, services.probes.names(), services.inventory.names())
+        looked = await look_with(
+            services.minds.perceiver,
+            lambda found, read: look_at(services, found, state.get("diagnosis"), read),
+            bundle,
+            probes=services.probes.names(),
+            services=services.inventory.names(),
+            before=DiffsRead.model_validate(state.get("diffs_read", {})),
+        )
+        seen = looked.seen
         diagnosis, now = await told_apart(seen.diagnosis, services.retriever), services.clock.now()
         rounds = state.get("probe_rounds", 0)
         wishes = seen.wishes if rounds < knobs_of(runtime).max_probe_rounds else []
         await services.note("observation", state["incident"], diagnosis_note(seen))
         return {
             "diagnosis": diagnosis,
+            "diffs_read": looked.diffs.model_dump(mode="json"),
             "readings": [redact_json(asdict(r)) for r in bundle.readings],
             "sources": [asdict(o) for o in bundle.origins],
+            "changes": [c.model_dump(mode="json") for c in bundle.changes],
             "looks": look + 1,
             "probe_rounds": rounds + bool(wishes),
             "messages": [wish_message(wishes)] if wishes else [],
@@ -57,9 +70,11 @@ def make_perceive(services: Services) -> Node:
     return perceive
 
 
-async def look_at(services: Services, bundle: Bundle, previous: Diagnosis | None) -> Diagnosis:
-    """Perception off the event loop, with ids that stay what they were."""
-    fresh = await asyncio.to_thread(services.diagnose, bundle, previous=previous)
+async def look_at(
+    services: Services, bundle: Bundle, previous: Diagnosis | None, read: Mapping[str, DiffReading] | None = None
+) -> Diagnosis:
+    """Perception off the event loop, with ids that stay what they were in `previous`; `read` as in `agents.perception.diagnose`."""
+    fresh = await asyncio.to_thread(services.diagnose, bundle, previous=previous, diffs_read=read)
     return keep_ids(previous, fresh.model_copy(update={"unseen": unseen(bundle)}))
 
 

@@ -13,12 +13,12 @@ from domain.action import Tier
 from domain.value import Value
 from graph.pipelines.stages import Bindings, StageAnswer, StageCall, StageTemplate, StageWork
 from tools.ansible import Ansible
-from tools.command import run_program, well
+from tools.git import Checkout
 from tools.terraform import Terraform
 
 RISKY = 0.6
 """From this share on a diff of one file is worth a person's look (scale of agents.perception.diffs: 0–1)."""
-_RANGE = r"^[A-Za-z0-9_./~^@{}-]+$"
+_RANGE = r"^[A-Za-z0-9_./~^@{}][A-Za-z0-9_./~^@{}-]*$"
 _FILE = re.compile(r"^diff --git a/(.+?) b/(.+)$", re.M)
 
 
@@ -47,9 +47,8 @@ class CheckPlaybook(InFolder):
 
 def _review(bindings: Bindings) -> StageWork:
     async def work(call: StageCall) -> StageAnswer:
-        words = ["git", "diff", "--no-color", "--no-ext-diff", "--unified=3", call.args.range, "--"]
-        ran = well(await run_program(words, folder=Path(call.args.folder), timeout_s=60), "git diff")
-        rows = sorted((_reviewed(name, diff) for name, diff in by_file(ran.out)), key=lambda r: -float(r["risk"]))
+        diff = await Checkout(folder=Path(call.args.folder), timeout_s=60).range(call.args.range)
+        rows = sorted((_reviewed(name, part) for name, part in by_file(diff)), key=lambda r: -float(r["risk"]))
         worst = float(rows[0]["risk"]) if rows else 0.0
         return StageAnswer(artifacts={"files": rows[:200], "risk": worst, "risky": worst >= call.args.risky})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from domain.guard import Actor, Approval, ApprovalStatus, GuardStatus, Receipt
 from domain.inventory import Binding, HttpProbe, Inventory, Service
 from domain.plan import Plan, Step
 from domain.retrieval import Passage
+from domain.second_opinion import DiffReading
 from domain.severity import Severity
 
 NO_ARGS = {"type": "object", "properties": {}}
@@ -179,7 +180,9 @@ class WorldProbes:
         ]
 
 
-def diagnose_world(bundle: Bundle, *, previous: Diagnosis | None = None) -> Diagnosis:
+def diagnose_world(
+    bundle: Bundle, *, previous: Diagnosis | None = None, diffs_read: Mapping[str, DiffReading] | None = None
+) -> Diagnosis:
     """The simplest perception: a failed state reading is a cause, failed health without one is inconclusive."""
     rows = [r for r in bundle.readings if r.ok is False] or list(bundle.readings)[:2]
     evidence = [

@@ -5,16 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from agents.perception import diagnose
 from agents.reasoners.scripted import ScriptedReasoner
-from domain.alert import Alert
-from domain.bundle import Bundle, Edge, LogLine, Reading, Series
+from domain.alert import Alert, Change
+from domain.bundle import AlertHint, Bundle, Edge, LogLine, Reading, Series
 from domain.reasoning import Opinion, PerceiveAnswer, ProbeWish
-from domain.second_opinion import ArgumentAgainst, ArgumentFor
+from domain.second_opinion import ArgumentAgainst, ArgumentFor, DiffAnswer, DiffQuestion, DiffReading
 from domain.value import Value
 from graph.services import Services
 from tests.fakes.house import House
@@ -187,3 +188,28 @@ async def test_rules_run_the_probe_that_would_refute_the_suspicion() -> None:
     assert sure[1] < sure[0]
     assert all(row["verdict"] == "inconclusive" for row in state["confidence_history"])
     assert (state["outcome"], house.world.effects) == ("inconclusive", [])
+
+
+class ChangedGather(NoisyGather):
+    """The same noise beside two edits that went out before it."""
+
+    async def __call__(self, incident: str, alerts: Sequence[Alert], extra: Sequence[Reading], look: int) -> Bundle:
+        seen = await super().__call__(incident, alerts, extra, look)
+        at = datetime.fromtimestamp(T0 - 300, UTC)
+        edits = [
+            Change(id=name, kind="config", service="api", time=at, diff=f"-{name}_s = 30\n+{name}_s = 3")
+            for name in ("read", "write")
+        ]
+        return replace(seen, changes=tuple(edits), alert=AlertHint(service="frontend", started_at=T0 - 60))
+
+
+async def test_diffs_of_live_changes_are_read_once() -> None:
+    """A mind is shown the edits of a live incident; what it read stands for the later looks, and accuses nobody by itself."""
+    read = DiffReading(change="read", effect="gives up sooner", through="read_s", service="api", could=0.9)
+    mind = ScriptedReasoner({"diffs": [DiffAnswer(readings=[read])], "perception": [PerceiveAnswer()] * 9}, name="m1")
+    house = looking(ChangedGather(3, None), reasoner=mind)
+    state = await house.run(max_looks=3)
+    asked = [q for q in mind.asked if isinstance(q, DiffQuestion)]
+    assert [{c.change for c in q.changes} for q in asked] == [{"read", "write"}]
+    assert state["diffs_read"]["readings"] == {"read": read.model_dump(mode="json")}
+    assert all(row["verdict"] != "fault" for row in state["confidence_history"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from domain.bundle import Bundle
 from domain.conditions import Condition, Finding
 from domain.diagnosis import Diagnosis, DiagnosisVerdict, Evidence, Hypothesis
 from domain.inventory import Binding, Environment, HttpProbe, Inventory, Mode, Service
-from domain.retrieval import Passage
+from domain.second_opinion import DiffReading
 from tests.fakes.world import SPECS
 
 SERVICES = ("frontend", "api", "worker")
@@ -103,7 +103,9 @@ class FileExecutor:
         return ActionResult(outcome=outcome, summary="it runs" if there else "it stands", after={"paused": not there})
 
 
-def diagnose(bundle: Bundle, *, passages: Sequence[Passage] = (), previous: Diagnosis | None = None) -> Diagnosis:
+def diagnose(
+    bundle: Bundle, *, previous: Diagnosis | None = None, diffs_read: Mapping[str, DiffReading] | None = None
+) -> Diagnosis:
     """One hypothesis with every service that stands: a plan with a step for each."""
     rows = [r for r in bundle.readings if r.ok is False] or list(bundle.readings)[:2]
     evidence = [

@@ -54,6 +54,9 @@ async def test_what_an_export_says_is_redacted(person: httpx.AsyncClient, ports:
     assert all("hunter2" not in f.read_text() for f in (tmp_path / "case").iterdir())
 
 
+DEPLOY = {"id": "told", "kind": "deploy", "service": "api", "time": story.T0.isoformat(), "diff": "-a = 1"}
+
+
 def pointer(kind: str, digest: str) -> OutputPointer:
     return OutputPointer(
         agent="responder", phase=Phase.PLAN, type=OutputType.ALPHA, kind=kind, at=story.T0, sha256=digest
@@ -74,13 +77,17 @@ async def test_probe_readings_and_sources_are_those_of_the_decisive_diagnosis(
     }
     source = {"source": "loki", "kind": "logs", "window": [1.0, 5.0], "rows": 7, "gap": ""}
     assert isinstance(ports.responder, FakeResponder)
-    ports.responder.contents = {"b": {"readings": [reading], "sources": [source]}, "d": {"readings": []}}
+    ports.responder.contents = {
+        "b": {"readings": [reading], "sources": [source], "changes": [DEPLOY]},
+        "d": {"readings": []},
+    }
     left = [pointer(k, d) for k, d in (("diagnosis", "a"), ("diagnosis", "b"), ("step", "c"), ("diagnosis", "d"))]
     incident = await ports.responder.incident(story.ID)
     ports.responder.records[story.ID] = incident.model_copy(update={"outputs": left})
     bundle = unpack((await person.get(PATH)).content, tmp_path / "case")
     assert [(r.probe, r.ok, r.values) for r in bundle.readings] == [("disk_usage", False, {"used": 1.0})]
     assert [(o.source, o.window, o.rows) for o in bundle.origins] == [("loki", (1.0, 5.0), 7)]
+    assert [c.diff for c in bundle.changes if c.id == "told"] == ["-a = 1"]
 
 
 async def test_only_people_with_a_token_export(stranger: httpx.AsyncClient, person: httpx.AsyncClient) -> None:
