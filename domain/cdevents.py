@@ -15,6 +15,8 @@ _INCIDENTS: Mapping[str, str] = {
 _SERVICES: Mapping[str, str] = {
     "rollback_release": "dev.cdevents.service.rolledback.0.2.0",
     "deploy_release": "dev.cdevents.service.deployed.0.2.0",
+    "split_release": "dev.cdevents.service.deployed.0.2.0",
+    "promote_release": "dev.cdevents.service.upgraded.0.2.0",
 }
 """Action → what its confirmed effect is called."""
 

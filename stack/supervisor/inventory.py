@@ -156,6 +156,7 @@ class _Facts:
         """Aspect → binding."""
         ports = self.identity.ports
         routes = {name: {"host": "127.0.0.1", "port": ports[name]} for name in ("proxy-db", "proxy-db-b")}
+        measured = {"v1": f"{self.identity.url('api')}/metrics", "v2": f"{self.identity.url('api-v2')}/metrics"}
         versions = Path(__file__).resolve().parent.parent / "migrations" / "versions"
         data = str(self.volume.path)
         room: Row = {"scratch": SCRATCH, "keep": KEEP}
@@ -163,7 +164,9 @@ class _Facts:
             room["quota_bytes"] = self.volume.quota_bytes
         return {
             "config": self.config("api"),
-            "release": self.controlled("/release", versions=["v1", "v2"]),
+            "release": self.controlled(
+                "/release", versions=["v1", "v2"], scrapes=measured, dimensions=["customer.group"]
+            ),
             "traffic": self.controlled("/routes/db", link="db", routes=routes),
             "pool": self.controlled("/pool", min=1, max=40),
             "migration": self.controlled("/migrations", expected=EXPECTED_REVISION, versions_dir=str(versions)),

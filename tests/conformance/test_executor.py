@@ -166,6 +166,8 @@ CASES = [
     Case("restore_config", arrange=_broken_config),
     Case("set_config", args={"key": "LOG_LEVEL", "value": "debug"}),
     Case("rollback_release"),
+    Case("split_release", args={"version": "v1", "percent": 10}),
+    Case("promote_release", args={"version": "v1"}),
     Case("migrate", arrange=_ahead),
     Case("rotate_credential", arrange=_revoked),
     Case("clear_cache", arrange=lambda site: None),

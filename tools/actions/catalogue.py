@@ -21,6 +21,7 @@ from tools.actions.kubernetes.scaling import SCALE_WORKLOAD
 from tools.actions.migrate import MIGRATE
 from tools.actions.processes import RESTART_SERVICE, RESUME_PROCESS, START_PROCESS, STOP_PROCESS
 from tools.actions.release import ROLLBACK_RELEASE
+from tools.actions.rollout import PROMOTE_RELEASE, SPLIT_RELEASE
 from tools.actions.rotate_credential import ROTATE_CREDENTIAL
 from tools.actions.routing import SCALE_POOL, SHIFT_TRAFFIC, SWITCH_UPSTREAM
 from tools.actions.run_playbook import RUN_PLAYBOOK
@@ -37,6 +38,8 @@ ACTIONS: tuple[Action[Any], ...] = (
     RESTORE_CONFIG,
     SET_CONFIG,
     ROLLBACK_RELEASE,
+    SPLIT_RELEASE,
+    PROMOTE_RELEASE,
     MIGRATE,
     ROTATE_CREDENTIAL,
     CLEAR_CACHE,
