@@ -68,6 +68,22 @@ class Condition(StrEnum):
     """The cache evicts or refuses for lack of memory. [memory_bytes]"""
     QUEUE_GROWING = "queue.growing"
     """Work arrives faster than it is done. [depth, oldest_s]"""
+    ROLLOUT_STUCK = "rollout.stuck"
+    """The pods of a deployment's newest revision do not serve. [waiting: reasons, revision]"""
+    REPLICAS_MISSING = "replicas.missing"
+    """A deployment wants fewer pods than is normal. [replicas: now]"""
+    POD_STUCK = "pod.stuck"
+    """A pod does not serve while others of the very same template do. [pod]"""
+    SELECTOR_MISSES = "selector.misses"
+    """A service of the cluster does not select the pods behind it. [name]"""
+    SETTINGS_DIFFER = "settings.differ"
+    """A config map does not hold what is declared. [config_map, keys]"""
+    PERMISSION_MISSING = "permission.missing"
+    """A role does not allow what is declared to be needed. [role, api_group, resource, verbs]"""
+    ROLE_UNBOUND = "role.unbound"
+    """The role is not bound to the service account that needs it. [role, role_binding, service_account]"""
+    PATH_CLOSED = "path.closed"
+    """Network policies keep a declared caller out. [network_policy, to_labels, from_labels, port]"""
 
 
 class Finding(Value):

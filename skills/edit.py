@@ -30,6 +30,7 @@ PROBE_OF: Mapping[str, str] = {
     "release": "release",
     "upstream": "upstream_status",
     "database": "db_activity",
+    "kubernetes": "workload_state",
 }
 """Aspect of a binding → the probe that reads it."""
 Operation = dict[str, Any]

@@ -157,6 +157,10 @@ def _second_release(site: Site) -> None:
     )
 
 
+def _selects_nobody(site: Site) -> None:
+    _shop(site).change("Service", "web", lambda s: s["spec"].update(selector={"app": "nobody"}))
+
+
 CASES = [
     Case("restart_service"),
     Case("resume_process", arrange=lambda site: site.pause("api")),
@@ -192,6 +196,8 @@ CASES = [
     Case("allow_network_path", "cluster", {**PATH, "network_policy": "new"}),
     Case("repair_role", "cluster", {"role": "reader", "resource": "configmaps", "verbs": ["get"]}),
     Case("repair_role_binding", "cluster", {"role_binding": "readers", "role": "reader", "service_account": "web"}),
+    Case("repair_selector", "cluster", arrange=_selects_nobody),
+    Case("restore_settings", "cluster"),
     Case("restore_manifest", "cluster", {"kind": "ConfigMap", "name": "settings", "version": "absent"}),
 ]
 IDS = [f"{case.action}-{case.target}" for case in CASES]

@@ -35,6 +35,14 @@ queue_depth 4
 queue_oldest_seconds 1.5
 """
 
+CLUSTER: dict[str, Any] = {
+    "workload": "web",
+    "service": "web",
+    "replicas": 3,
+    "settings": {"config_map": "settings", "values": {"MODE": "fast"}},
+}
+"""What the inventory says of the service in a cluster."""
+
 
 class Site:
     """The system's state; tests look at it and break it."""
@@ -235,7 +243,7 @@ class Site:
         if self.target is None:
             return []
         path = str(self.target)
-        cluster = Binding(via="kubernetes", path=path, options={"workload": "web", "replicas": 3})
+        cluster = Binding(via="kubernetes", path=path, options=CLUSTER)
         bindings = {"host": Binding(via="ssh", path=path), "kubernetes": cluster}
         return [Service(name="far", kind="host", environment=Environment.SANDBOX, mode=Mode.ACT, bindings=bindings)]
 

@@ -18,6 +18,8 @@ from tools.actions.kubernetes.pods import RECREATE_POD
 from tools.actions.kubernetes.restart import RESTART_WORKLOAD
 from tools.actions.kubernetes.revision import ROLLBACK_DEPLOYMENT
 from tools.actions.kubernetes.scaling import SCALE_WORKLOAD
+from tools.actions.kubernetes.selector import REPAIR_SELECTOR
+from tools.actions.kubernetes.settings import RESTORE_SETTINGS
 from tools.actions.migrate import MIGRATE
 from tools.actions.processes import RESTART_SERVICE, RESUME_PROCESS, START_PROCESS, STOP_PROCESS
 from tools.actions.release import ROLLBACK_RELEASE
@@ -62,5 +64,7 @@ ACTIONS: tuple[Action[Any], ...] = (
     ALLOW_NETWORK_PATH,
     REPAIR_ROLE,
     REPAIR_ROLE_BINDING,
+    REPAIR_SELECTOR,
+    RESTORE_SETTINGS,
     RESTORE_MANIFEST,
 )

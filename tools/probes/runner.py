@@ -12,6 +12,9 @@ from domain.errors import FirebreakError, ToolError
 from domain.inventory import Inventory
 from tools import config_versions
 from tools.config_versions import ConfigVersions
+from tools.probes.cluster.declared import NETWORK_PATH, SERVICE_ENDPOINTS, WORKLOAD_PERMISSIONS, WORKLOAD_SETTINGS
+from tools.probes.cluster.events import CLUSTER_EVENTS
+from tools.probes.cluster.workload import WORKLOAD_STATE
 from tools.probes.credential import DB_AUTH
 from tools.probes.database import DB_ACTIVITY, DB_LOCKS
 from tools.probes.files import CONFIG_DIFF, DISK_USAGE, WARM_FILE
@@ -21,7 +24,6 @@ from tools.probes.measured import DB_POOL, QUEUE_DEPTH, UPSTREAM_STATUS
 from tools.probes.probe import BOUND_S, Probe, Shared, reading
 from tools.probes.process_state import PROCESS_STATE
 from tools.probes.schema import SCHEMA_VERSION
-from tools.probes.workload import WORKLOAD_STATE
 from tools.target import Target
 
 PROBES: tuple[Probe, ...] = (
@@ -43,6 +45,11 @@ PROBES: tuple[Probe, ...] = (
     RELEASE,
     TELEMETRY_FRESHNESS,
     WORKLOAD_STATE,
+    SERVICE_ENDPOINTS,
+    WORKLOAD_SETTINGS,
+    WORKLOAD_PERMISSIONS,
+    NETWORK_PATH,
+    CLUSTER_EVENTS,
 )
 """Every probe, once. Adding one is a file and a line here."""
 

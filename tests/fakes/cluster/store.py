@@ -89,7 +89,9 @@ class Store:
             raise Refusal(409, "Conflict", text)
         thing = {"apiVersion": resource.api_version, "kind": resource.kind, **thing}
         kept = {
-            key: current["metadata"][key] for key in ("uid", "creationTimestamp", "name") if key in current["metadata"]
+            key: current["metadata"][key]
+            for key in ("uid", "creationTimestamp", "name", "namespace")
+            if key in current["metadata"]
         }
         meta |= kept | {"generation": current["metadata"]["generation"] + (thing.get("spec") != current.get("spec"))}
         self._check(thing)

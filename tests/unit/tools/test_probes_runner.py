@@ -106,7 +106,7 @@ async def test_shared_facts_are_read_once() -> None:
 def test_probe_names_are_unique() -> None:
     """One registration per probe."""
     names = [p.name for p in PROBES]
-    assert len(names) == len(set(names)) == 18
+    assert len(names) == len(set(names)) == 23
 
 
 PAGE = """# HELP db_pool_size x

@@ -23,3 +23,9 @@ Labels = Annotated[
 ]
 """At least one label: no label would mean every pod."""
 Port = Annotated[int, Field(gt=0, lt=65536)]
+Serving = Annotated[
+    bool,
+    Field(
+        description="False: the pods need not serve in the end, as when a repair is taken back to what did not serve."
+    ),
+]

@@ -7,7 +7,7 @@ from typing import Any
 from domain.action import Effect
 from domain.errors import ToolError
 from tools.actions.arguments import Args
-from tools.actions.kubernetes.arguments import Container, Image, Workload
+from tools.actions.kubernetes.arguments import Container, Image, Serving, Workload
 from tools.actions.kubernetes.deployment import DEPLOYMENT, ROLLOUT_S, missing_deployment, observed
 from tools.kubernetes.place import cluster_of
 from tools.kubernetes.workload import repository_of
@@ -21,6 +21,7 @@ class PatchImage(Args):
     workload: Workload = None
     container: Container
     image: Image
+    serving: Serving = True
 
 
 async def _observe(target: Target, args: PatchImage) -> State:
@@ -68,13 +69,14 @@ async def _apply(target: Target, args: PatchImage, before: State) -> str:
 
 
 def _confirm(args: PatchImage, before: State, now: State) -> bool | None:
-    return bool(now["found"] and now["image"] == args.image and now["complete"])
+    return bool(now["found"] and now["image"] == args.image and (now["complete"] or not args.serving))
 
 
 def _undo(args: PatchImage, before: State) -> UndoCall | None:
     if not before.get("image"):
         return None
-    back = {"workload": before["name"], "container": args.container, "image": before["image"]}
+    back: dict[str, Any] = {"workload": before["name"], "container": args.container, "image": before["image"]}
+    back |= {} if before["complete"] else {"serving": False}
     return UndoCall(action="patch_image", args=back)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from domain.action import Effect
+from domain.conditions import Condition
 from tools.actions.arguments import Args
 from tools.actions.kubernetes.arguments import Labels, ObjectName, Port
 from tools.actions.kubernetes.objects import Change, Object, Sending, object_state, undo_to_version
@@ -84,6 +85,7 @@ ALLOW_NETWORK_PATH = Action(
     summary="Let pods with certain labels reach others on one port, by one more rule of a network policy.",
     args=AllowNetworkPath,
     effect=Effect.REVERSIBLE,
+    removes=(Condition.PATH_CLOSED,),
     aspects=("kubernetes",),
     undo_action="restore_manifest",
     blast_radius="the named pods can reach that port; nobody loses a path",

@@ -81,7 +81,7 @@ def undo_to_version(args: Any, before: State) -> UndoCall | None:
 class RestoreManifest(Args):
     """Which object, as it was when."""
 
-    kind: Literal["ConfigMap", "NetworkPolicy", "Role", "RoleBinding"]
+    kind: Literal["ConfigMap", "NetworkPolicy", "Role", "RoleBinding", "Service"]
     name: ObjectName
     version: str = Field(
         pattern=r"^([0-9a-f]{12}|absent)$",

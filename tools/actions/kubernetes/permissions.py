@@ -7,10 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from domain.action import Effect
+from domain.cluster import Need
+from domain.conditions import Condition
 from tools.actions.arguments import Args
 from tools.actions.kubernetes.arguments import ObjectName
 from tools.actions.kubernetes.objects import Change, Object, Sending, object_state, undo_to_version
 from tools.kubernetes.kinds import KINDS
+from tools.kubernetes.needs import grants
 from tools.spec import Action, Preview, State, nothing, unclear, would
 from tools.target import Target
 
@@ -47,21 +50,10 @@ def rule_of(args: RepairRole) -> dict[str, Any]:
     return {"apiGroups": [args.api_group], "resources": [args.resource], "verbs": list(args.verbs)}
 
 
-def _grants(rules: list[dict[str, Any]], args: RepairRole) -> bool:
-    """Whether every verb is allowed on every object of the resource."""
-    fitting = [
-        r for r in rules
-        if not r.get("resourceNames")
-        and {args.api_group, "*"} & set(r.get("apiGroups") or [])
-        and {args.resource, "*"} & set(r.get("resources") or [])
-    ]  # fmt: skip
-    verbs = {verb for r in fitting for verb in r.get("verbs") or []}
-    return "*" in verbs or set(args.verbs) <= verbs
-
-
 async def _observe_role(target: Target, args: RepairRole) -> State:
     state, found = await object_state(target, KINDS["Role"], args.role)
-    return {**state, "granted": _grants((found or {}).get("rules") or [], args)}
+    need = Need(api_group=args.api_group, resource=args.resource, verbs=args.verbs)
+    return {**state, "granted": grants((found or {}).get("rules") or [], need)}
 
 
 def _preview_role(args: RepairRole, state: State) -> Preview:
@@ -131,6 +123,7 @@ REPAIR_ROLE = Action(
     summary="Let a role of the namespace allow one more kind of request.",
     args=RepairRole,
     effect=Effect.REVERSIBLE,
+    removes=(Condition.PERMISSION_MISSING,),
     aspects=("kubernetes",),
     undo_action="restore_manifest",
     blast_radius="whoever has the role may do more in this namespace",
@@ -148,6 +141,7 @@ REPAIR_ROLE_BINDING = Action(
     summary="Give a service account a role of its namespace.",
     args=RepairRoleBinding,
     effect=Effect.REVERSIBLE,
+    removes=(Condition.ROLE_UNBOUND,),
     aspects=("kubernetes",),
     undo_action="restore_manifest",
     blast_radius="the service account may do what the role allows in this namespace",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.action import Effect
+from domain.conditions import Condition
 from tools.actions.arguments import Args
 from tools.actions.kubernetes.arguments import ObjectName
 from tools.kubernetes.kinds import KINDS
@@ -70,6 +71,7 @@ RECREATE_POD = Action(
     summary="Delete a pod so that its controller makes it again.",
     args=RecreatePod,
     effect=Effect.TRANSIENT,
+    removes=(Condition.POD_STUCK,),
     aspects=("kubernetes",),
     no_undo_reason="nothing durable changes: its controller makes the same pod again",
     timeout_s=60.0,

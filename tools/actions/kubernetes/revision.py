@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from domain.action import Effect
 from domain.conditions import Condition
 from domain.errors import ToolError
 from tools.actions.arguments import Args
-from tools.actions.kubernetes.arguments import Workload
+from tools.actions.kubernetes.arguments import Serving, Workload
 from tools.actions.kubernetes.deployment import DEPLOYMENT, ROLLOUT_S, missing_deployment
 from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.place import cluster_of, workload_name
@@ -26,6 +26,7 @@ class RollbackDeployment(Args):
     revision: Annotated[int, Field(gt=0)] | None = Field(
         default=None, description="None is the one before the current."
     )
+    serving: Serving = True
 
 
 async def _observe(target: Target, args: RollbackDeployment) -> State:
@@ -85,13 +86,14 @@ def _confirm(args: RollbackDeployment, before: State, now: State) -> bool | None
     """Going back gives the old revision a new number, so only the template that was wanted before can tell."""
     if not before.get("wanted_template") or not now["found"]:
         return None
-    return bool(now["template"] == before["wanted_template"] and now["complete"])
+    return bool(now["template"] == before["wanted_template"] and (now["complete"] or not args.serving))
 
 
 def _undo(args: RollbackDeployment, before: State) -> UndoCall | None:
     if not before.get("revision"):
         return None
-    back = {"workload": before["name"], "revision": before["revision"]}
+    back: dict[str, Any] = {"workload": before["name"], "revision": before["revision"]}
+    back |= {} if before["complete"] else {"serving": False}
     return UndoCall(action="rollback_deployment", args=back)
 
 
@@ -100,7 +102,7 @@ ROLLBACK_DEPLOYMENT = Action(
     summary="Let a deployment be what it was in an earlier revision.",
     args=RollbackDeployment,
     effect=Effect.REVERSIBLE,
-    removes=(Condition.RELEASE_REGRESSED,),
+    removes=(Condition.RELEASE_REGRESSED, Condition.ROLLOUT_STUCK),
     aspects=("kubernetes",),
     undo_action="rollback_deployment",
     timeout_s=180.0,

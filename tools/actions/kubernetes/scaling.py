@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from domain.action import Effect
+from domain.conditions import Condition
 from domain.errors import ToolError
 from tools.actions.arguments import Args
 from tools.actions.kubernetes.arguments import Workload
@@ -86,6 +87,7 @@ SCALE_WORKLOAD = Action(
     summary="Give a deployment another number of pods, or back the number that is normal.",
     args=ScaleWorkload,
     effect=Effect.REVERSIBLE,
+    removes=(Condition.REPLICAS_MISSING,),
     aspects=("kubernetes",),
     undo_action="scale_workload",
     timeout_s=180.0,

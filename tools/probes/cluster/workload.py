@@ -9,7 +9,7 @@ from typing import Any
 from domain.bundle import Reading
 from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.place import cluster_of, workload_name
-from tools.kubernetes.workload import facts_of
+from tools.kubernetes.workload import facts_of, owned_by, pod_ready, revisions
 from tools.probes.probe import Probe, Shared, bound, reading
 from tools.target import Target
 
@@ -20,14 +20,21 @@ async def _read(target: Target, shared: Shared) -> list[Reading]:
         found = await cluster.get(KINDS["Deployment"], name)
         selector = ((found or {}).get("spec") or {}).get("selector", {}).get("matchLabels") or {}
         pods = await cluster.list(KINDS["Pod"], selector) if selector else []
+        sets = await cluster.list(KINDS["ReplicaSet"], selector) if selector else []
     if found is None:
         return [reading("workload_state", target, ok=False, text=f"there is no deployment {name}", exists=False)]
     facts = facts_of(found)
     values = {key: facts[key] for key in ("replicas", "ready", "complete", "revision", "images")}
     waiting = _waiting(pods)
-    ok = facts["replicas"] > 0 and facts["ready"] >= facts["replicas"] and facts["complete"]
+    normal = target.option(target.binding("kubernetes"), "replicas")
+    least = normal if isinstance(normal, int) else 1
+    ok = facts["replicas"] >= max(1, least) and facts["ready"] >= facts["replicas"] and facts["complete"]
     text = _says(name, facts, waiting)
-    more: dict[str, Any] = {"waiting": dict(waiting), "restarts": _restarts(pods)}
+    more: dict[str, Any] = {"waiting": dict(waiting), "restarts": _restarts(pods), "stuck": _stuck(pods)}
+    more |= {
+        "missing_replicas": max(0, least - facts["replicas"]),
+        "replaced": _replaced(facts, owned_by(sets, facts["uid"])),
+    }
     return [reading("workload_state", target, ok=ok, text=text, exists=True, workload=name, **values, **more)]
 
 
@@ -53,10 +60,34 @@ def _restarts(pods: Sequence[Mapping[str, Any]]) -> int:
     return sum(int(status.get("restartCount") or 0) for status in _statuses(pods))
 
 
+def _stuck(pods: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Pods that do not serve while others of the very same template do: then the template is not to blame."""
+    serving = {_template(pod) for pod in pods if pod_ready(dict(pod))}
+    return sorted(str(p["metadata"]["name"]) for p in pods if not pod_ready(dict(p)) and _template(p) in serving)
+
+
+def _template(pod: Mapping[str, Any]) -> str:
+    return str((pod["metadata"].get("labels") or {}).get("pod-template-hash", ""))
+
+
+def _replaced(facts: Mapping[str, Any], sets: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """Images that the newest revision brought: {container, image, former}; nothing without an earlier revision."""
+    known = revisions(sets)
+    before = max((number for number in known if number < facts["revision"]), default=None)
+    containers = known[before]["spec"]["containers"] if before else []
+    return [
+        {"container": c["name"], "image": facts["images"][c["name"]], "former": c["image"]}
+        for c in containers
+        if facts["images"].get(c["name"], c["image"]) != c["image"]
+    ]
+
+
 def _says(name: str, facts: Mapping[str, Any], waiting: Mapping[str, int]) -> str:
     parts = [f"{facts['ready']} of {facts['replicas']} pods of {name} serve (revision {facts['revision']})"]
     parts += [] if facts["complete"] else ["its rollout has not ended"]
     parts += [f"{count} wait: {reason}" for reason, count in sorted(waiting.items())]
+    if facts["replicas"] == 0:
+        parts.append("it wants no pods")
     return ", ".join(parts)
 
 

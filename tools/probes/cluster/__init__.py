@@ -1,0 +1,1 @@
+"""Probes of a namespace: what stands there, compared with what the inventory declares to be needed."""
