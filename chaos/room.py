@@ -84,6 +84,13 @@ class DrillRoom:
 
     async def start(self, wish: Wish) -> str:
         """Begin; the drill's id. Raises ConflictError while another one runs, InjectionRefusedError for an unknown fault."""
+        if self._site.config is not None:
+            raise InjectionRefusedError(
+                "there are no drills in a cluster",
+                expected="the local stack, whose customer the judge of a drill is",
+                found=str(self._site.config),
+                hint="rehearse a skill: firebreak skill rehearse NAME --target SERVICE",
+            )
         if any(not task.done() for task in self._tasks.values()):
             raise ConflictError(
                 "a drill is running", expected="one drill at a time", hint="GET /drills shows it; wait or POST /kill"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaos.agents import Disturber
 from chaos.catalogue import catalogue
+from chaos.cluster.catalogue import cluster_catalogue
+from chaos.cluster.patient import ClusterUsers
 from chaos.control import HttpControl, HttpProxies
 from chaos.experiment import Experiments, Permission
 from chaos.http import Http
+from chaos.kubernetes import reaching
 from chaos.model import Fault
 from chaos.postgres import AdminDatabase
 from chaos.process import LocalMachine
@@ -19,7 +22,7 @@ from chaos.reaper import restore_everything, run_reaper
 from chaos.responder import HttpDoor, HttpResponder
 from chaos.room import DrillRoom, RoomRules
 from chaos.shop import HttpShop
-from chaos.site import Site, read_facts
+from chaos.site import Site, read_facts, read_inventory
 from chaos.sqlite import ChaosDatabase
 from domain.clock import SystemClock
 from governance.state.redis import RedisState
@@ -32,6 +35,8 @@ class Place:
     home: Path
     """Firebreak's home; leases live in `<home>/chaos.db`."""
     stack_home: Path
+    config: Path | None = None
+    """Someone's own inventory, whose clusters are broken in the stack's place."""
     app_url: str = ""
     action_url: str = ""
     chaos_token: str = ""
@@ -62,11 +67,11 @@ class Running:
 
 
 @asynccontextmanager
-async def open_site(home: Path, stack_home: Path) -> AsyncIterator[Site]:
-    """The patient's outside."""
+async def open_site(home: Path, stack_home: Path, config: Path | None = None) -> AsyncIterator[Site]:
+    """The patient's outside: the local stack, or the clusters of someone's own inventory."""
     machine = LocalMachine(home / "chaos")
     async with Http() as http:
-        yield Site(
+        site = Site(
             home=home,
             stack_home=stack_home,
             shop=HttpShop(http, lambda: read_facts(stack_home)),
@@ -76,14 +81,28 @@ async def open_site(home: Path, stack_home: Path) -> AsyncIterator[Site]:
             machine=machine,
             clock=SystemClock(),
         )
+        yield _of_clusters(site, config) if config else site
     machine.close()
+
+
+def _of_clusters(site: Site, config: Path) -> Site:
+    """The same site with namespaces in the place of the stack; whoever asks for the stack's parts is told that it is not there."""
+    reach = reaching(config.parent)
+    users = ClusterUsers(lambda: read_inventory(config), reach)
+    return replace(site, shop=users, control=users, config=config, reach=reach)
+
+
+def faults_of(site: Site) -> dict[str, Fault]:
+    """What can be broken at this site. Raises ChaosError, PatientError for an inventory that cannot be read."""
+    return cluster_catalogue(site.inventory()) if site.config else catalogue()
 
 
 @asynccontextmanager
 async def open_chaos(place: Place, rules: RoomRules | None = None) -> AsyncIterator[Running]:
     """A chaos server's parts; leaving interrupts drills and takes back everything that is broken."""
-    database, faults = ChaosDatabase(place.database), catalogue()
-    async with open_site(place.home, place.stack_home) as site, Http() as http:
+    database = ChaosDatabase(place.database)
+    async with open_site(place.home, place.stack_home, place.config) as site, Http() as http:
+        faults = faults_of(site)
         door = HttpDoor(http, place.action_url, place.chaos_token)
         responder = HttpResponder(
             http, place.app_url, place.chaos_token, intake_token=place.intake_token, person_token=place.person_token
@@ -110,16 +129,16 @@ async def open_chaos(place: Place, rules: RoomRules | None = None) -> AsyncItera
             await restore_everything(site, database, faults, by="interrupt")
 
 
-async def reap_forever(home: Path, stack_home: Path) -> None:
+async def reap_forever(home: Path, stack_home: Path, config: Path | None = None) -> None:
     """The reaper process; ends when cancelled."""
-    database, faults = ChaosDatabase(home / "chaos.db"), catalogue()
-    async with open_site(home, stack_home) as site:
-        await run_reaper(site, database, faults)
+    database = ChaosDatabase(home / "chaos.db")
+    async with open_site(home, stack_home, config) as site:
+        await run_reaper(site, database, faults_of(site))
 
 
-async def restore_home(home: Path, stack_home: Path) -> int:
+async def restore_home(home: Path, stack_home: Path, config: Path | None = None) -> int:
     """For a shutdown after a crash: take back all that is still broken; how many there were."""
     if not (home / "chaos.db").exists():
         return 0
-    async with open_site(home, stack_home) as site:
-        return len(await restore_everything(site, ChaosDatabase(home / "chaos.db"), catalogue(), by="shutdown"))
+    async with open_site(home, stack_home, config) as site:
+        return len(await restore_everything(site, ChaosDatabase(home / "chaos.db"), faults_of(site), by="shutdown"))

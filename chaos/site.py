@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chaos.errors import PatientError
 from domain.clock import Clock
-from domain.inventory import Inventory
+from domain.inventory import Inventory, Service
 from domain.value import Value
 
 
@@ -152,6 +153,12 @@ class Machine(Protocol):
         ...
 
 
+@asynccontextmanager
+async def _nowhere(service: Service) -> AsyncIterator[Any]:
+    raise PatientError(f"{service.name} is in no cluster of this site", expected="an inventory of clusters")
+    yield
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """Everything a fault may touch."""
@@ -165,14 +172,18 @@ class Site:
     proxies: Proxies
     machine: Machine
     clock: Clock
+    config: Path | None = None
+    """Someone's own inventory; None: the one that the stack wrote."""
+    reach: Callable[[Service], AbstractAsyncContextManager[Any]] = _nowhere
+    """Opens the namespace of a service (chaos.cluster.patient.Reach)."""
 
     def facts(self) -> StackFacts:
         """`stack.json`, read anew. Raises PatientError."""
         return read_facts(self.stack_home)
 
     def inventory(self) -> Inventory:
-        """`firebreak.yaml` of the stack. Raises PatientError."""
-        return read_inventory(self.stack_home / "firebreak.yaml")
+        """Whose faults these are. Raises PatientError."""
+        return read_inventory(self.config or self.stack_home / "firebreak.yaml")
 
     def data_dir(self, service: str) -> Path:
         """Where a service keeps its files."""

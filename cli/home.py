@@ -55,6 +55,11 @@ class Home:
         name = hashlib.sha256(str(self.path).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"firebreak-{os.getuid()}-{name}.sock"
 
+    @property
+    def chaos_config(self) -> Path:
+        """Names the inventory whose clusters the chaos server of this home may have broken."""
+        return self.run / "chaos-config"
+
     def prepare(self) -> None:
         """Make the folders (0700 where secrets live) and whatever tokens are missing."""
         for folder in (self.path, self.run, self.logs):

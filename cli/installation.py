@@ -115,13 +115,14 @@ def clear_stack(home: Home) -> None:
 
 def restore_faults(home: Home) -> int:
     """Take back whatever a crash left broken on purpose, before the patient goes; how many there were."""
-    if not (home.path / "chaos.db").exists() or not home.stack_facts():
+    config = Path(home.chaos_config.read_text()) if home.chaos_config.exists() else None
+    if not (home.path / "chaos.db").exists() or not (config or home.stack_facts()):
         return 0
     import asyncio
 
     from chaos.running import restore_home
 
-    return asyncio.run(restore_home(home.path, home.stack))
+    return asyncio.run(restore_home(home.path, home.stack, config))
 
 
 def owner(home: Home) -> list[ProcessRow]:

@@ -112,9 +112,13 @@ def chaos(home: Home, settings: Settings, port: int) -> None:
     from chaos.running import Place, open_chaos
     from chaos.server import build_chaos_server
 
+    config = _own_config(home, settings)
+    if config:
+        write_private(home.chaos_config, str(config))
     place = Place(
         home=home.path,
         stack_home=home.stack,
+        config=config,
         app_url=os.environ["FIREBREAK_APP_URL"],
         action_url=os.environ["FIREBREAK_ACTION_URL"],
         chaos_token=home.token("chaos"),
@@ -133,7 +137,8 @@ def reaper(home: Home, settings: Settings, port: int) -> None:
     from chaos.running import reap_forever
 
     write_private(home.run / "reaper.json", json.dumps({"pid": os.getpid()}))
-    _run(lambda: reap_forever(home.path, home.stack))
+    config = _own_config(home, settings)
+    _run(lambda: reap_forever(home.path, home.stack, config))
 
 
 def collector(home: Home, settings: Settings, port: int) -> None:
@@ -195,6 +200,12 @@ def main(argv: list[str]) -> int:
 def _inventory(settings: Settings) -> tuple[Path, Inventory]:
     config = settings.config or settings.home / "stack" / "firebreak.yaml"
     return config, load_inventory(config)
+
+
+def _own_config(home: Home, settings: Settings) -> Path | None:
+    """Someone's own inventory; None where the stack's is used."""
+    ours = home.stack / "firebreak.yaml"
+    return settings.config if settings.config and settings.config.resolve() != ours.resolve() else None
 
 
 def _serve(application: object, host: str, port: int, *, forwarded: bool = True) -> None:

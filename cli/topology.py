@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.config import load_inventory
 from cli.home import Home
 from cli.supervisor.ports import assign
 from cli.supervisor.ready import accepts, answers, wrote_facts
@@ -24,7 +25,7 @@ class Topology:
     home: Home
     settings: Settings
     config: Path | None
-    """Someone's own inventory: then neither stack nor load nor chaos is started."""
+    """Someone's own inventory: then neither stack nor load is started, and chaos only for clusters that allow it."""
     ports: Mapping[str, int]
 
     @classmethod
@@ -55,8 +56,15 @@ class Topology:
             self._collector(),
             self._server("app", self._agent_env()),
         ]
-        chaos = [] if self.config else [self._server("chaos", {}), self._process("reaper", {})]
+        chaos = [self._server("chaos", {}), self._process("reaper", {})] if self.breakable else []
         return [own, chaos]
+
+    @property
+    def breakable(self) -> bool:
+        """Whether anything may be broken on purpose: the local stack, or a cluster of which the inventory says so."""
+        return not self.config or any(
+            s.chaos and "kubernetes" in s.bindings for s in load_inventory(self.config).services
+        )
 
     def _redis(self) -> ProcessSpec:
         folder = self.home.redis
@@ -117,7 +125,7 @@ class Topology:
             "FIREBREAK_CONFIG": str(self.inventory),
             "FIREBREAK_APP_URL": self.url("app"),
             "FIREBREAK_ACTION_URL": self.url("action-server"),
-            "FIREBREAK_CHAOS_URL": "" if self.config else self.url("chaos"),
+            "FIREBREAK_CHAOS_URL": self.url("chaos") if self.breakable else "",
             "FIREBREAK_POLICY": self.settings.policy,
         }
         if not self.settings.redis_url:

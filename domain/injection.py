@@ -16,6 +16,11 @@ class FaultRow(Value):
     abstain: bool = False
     """Nothing is broken by it: a cure must leave everything alone."""
 
+    def is_called(self, name: str, target: str) -> bool:
+        """Whether a skill for `target` that speaks of the fault `name` means this one. `image_pull@web` is one of web alone."""
+        kind, at, _ = self.name.partition("@")
+        return kind == name and (not at or self.service == target)
+
 
 class FaultInjector(Protocol):
     """Whoever can break the patient. Every fault is leased: it ends by itself."""

@@ -73,6 +73,8 @@ class KubernetesAccess(Value):
     """The only one that is looked at and changed."""
     reader: FilePath | None = None
     """Kubeconfig of a credential that only reads: used by everything but the action server. None: `kubeconfig` for both."""
+    chaos: FilePath | None = None
+    """Kubeconfig of a credential with which faults are injected, for the chaos server alone. None: nothing is broken there."""
 
 
 class RemoteTarget(Value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,16 @@ async def test_a_frozen_door_refuses_drills(tmp_path: Path) -> None:
     async with serving(tmp_path) as served:
         served.door.is_frozen = True
         assert (await served.ask("POST", "/drills", {}))[0] == 409
+
+
+async def test_a_cluster_has_no_drills(tmp_path: Path) -> None:
+    """The judge of a drill is a customer of the local stack; the refusal says what to do instead."""
+    served = Served(tmp_path)
+    served.site = replace(served.site, config=tmp_path / "stack" / "firebreak.yaml")
+    async with served.app.router.lifespan_context(served.app), served.http:
+        status, body = await served.ask("POST", "/drills", {})
+        assert (status, body["code"]) == (409, "chaos.refused")
+        assert "skill rehearse" in body["hint"]
 
 
 async def test_kill_stops_drills_and_takes_everything_back(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Faults of a cluster: fields of its objects, changed on purpose and put back."""
