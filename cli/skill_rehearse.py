@@ -25,25 +25,30 @@ def rehearse(
     verifier: Verifier = "",
     verifier_model: VerifierModel = "",
     model: Model = "",
+    target: Annotated[
+        str, typer.Option("--target", help="Service that they are rehearsed on; empty: each one's default.")
+    ] = "",
     report_out: Annotated[Path | None, typer.Option("--report-out", help="Write all rehearsals to this file.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Break what a skill claims to mend, see every criterion fail, run it, see them hold, take it back, compare.
 
     On a temporary stack whose responder only watches, unless a home is running. Exit code 3 when one is not passed.
+    A home with an inventory of your own breaks what that inventory allows (docs/how-to/run-on-a-remote-host-or-cluster.md).
     Example: firebreak skill rehearse hung-process link-latency
+    Example: firebreak skill rehearse image-unpullable --target web
     """
-    audience = verifier_of(verifier, verifier_model or model)
+    wish = {"target": target, **verifier_of(verifier, verifier_model or model)}
     tell = note if not as_json else lambda _: None
     if installation.owner(SESSION.home):
         with connect(SESSION.home) as client:
-            found = [_follow(client, name, audience, quiet=as_json) for name in names]
+            found = [_follow(client, name, wish, quiet=as_json) for name in names]
     else:
         from cli.temporary import temporary_home
 
         os.environ["FIREBREAK_AUTONOMY"] = "observe"
         with temporary_home("", tell) as client:
-            found = [_follow(client, name, audience, quiet=as_json) for name in names]
+            found = [_follow(client, name, wish, quiet=as_json) for name in names]
     if report_out is not None:
         write_report(report_out, {"rehearsals": found})
     if as_json:
@@ -57,8 +62,8 @@ def passed(rehearsal: dict[str, Any]) -> bool:
     return not rehearsal["problems"] and not any(f["problems"] for f in rehearsal["faults"])
 
 
-def _follow(client: AppClient, name: str, audience: dict[str, str], *, quiet: bool) -> dict[str, Any]:
-    begun = client.post(f"/api/skills/{name}/rehearsals", audience)
+def _follow(client: AppClient, name: str, wish: dict[str, str], *, quiet: bool) -> dict[str, Any]:
+    begun = client.post(f"/api/skills/{name}/rehearsals", wish)
     while True:
         found = patient_get(client, f"/api/skill-rehearsals/{begun['id']}")
         if found["ended_at"]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from domain.errors import ConflictError, FirebreakError
 from domain.injection import FaultInjector, FaultRow
-from skills.arguments import bound
+from skills.arguments import bound, target_parameter
 from skills.bench import Bench
 from skills.executor import next_undo, take_back
 from skills.look import see_all
@@ -42,18 +43,20 @@ class Stage:
     bench: Bench
     injector: FaultInjector
     run: Run
+    order: Order
+    """What is run: the skill on its target, for real."""
 
 
-async def faults_for(skill: Skill, injector: FaultInjector) -> list[FaultRow]:
+async def faults_for(skill: Skill, injector: FaultInjector, target: str = "") -> list[FaultRow]:
     """Which faults it is rehearsed with here. Raises ConflictError when there is none."""
-    known = {row.name: row for row in await injector.injectable()}
+    known = await injector.injectable()
     wanted = skill.metadata.rehearse_with or skill.metadata.fault_classes
-    found = [known[name] for name in wanted if name in known]
+    found = [row for name in wanted for row in known if row.is_called(name, target)]
     if not found:
         raise ConflictError(
             f"{skill.name} cannot be rehearsed here",
             expected=f"one of its faults: {', '.join(wanted) or 'it names none'}",
-            found=f"what can be broken here: {', '.join(sorted(known))}",
+            found=f"what can be broken here: {', '.join(sorted(row.name for row in known))}",
         )
     return found
 
@@ -123,7 +126,7 @@ async def _mended(found: UnderFault, stage: Stage) -> UnderFault:
     """Run it under the standing fault, then take it back and see that all is as before."""
     try:
         async with asyncio.timeout(RUN_S):
-            report = await stage.run(Order(skill=stage.skill.name, execute=True, allow_mutation=True))
+            report = await stage.run(stage.order)
     except TimeoutError:
         text = f"the run under {found.fault} did not end within {RUN_S:.0f} s: it may wait for a person's approval"
         return found.model_copy(update={"problems": [*found.problems, text]})
@@ -193,7 +196,7 @@ async def rehearse(rehearsal: Rehearsal, stage: Stage, save: Callable[[Rehearsal
     found: list[UnderFault] = []
     problems: list[str] = []
     try:
-        for fault in await faults_for(stage.skill, stage.injector):
+        for fault in await faults_for(stage.skill, stage.injector, stage.order.target):
             found.append(await under(fault, stage))
             rehearsal = rehearsal.model_copy(update={"faults": list(found)})
             save(rehearsal)
@@ -206,6 +209,14 @@ async def rehearse(rehearsal: Rehearsal, stage: Stage, save: Callable[[Rehearsal
     return rehearsal
 
 
-def stage_for(skill: Skill, given: Mapping[str, object], bench: Bench, injector: FaultInjector, run: Run) -> Stage:
+def order_for(skill: Skill, given: Mapping[str, Any]) -> Order:
+    """The run of a rehearsal, with every parameter said."""
+    named = target_parameter(skill)
+    rest = {name: value for name, value in given.items() if name != named}
+    target = str(given[named]) if named else ""
+    return Order(skill=skill.name, target=target, parameters=rest, execute=True, allow_mutation=True)
+
+
+def stage_for(skill: Skill, given: Mapping[str, Any], bench: Bench, injector: FaultInjector, run: Run) -> Stage:
     """A stage with the parameters filled in."""
-    return Stage(skill=bound(skill, given), bench=bench, injector=injector, run=run)
+    return Stage(skill=bound(skill, given), bench=bench, injector=injector, run=run, order=order_for(skill, given))

@@ -11,7 +11,7 @@ from domain.errors import NotFoundError
 from domain.value import Value
 from graph.skills.manager import ManagerReport, Mission
 from graph.skills.missions import Missions
-from graph.skills.rehearsals import RULES_ALONE, Audience, Rehearsals
+from graph.skills.rehearsals import AS_IT_IS, Rehearsals, Wish
 from graph.skills.runner import SkillRunner
 from graph.skills.standing import Standings
 from skills.folder import Package
@@ -149,8 +149,8 @@ def build(ports: Ports) -> APIRouter:
         return runner().bench.store.run(run_id)
 
     @router.post("/api/skills/{name}/rehearsals", status_code=202, summary="Break what it claims to mend, and see")
-    async def rehearse(name: str, caller: Caller, audience: Audience = RULES_ALONE) -> Rehearsal:
-        return await rehearsals().start(name, audience)
+    async def rehearse(name: str, caller: Caller, wish: Wish = AS_IT_IS) -> Rehearsal:
+        return await rehearsals().start(name, wish)
 
     @router.post("/api/skills/{name}/promote", summary="One step up, with your own token")
     async def promote(name: str, caller: Caller, word: Word | None = None) -> Standing:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
+
+from pydantic import Field
 
 from domain.errors import ConflictError
 from domain.injection import FaultInjector
@@ -10,20 +13,23 @@ from domain.value import Value, new_id
 from graph.skills.runner import SkillRunner
 from graph.tasks import end_tasks
 from skills.arguments import arguments
+from skills.check import Scalar
 from skills.rehearsal import Rehearsal
 from skills.rehearse import rehearse, stage_for
 from skills.report import Engine, ModelName, Order, Report
 from skills.trust import after_rehearsal
 
 
-class Audience(Value):
-    """Who looks at the criteria beside the rules."""
+class Wish(Value):
+    """On what it is rehearsed, a skill's own defaults where nothing is said; and who looks at the criteria beside the rules."""
 
+    target: Annotated[str, Field(max_length=63)] = ""
+    parameters: dict[str, Scalar] = {}
     verifier: Engine = "rules"
     verifier_model: ModelName = ""
 
 
-RULES_ALONE = Audience()
+AS_IT_IS = Wish()
 
 
 class Rehearsals:
@@ -39,19 +45,19 @@ class Rehearsals:
         """What is broken is restored by the chaos service's reaper."""
         await end_tasks(self._tasks)
 
-    async def start(self, name: str, audience: Audience = RULES_ALONE) -> Rehearsal:
+    async def start(self, name: str, wish: Wish = AS_IT_IS) -> Rehearsal:
         """Raises ConflictError where it cannot be done, NotFoundError, SkillError."""
         ending = {task for key, task in self._tasks.items() if self.get(key).ended_at is not None}
         if ending:
             await asyncio.wait(ending)
         injector, bench = self._allowed(), self._runner.bench
         package, skill = bench.shelf.procedure(name)
-        given = arguments(skill, bench.inventory, "", {})
+        given = arguments(skill, bench.inventory, wish.target, wish.parameters)
         rehearsal = Rehearsal(
             id=new_id("reh"), skill=name, version=skill.version, digest=package.digest, started_at=bench.clock.now()
         )
         bench.store.save_rehearsal(rehearsal)
-        stage = stage_for(skill, given, bench, injector, lambda order: self._run(order, rehearsal.id, audience))
+        stage = stage_for(skill, given, bench, injector, lambda order: self._run(order, rehearsal.id, wish))
 
         async def play() -> None:
             ended = await rehearse(rehearsal, stage, bench.store.save_rehearsal)
@@ -69,6 +75,12 @@ class Rehearsals:
         """Raises NotFoundError."""
         return self._runner.bench.store.rehearsal(rehearsal_id)
 
+    async def ended(self, rehearsal_id: str) -> None:
+        """Once a rehearsal of this process is through."""
+        task = self._tasks.get(rehearsal_id)
+        if task is not None:
+            await asyncio.wait({task})
+
     def _allowed(self) -> FaultInjector:
         if self._injector is None:
             raise ConflictError(
@@ -85,7 +97,7 @@ class Rehearsals:
             raise ConflictError("a rehearsal is under way", expected="one at a time", found=", ".join(self._tasks))
         return self._injector
 
-    async def _run(self, order: Order, rehearsal: str, audience: Audience) -> Report:
-        order = order.model_copy(update=audience.model_dump())
+    async def _run(self, order: Order, rehearsal: str, wish: Wish) -> Report:
+        order = order.model_copy(update={"verifier": wish.verifier, "verifier_model": wish.verifier_model})
         begun = await self._runner.submit(order, rehearsal=rehearsal)
         return await self._runner.ended(begun.id)
