@@ -21,6 +21,7 @@ BENCHMARKS = (
     "ledger",
     "crash_points",
     "diagnosis",
+    "skills",
 )
 
 

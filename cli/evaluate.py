@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import evaluate_skills
 from cli.output import print_json, say
 from cli.session import JsonFlag
 from domain.errors import ConfigError
@@ -112,6 +113,7 @@ def report(scores: Scores) -> list[str]:
     return [*lines, f"peak memory of this process: {document['peak_mib']:.0f} MiB"]
 
 
+app.command("skills", epilog=evaluate_skills.EXAMPLES)(evaluate_skills.skills)
 _COMPARED = ("AC@1", "AC@3", "MAR", "class acc", "change", "decoys", "ECE")
 
 

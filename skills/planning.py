@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from domain.action import ActionCall, Effect
@@ -53,11 +54,16 @@ def _step(id: str, action: Action, skill: Skill, report: Report, bench: Bench) -
     )
 
 
+def registered_call(action: Action, read: Mapping[str, Any]) -> ActionCall:
+    """A registered action with its own arguments and those that were read."""
+    assert action.action is not None, "commands are carried out by a runner"
+    return ActionCall(action=action.action, target=action.target, args={**action.args, **read})
+
+
 def _call(id: str, action: Action, skill: Skill, report: Report) -> ActionCall:
     """A registered action as it stands; a command as the registered action that runs commands on a host."""
     if action.action is not None:
-        known = {**action.args, **report.read.get(action.name, {})}
-        return ActionCall(action=action.action, target=action.target, args=known)
+        return registered_call(action, report.read.get(action.name, {}))
     assert action.command is not None, "the schema demands one of the two"
     undo = next((c.command for c in skill.rollback if c.undoes == action.name and c.command), None)
     args: dict[str, Any] = {"step": f"{report.id}.{id}", "argv": list(action.command), "timeout_s": action.timeout_s}

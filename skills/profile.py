@@ -8,6 +8,8 @@ from domain.runner import Profile
 from skills.bench import Bench
 
 FRESH_S = 60.0
+REACHED = frozenset({"host", "kubernetes"})
+"""Bindings behind which a runner can look by itself."""
 
 
 async def profile_of(target: str, bench: Bench) -> Profile:
@@ -24,20 +26,22 @@ async def profile_of(target: str, bench: Bench) -> Profile:
 async def _look(target: str, bench: Bench) -> Profile:
     service = bench.inventory.service(target)
     here = await _here(target, service, bench)
-    if service is None or "host" not in service.bindings:
+    if service is None or not REACHED & service.bindings.keys():
         return here
     try:
-        remote = await _on_host(target, bench)
+        remote = await _there(target, bench)
     except FirebreakError as error:
         return here.model_copy(update={"reachable": False, "problems": [*here.problems, *error.lines()]})
     permissions = sorted({*remote.permissions, *here.permissions})
     return remote.model_copy(update={"target": target, "permissions": permissions})
 
 
-async def _on_host(target: str, bench: Bench) -> Profile:
+async def _there(target: str, bench: Bench) -> Profile:
     runner = bench.reader(target)
     if runner is None:
-        raise EvidenceError(f"no runner reaches {target}", expected="a `host` binding with its TARGET file")
+        raise EvidenceError(
+            f"no runner reaches {target}", expected="a `host` or `kubernetes` binding with its TARGET file"
+        )
     try:
         return await runner.profile()
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypedDict
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -43,10 +43,12 @@ STEPS: dict[str, Step] = {
 }
 
 
-def build(bench: Bench, checkpointer: BaseCheckpointSaver[Any] | None = None) -> SkillGraph:
-    """The compiled graph of every skill run."""
+def build(
+    bench: Bench, checkpointer: BaseCheckpointSaver[Any] | None = None, steps: Mapping[str, Step] = STEPS
+) -> SkillGraph:
+    """The compiled graph of every skill run. Other `steps` than the product's are for measuring what one of them is worth."""
     graph: StateGraph[SkillState, None, SkillState, SkillState] = StateGraph(SkillState)
-    for name, step in STEPS.items():
+    for name, step in steps.items():
         graph.add_node(name, _node(step, bench))
     graph.add_node("ask", _ask)
     graph.add_node("ask_back", _ask_back)

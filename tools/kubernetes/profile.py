@@ -18,6 +18,10 @@ BUILT_IN = ("", "apps", "batch", "autoscaling", "policy", "events", "extensions"
 """API groups without a dot that a cluster has by itself; those that end in `.k8s.io` are too."""
 
 
+READING = "kubectl"
+"""The tool whose reading part is answered here, without the program."""
+
+
 async def profile_of(cluster: ClusterClient, name: str, clock: Clock) -> Profile:
     """One look. What cannot be seen stands under `problems`."""
     problems: list[str] = []
@@ -34,6 +38,7 @@ async def profile_of(cluster: ClusterClient, name: str, clock: Clock) -> Profile
         target=name,
         runner="kubernetes",
         reachable=True,
+        tools={READING: "reads, by Firebreak itself"},
         permissions=permissions,
         api_resources=sorted(resources),
         custom_resources=sorted(r for r in resources if _custom(r)),

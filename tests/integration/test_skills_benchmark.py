@@ -1,0 +1,49 @@
+"""The skills benchmark on the tests' API server: it tells methods apart, and its judge sees what they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.skills.arena import ClusterArena, words
+from benchmarks.skills.campaign import METHODS, TASKS
+from benchmarks.skills.shelf import written_shelf
+from cli.main import app
+from graph.skills.measure import measure
+from skills.evaluation.score import Row
+from skills.evaluation.task import Mode, load_tasks
+from tests.fakes.cluster.server import running_cluster
+
+pytestmark = pytest.mark.integration
+PATIENT = Mode(fault_s=60.0, watch_s=0.0)
+WANTED = ("two-releases-back", "no-cure", "diagnose-image")
+ASKED = ("firebreak", "nearest procedure", "no hidden verification", "no rollback")
+
+
+async def test_methods_are_told_apart(tmp_path: Path) -> None:
+    """Ours mends, finds and takes back; without hidden checks it believes what looks well, without rollback it leaves changes."""
+    tasks = [t for t in load_tasks(TASKS) if t.name in WANTED]
+    methods = {name: METHODS[name] for name in ASKED}
+    with running_cluster() as cluster:
+        arena = ClusterArena(cluster, tmp_path, written_shelf(tmp_path / "shelf", words()))
+        rows = await measure(arena, tasks, methods, PATIENT)
+    found = {(r.method, r.task): r for r in rows}
+
+    def kept(method: str) -> list[bool]:
+        return [found[method, task].success for task in WANTED]
+
+    assert kept("firebreak") == [True, True, True], [r.why for r in rows]
+    assert kept("no hidden verification") == [False, True, True]
+    assert kept("no rollback") == [False, False, True]
+    assert kept("nearest procedure")[:2] == [False, False]
+    lost: Row = found["no hidden verification", "two-releases-back"]
+    assert (lost.claim, lost.why) == ("done", "last-good-release does not hold")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--mode", "slow"), ("--task", "make-coffee")])
+def test_unknown_words_are_refused(option: str, value: str) -> None:
+    """With what is known."""
+    answer = CliRunner().invoke(app, ["eval", "skills", option, value])
+    assert f"there is no such {option.strip('-')}" in str(answer.exception)
