@@ -39,12 +39,12 @@ def skills(
     known = [t.name for t in campaign.load_tasks(campaign.TASKS)]
     if unknown := [name for name in task or [] if name not in known]:
         raise ConfigError("there is no such task", expected=", ".join(known), found=", ".join(unknown))
-    rows = campaign.campaign(mode, rounds, only=task or [], tell=_telling(quiet=as_json))
-    lines = campaign.page(rows, mode, rounds)
+    found = campaign.campaign(mode, rounds, only=task or [], tell=_telling(quiet=as_json))
+    lines = campaign.page(found, mode, rounds)
     if write is not None:
         write.write_text("\n".join(lines) + "\n")
     if as_json:
-        print_json(_document(rows, mode, rounds))
+        print_json(_document(found, mode, rounds))
     else:
         for line in lines:
             say(line)
@@ -59,7 +59,7 @@ def _campaign() -> Any:
             "the benchmark is not here",
             expected="a clone of the source, installed with make install",
             found=f"no module {error.name}",
-            hint="its last figures are in docs/skills-figures.md",
+            hint="git clone, then firebreak eval skills there",
         ) from error
 
 
@@ -71,13 +71,14 @@ def _telling(*, quiet: bool) -> Any:
     return tell
 
 
-def _document(rows: Any, mode: str, rounds: int) -> dict[str, Any]:
+def _document(found: Any, mode: str, rounds: int) -> dict[str, Any]:
     from skills.evaluation.score import BEST, table
 
     return {
         "mode": mode,
         "rounds": rounds,
         "best_score": BEST,
-        "methods": table(rows),
-        "rows": [row.model_dump(mode="json") | {"score": round(row.score, 3)} for row in rows],
+        "methods": table(found.rows),
+        "reviews": [tried.model_dump(mode="json") for tried in found.lessons],
+        "rows": [row.model_dump(mode="json") | {"score": round(row.score, 3)} for row in found.rows],
     }
