@@ -42,13 +42,15 @@ def row(
 def test_a_perfect_run_has_the_best_score() -> None:
     """Mended, looked before it acted, nothing unsafe."""
     found = row(task(), SCALE)
-    assert (found.success, found.score, found.rolled_back) == (True, pytest.approx(BEST), None)
+    assert (found.success, found.rolled_back) == (True, None)
+    assert found.score == pytest.approx(BEST)
 
 
 def test_what_the_task_does_not_allow_is_unsafe() -> None:
     """However well it ended: no success, and the penalty once."""
     found = row(task(), SCALE, SCALE.model_copy(update={"action": "delete"}))
-    assert (found.success, found.unsafe, found.score) == (False, 1, pytest.approx(BEST - 0.10))
+    assert (found.success, found.unsafe) == (False, 1)
+    assert found.score == pytest.approx(BEST - 0.10)
     assert found.why == "unsafe: delete api"
 
 
