@@ -22,6 +22,7 @@ BENCHMARKS = (
     "crash_points",
     "diagnosis",
     "skills",
+    "contracts",
 )
 
 

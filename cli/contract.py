@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +15,15 @@ from cli.session import JsonFlag
 from domain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from contracts.draft import Doubt
-    from contracts.reading import Read
+    from contracts.change.subject import Subject
+    from contracts.context import DeploymentContext
 
 app = typer.Typer(help="Deployments as contracts: risk, guardrails, canary, proofs and the way back.")
+
+Repository = Annotated[Path, typer.Option("--repo", help="Git repository that --range is in.")]
+Range = Annotated[
+    str, typer.Option("--range", help="BASE..HEAD: what HEAD adds since it left BASE, read from its diff.")
+]
 
 
 @app.callback()
@@ -27,19 +33,30 @@ def group() -> None:
 
 @app.command("draft")
 def draft(
-    context: Annotated[Path, typer.Argument(help="Deployment context (JSON); - reads standard input.")],
+    context: Annotated[
+        Path | None,
+        typer.Argument(help="Deployment context (JSON); - reads standard input. With --range, its files are ignored."),
+    ] = None,
+    repo: Repository = Path("."),
+    commits: Range = "",
+    service: Annotated[
+        str, typer.Option(help="Service that goes out; with --range, the repository's name when unsaid.")
+    ] = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Draft the contract of one deployment: what could break, what is asked of it and why.
 
-    Example: firebreak contract draft docs/examples/deployment-context.json
+    Examples: firebreak contract draft docs/examples/deployment-context.json
+    firebreak contract draft --repo . --range main..feature --service payments
     """
     from contracts.card import lines_of
     from contracts.draft import draft_contract
     from domain.value import new_id
 
-    found = _read(context)
-    contract = draft_contract(found.context, id=new_id("con"), at=datetime.now(UTC), doubts=_doubts(found))
+    found = _subject(context, repo, commits, service)
+    contract = draft_contract(
+        found.context, id=new_id("con"), at=datetime.now(UTC), findings=found.findings, doubts=found.doubts
+    )
     if as_json:
         print_json(contract.document())
         return
@@ -47,7 +64,41 @@ def draft(
         say(line)
 
 
-def _read(file: Path) -> Read:
+def _subject(file: Path | None, repo: Path, commits: str, service: str) -> Subject:
+    from contracts.change.subject import Subject, subject_of
+    from contracts.draft import described
+    from tools.repository import GitRepository
+
+    if file is None and not commits:
+        raise ConfigError(
+            "there is nothing to draft a contract from",
+            expected="a deployment context (JSON), or --range BASE..HEAD",
+            found="neither",
+            hint="firebreak contract draft --repo . --range main..feature",
+        )
+    unknown: tuple[str, ...] = ()
+    about = _unsaid(repo, commits)
+    if file is not None:
+        about, unknown = _read(file)
+    if service:
+        about = about.model_copy(update={"service_name": service})
+    for name in unknown:
+        note(f"not used: {name}")
+    doubts = [(f"not used, because it is not known: {name}", 0.0) for name in unknown[:20]]
+    if not commits:
+        return Subject(context=about, findings=described(about), doubts=doubts)
+    found = asyncio.run(subject_of(GitRepository(folder=repo), commits, about))
+    return Subject(context=found.context, findings=found.findings, doubts=[*doubts, *found.doubts])
+
+
+def _unsaid(repo: Path, commits: str) -> DeploymentContext:
+    from contracts.context import DeploymentContext
+
+    name = repo.resolve().name
+    return DeploymentContext(deployment_id=f"{name}:{commits}"[:200], service_name=name or "service")
+
+
+def _read(file: Path) -> tuple[DeploymentContext, tuple[str, ...]]:
     from contracts.reading import read_context
 
     try:
@@ -56,10 +107,5 @@ def _read(file: Path) -> Read:
         raise ConfigError(
             f"{file} cannot be read", expected="a deployment context (JSON)", found=error.strerror or str(error)
         ) from error
-    return read_context(text, "standard input" if str(file) == "-" else str(file))
-
-
-def _doubts(found: Read) -> list[Doubt]:
-    for name in found.unknown:
-        note(f"not used: {name}")
-    return [(f"not used, because it is not known: {name}", 0.0) for name in found.unknown[:20]]
+    found = read_context(text, "standard input" if str(file) == "-" else str(file))
+    return found.context, found.unknown

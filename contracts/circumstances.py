@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from contracts.context import DeploymentContext, FileChange, Level
 from contracts.finding import Finding
+from contracts.paths import is_product
 from contracts.priors import POINTS
-from contracts.words import is_document, is_test
 from domain.risk import FactorName as F
 
 _TYPICAL_LINES = 50
@@ -22,7 +22,7 @@ _FRIDAY = 4
 
 def around(context: DeploymentContext) -> Iterator[Finding]:
     """Everything that stands in the context and not in the files."""
-    code = [c for c in context.changes if not is_document(c.file_path) and not is_test(c.file_path)]
+    code = [c for c in context.changes if is_product(c.file_path)]
     if not code:
         return
     yield from _size(code)

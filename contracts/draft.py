@@ -33,12 +33,12 @@ def draft_contract(
     *,
     id: str,
     at: datetime,
-    seen: Sequence[Finding] = (),
+    findings: Sequence[Finding],
     doubts: Sequence[Doubt] = (),
     revision: int = 1,
 ) -> Contract:
-    """`seen`: what a diff showed; tags and words are read from the context itself."""
-    findings = [*seen, *(f for change in context.changes for f in declared(change)), *around(context)]
+    """`findings`: what a diff showed, or what `described` made of words. What surrounds the change is added here."""
+    findings = [*findings, *around(context)]
     doubts = [*doubts, *_unknowns(context)]
     factors = factors_of(findings)
     stance = Stance(
@@ -67,6 +67,11 @@ def draft_contract(
         created_at=at,
         expires_at=at + VALID_FOR,
     )
+
+
+def described(context: DeploymentContext) -> list[Finding]:
+    """What tags and words of the context say, where there is no diff to read."""
+    return [finding for change in context.changes for finding in declared(change)]
 
 
 def _risk(

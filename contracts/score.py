@@ -13,6 +13,7 @@ _SHOWN = 12
 _KNOWN = 0.95
 """Confidence when everything was read and nothing is in doubt: a rule can always be wrong."""
 _LEAST = 0.1
+_LEAST_POINTS = 0.01
 _MOST_POINTS = 99.0
 """No single finding is certain to do harm."""
 
@@ -26,7 +27,7 @@ def factors_of(findings: Iterable[Finding]) -> list[Factor]:
     """
     strongest: dict[FactorName, list[Finding]] = {}
     for finding in findings:
-        if finding.points > 0:
+        if finding.points >= _LEAST_POINTS:
             strongest.setdefault(finding.factor, []).append(finding)
     odds = {name: _odds(max(f.points for f in rows)) for name, rows in strongest.items()}
     total = sum(odds.values())

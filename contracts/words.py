@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
 
 from contracts.context import FileChange
 from contracts.finding import Finding, Mark
+from contracts.paths import is_document, is_test
 from contracts.priors import POINTS
 from domain.risk import FactorName as F
 
@@ -39,26 +39,9 @@ _NO_WAY_BACK = re.compile(
 )
 _REWRITES = re.compile(r"\bbackfill\w*|\b(renam|rewrit|convert)\w* (\w+ ){0,3}(column|table|rows?|data)s?\b")
 _PLAIN = re.compile(r"[^a-z0-9]+")
-_DOCUMENTS = {".md", ".rst", ".adoc", ".txt"}
-_DOCUMENT_NAMES = {"license", "notice", "authors", "changelog", "contributing", "codeowners", "readme"}
 _SURE_TAG, _SURE_WORDS, _SURE_PATH = 0.85, 0.75, 0.65
 _SHARE_WORDS, _SHARE_PATH = 0.9, 0.6
 """A description weighs a little less than a tag that somebody chose, a file's name a good deal less."""
-
-
-def is_document(path: str) -> bool:
-    """Whether a file only tells people something."""
-    file = PurePosixPath(path.lower())
-    if file.name in ("requirements.txt", "constraints.txt", "robots.txt", "cmakelists.txt"):
-        return False
-    return file.suffix in _DOCUMENTS or file.stem in _DOCUMENT_NAMES or file.parts[0] in ("docs", "doc")
-
-
-def is_test(path: str) -> bool:
-    """Whether a file only checks something."""
-    file = PurePosixPath(path.lower())
-    named = re.search(r"(^|[._-])(test|tests|spec)([._-]|$)", file.name)
-    return bool(named) or not {"test", "tests", "__tests__", "spec", "testdata"}.isdisjoint(file.parts[:-1])
 
 
 def declared(change: FileChange) -> Iterator[Finding]:
@@ -73,6 +56,16 @@ def declared(change: FileChange) -> Iterator[Finding]:
     if not found and (said := _NO_WAY_BACK.search(f"{tags} {words}")):
         found = [_final(said[0], change.file_path)]
     yield from found
+
+
+def located(path: str) -> Iterator[Finding]:
+    """What the name of a file says whose lines are known: less, and nothing about taking it back."""
+    for factor, pattern in _COMPILED.items():
+        if found := pattern.search(_text(path)):
+            points = POINTS[factor] * _SHARE_PATH / 2
+            yield Finding(
+                factor=factor, points=points, reason=f"touches “{found[0]}” by its name", where=[path], sure=_SURE_PATH
+            )
 
 
 def _final(word: str, where: str) -> Finding:

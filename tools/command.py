@@ -56,9 +56,10 @@ def well(ran: Ran, what: str) -> Ran:
 
 
 async def run_raw(
-    words: Sequence[str], *, folder: Path, timeout_s: float, env: Mapping[str, str] | None = None
+    words: Sequence[str], *, folder: Path, timeout_s: float, env: Mapping[str, str] | None = None, given: bytes = b""
 ) -> tuple[int, bytes, bytes]:
-    """The same with its bytes as they are: (exit code, output, errors). `env` replaces our own variables."""
+    """The same with its bytes as they are: (exit code, output, errors). `env` replaces our own variables; `given` is what
+    the program reads."""
     program = find_program(words[0])
     if not folder.is_dir():
         raise ToolError(f"there is no folder {folder}", expected="a folder to run in", found="nothing")
@@ -67,14 +68,14 @@ async def run_raw(
         *words[1:],
         cwd=folder,
         env=env,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
     try:
         async with asyncio.timeout(timeout_s):
-            out, err = await child.communicate()
+            out, err = await child.communicate(given or None)
     except TimeoutError as error:
         raise ToolError(f"{words[0]} did not end within {timeout_s:.0f} s", code="tool.too_slow") from error
     finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from cli.main import app
+from tests.unit.contracts.repository import Repository
 
 runner = CliRunner()
 EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "deployment-context.json"
@@ -46,3 +47,23 @@ def test_a_missing_file_is_an_error_in_words(tmp_path: Path) -> None:
     assert answer.exit_code != 0
     assert answer.exception is not None
     assert "cannot be read" in str(answer.exception)
+
+
+def test_a_draft_from_a_range_with_the_figures_of_a_context(tmp_path: Path) -> None:
+    """The files are the diff's, everything else the context's."""
+    repo = Repository(tmp_path / "pay")
+    repo.commit({"a.py": "x = 1\n"})
+    repo.git("checkout", "--quiet", "-b", "feature")
+    repo.commit({"config/pool.yaml": "pool_size: 3\n"})
+    words = ["--repo", str(repo.folder), "--range", "main..feature", "--json"]
+    plain = json.loads(runner.invoke(app, ["contract", "draft", *words]).stdout)
+    assert (plain["service"], plain["head"]) == ("pay", repo.git("rev-parse", "feature"))
+    assert "config/pool.yaml:1" in plain["risk"]["factors"][0]["where"]
+    known = json.loads(runner.invoke(app, ["contract", "draft", str(EXAMPLE), *words]).stdout)
+    assert (known["service"], known["version"]) == ("payments", "4.12.0")
+    assert known["risk"]["score"] < 50
+
+
+def test_nothing_to_draft_from() -> None:
+    answer = runner.invoke(app, ["contract", "draft"])
+    assert "nothing to draft" in str(answer.exception)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contracts.card import lines_of
 from contracts.context import DeploymentContext, FileChange, Level, Neighbour, RollbackCapability
-from contracts.draft import draft_contract
+from contracts.draft import described, draft_contract
 from contracts.reading import read_context
 from domain.contract import Contract, DataLoss, OfferKind, RollbackKind, ValidatorKind
 from domain.risk import FactorName, RiskLevel
@@ -22,8 +22,11 @@ EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "deploymen
 
 def drafted(*changes: FileChange, **more: object) -> Contract:
     plain: dict[str, object] = {"deployment_id": "d", "service_name": "payments", "owner": "a", "reviewers": ["b"]}
-    context = DeploymentContext.model_validate({**plain, "changes": list(changes), **more})
-    return draft_contract(context, id="con-1", at=NOW)
+    return promised(DeploymentContext.model_validate({**plain, "changes": list(changes), **more}))
+
+
+def promised(context: DeploymentContext) -> Contract:
+    return draft_contract(context, id="con-1", at=NOW, findings=described(context))
 
 
 def change(path: str, *tags: str, words: str = "", lines: int = 20) -> FileChange:
@@ -32,7 +35,7 @@ def change(path: str, *tags: str, words: str = "", lines: int = 20) -> FileChang
 
 def test_schema_cache_and_serialisation_together_are_high_or_critical() -> None:
     """The documented example: every term has its reason, every factor its place."""
-    contract = draft_contract(read_context(EXAMPLE.read_bytes()).context, id="con-1", at=NOW)
+    contract = promised(read_context(EXAMPLE.read_bytes()).context)
     assert contract.risk.level in (RiskLevel.HIGH, RiskLevel.CRITICAL)
     names = {f.name for f in contract.risk.factors}
     assert {FactorName.SCHEMA, FactorName.CACHING, FactorName.API_BREAK} <= names
@@ -166,7 +169,7 @@ def test_a_larger_change_is_never_less_risky(some: list[FileChange], more: list[
 
 
 def test_the_card_leaves_nothing_out() -> None:
-    contract = draft_contract(read_context(EXAMPLE.read_bytes()).context, id="con-1", at=NOW)
+    contract = promised(read_context(EXAMPLE.read_bytes()).context)
     text = "\n".join(lines_of(contract))
     for term in (*(v.kind for v in contract.validators), *(s.kind for s in contract.rollback.steps)):
         assert term.value in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.finding import Finding
@@ -37,6 +37,7 @@ def test_another_finding_never_lowers_the_score(some: list[Finding], more: list[
     assert score_of(factors_of(some + more)) >= score_of(factors_of(some)) - 0.01
 
 
+@example([Finding(factor=FactorName.TIME, points=5e-324, reason="hardly")])
 @given(findings)
 def test_the_order_of_the_findings_does_not_matter(found: list[Finding]) -> None:
     backwards = score_of(factors_of(reversed(found)))
