@@ -1,116 +1,199 @@
-"""Which argument lists are known to read only. Everything that is not known here counts as changing something.
+"""What a command does to the world, inferred from its program, verb and options: never from a substring.
 
-The judgement rests on the program and its words, never on a substring of a line: `cat drop.sql` reads, `curl -o x` writes.
+`kubectl get pods -l app=delete-worker` reads; `kubectl --context prod delete pod x` does not, wherever its words stand.
+What is not known is not harmless: an unknown program or verb has no inferred effect and must be declared irreversible.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-_Rule = Callable[[Sequence[str]], bool]
-
-
-def reads_only(argv: Sequence[str]) -> bool:
-    """Whether this command is known to change nothing. A program given by its path is never known."""
-    if not argv:
-        return False
-    rule = READERS.get(argv[0])
-    return rule is not None and rule(argv[1:])
+from domain.action import Effect
+from domain.programs import BLOCKED, CONSTANT, INTERPRETERS, IRREVERSIBLE, PROGRAMS, READ, REDIS, WRAPPERS, Program
 
 
-def _always(args: Sequence[str]) -> bool:
-    return True
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What is known about a command."""
+
+    program: str
+    verb: str = ""
+    effect: Effect | None
+    """None: cannot be inferred."""
+    refused: str = ""
+    """Why it has no place in a skill at all."""
+    takes_back: str = ""
+    """`program verb` that takes it back, when there is one."""
+    exit_code_answers: bool = False
+    """The exit code is the answer (`test`, `kubectl wait`), not only word that the program ran."""
+    constant: bool = False
+    """It succeeds or fails whatever the world is like (`echo`, `true`)."""
 
 
-def _alone(args: Sequence[str]) -> bool:
-    return all(arg.startswith("-") for arg in args) and not any(arg in ("-F", "-b", "--file", "--boot") for arg in args)
-
-
-def _without(*words: str) -> _Rule:
-    """Any words but these, given alone, as `--word=value`, or (for `-s`) joined with what follows."""
-
-    def rule(args: Sequence[str]) -> bool:
-        return not any(_is(arg, word) for arg in args for word in words)
-
-    return rule
-
-
-def _is(arg: str, word: str) -> bool:
-    short = len(word) == 2 and word[0] == "-"
-    return arg.partition("=")[0] == word or (
-        short and arg.startswith(word[0]) and arg[1:2] != "-" and word[1] in arg[1:]
+def read_command(argv: Sequence[str]) -> Reading:
+    """What is known about an argument list; wrappers such as `sudo` and `timeout 5` are looked through."""
+    words = unwrapped(argv)
+    if not words:
+        return Reading(program=argv[0] if argv else "", effect=None, refused="it runs nothing")
+    program, rest = words[0].rsplit("/", 1)[-1], words[1:]
+    if program in INTERPRETERS:
+        return Reading(program=program, effect=None, refused=f"{program} runs whatever text it is given")
+    known = PROGRAMS.get(program)
+    if known is None:
+        return Reading(program=program, effect=None)
+    verb = _verb(known, rest)
+    return Reading(
+        program=program,
+        verb=verb,
+        effect=_effect(program, known, verb, rest),
+        takes_back=known.takes_back.get(verb, ""),
+        exit_code_answers="*" in known.answers or verb in known.answers,
+        constant=program in CONSTANT,
     )
 
 
-def _verbs(*verbs: str) -> _Rule:
-    """The first words are one of these verbs; options before the verb are not understood and refused."""
-    wanted = [tuple(verb.split()) for verb in verbs]
+def reads_only(argv: Sequence[str]) -> bool:
+    """Whether this command, exactly as it stands, is known to change nothing.
 
-    def rule(args: Sequence[str]) -> bool:
-        return any(tuple(args[: len(verb)]) == verb for verb in wanted)
-
-    return rule
-
-
-_CURL_FLAGS = frozenset({"-s", "-S", "-f", "-sS", "-sf", "-fs", "-fsS", "-sSf", "-I", "--silent", "--fail", "--head"})
-_CURL_TIMES = frozenset({"-m", "--max-time", "--connect-timeout"})
+    A program given by its path or behind another one (`sudo`, `timeout`) is never known.
+    """
+    plain = bool(argv) and "/" not in argv[0] and unwrapped(argv) == list(argv)
+    return plain and read_command(argv).effect is READ
 
 
-def _curl(args: Sequence[str]) -> bool:
-    """A plain GET or HEAD of one URL: nothing is sent, written to a file or read from one."""
-    urls, words = 0, iter(args)
-    for word in words:
-        if word in _CURL_TIMES:
-            if not next(words, "").replace(".", "", 1).isdigit():
+def _effect(program: str, known: Program, verb: str, rest: Sequence[str]) -> Effect | None:
+    base = known.verbs[verb] if verb else known.default
+    effect = _strictest(base, _options(known, rest))
+    if known.words and any(not re.fullmatch(known.words, word) for word in _plain(known, rest)):
+        effect = IRREVERSIBLE
+    if program == "curl":
+        effect = _strictest(effect, IRREVERSIBLE if _curl_method(rest) not in ("GET", "HEAD") else None)
+    if effect is not IRREVERSIBLE and (_unclear(known, rest) or (program == "curl" and not _curl_reads(rest))):
+        return None
+    return READ if program == "kubectl" and effect is not None and _dry(rest) else effect
+
+
+def _unclear(known: Program, words: Sequence[str]) -> bool:
+    """A value joined to its option (`-ojson`) is no bundle of options."""
+    found = [[w[:2]] if w[:2] in known.valued else _spelled(w) for w in words]
+    return any(option in known.unclear for options in found for option in options)
+
+
+_CURL_FLAGS = frozenset(["-s", "-S", "-f", "-I", "--silent", "--show-error", "--fail", "--head"])
+
+
+def _curl_reads(words: Sequence[str]) -> bool:
+    """One URL of the web, flags that only say how it is told, and times that are numbers: nothing is sent or kept."""
+    urls, rest = 0, iter(words)
+    for word in rest:
+        if word in ("-m", "--max-time", "--connect-timeout"):
+            if not next(rest, "").replace(".", "", 1).isdigit():
                 return False
+        elif word in ("-X", "--request"):
+            next(rest, "")
         elif word.startswith(("http://", "https://")):
             urls += 1
-        elif word not in _CURL_FLAGS:
+        elif not word.startswith(("-X", "--request=")) and not set(_spelled(word)[1:] or [word]) <= _CURL_FLAGS:
             return False
     return urls == 1
 
 
-_BEFORE_VERB = frozenset({"-n", "--namespace", "--context", "--cluster", "--request-timeout"})
-"""Options of kubectl that may stand before its verb, each with a value."""
+_OWN_VALUES = {"-u": r"\S+", "-g": r"\S+", "-c": r"\d", "-s": r"\w+", "-k": r"\S+", "-n": r"-?\d+"}
+"""Wrappers' options whose value may be the next word → what that value looks like (`sudo -n` has none)."""
 
 
-def _kubectl(args: Sequence[str]) -> bool:
-    rest = list(args)
-    while rest and rest[0].partition("=")[0] in _BEFORE_VERB:
-        rest = rest[1:] if "=" in rest[0] else rest[2:]
-    return _verbs(*_KUBECTL)(rest)
+def unwrapped(argv: Sequence[str]) -> list[str]:
+    """Without `sudo -n`, `nice -n 5`, `timeout 10` and their like in front."""
+    words = list(argv)
+    while words and words[0].rsplit("/", 1)[-1] in WRAPPERS:
+        own = WRAPPERS[words.pop(0).rsplit("/", 1)[-1]]
+        while words and words[0].startswith("-"):
+            valued = _OWN_VALUES.get(words.pop(0), "")
+            if words and valued and re.fullmatch(valued, words[0]):
+                words.pop(0)
+        del words[:own]
+    return words
 
 
-_KUBECTL = (
-    *("get", "describe", "logs", "top", "version", "explain", "events", "api-resources", "api-versions"),
-    *("auth can-i", "auth whoami", "rollout status", "rollout history"),
-)
+def blocked(argv: Sequence[str]) -> str:
+    """The blocked verb that a command uses, or empty."""
+    words = unwrapped(argv)
+    said = [words[0].rsplit("/", 1)[-1] if words else "", *(w.split("/", 1)[0] for w in plain_words(argv))]
+    return next((b for b in sorted(BLOCKED) if said[: len(b.split())] == b.split()), "")
 
-READERS: Mapping[str, _Rule] = {
-    **dict.fromkeys(
-        ("cat", "head", "tail", "ls", "stat", "df", "du", "free", "uptime", "ps", "id", "whoami", "uname", "wc"),
-        _always,
-    ),
-    **dict.fromkeys(
-        ("nproc", "lscpu", "vmstat", "getent", "sha256sum", "readlink", "test", "grep", "pg_isready"), _always
-    ),
-    **dict.fromkeys(("pgrep", "lsblk", "netstat", "iostat", "cmp", "diff", "host", "nslookup"), _always),
-    "hostname": _alone,
-    "date": lambda args: all(arg.startswith("+") or arg == "-u" for arg in args),
-    "dmesg": _without(
-        "-c", "-C", "--clear", "--read-clear", "-n", "-D", "-E", "--console-level", "--console-off", "--console-on"
-    ),
-    "find": _without(*("-delete", "-exec", "-execdir", "-ok", "-okdir", "-fprint", "-fprint0", "-fprintf", "-fls")),
-    "ss": _without("-K", "--kill"),
-    "dig": _without("-f"),
-    "journalctl": _without(
-        *("--rotate", "--flush", "--sync", "--relinquish-var", "--smart-relinquish-var", "--setup-keys"),
-        *("--vacuum-size", "--vacuum-time", "--vacuum-files", "--update-catalog", "-f", "--follow", "--cursor-file"),
-    ),
-    "systemctl": _verbs("status", "is-active", "is-failed", "is-enabled", "show", "list-units", "cat"),
-    "docker": _verbs("ps", "inspect", "logs", "version", "info"),
-    "kubectl": _kubectl,
-    "redis-cli": _verbs("ping", "info", "PING", "INFO"),
-    "curl": _curl,
-}
-"""Program → whether its words read only. Adding one is a line here and a row in its test."""
+
+def plain_words(argv: Sequence[str]) -> list[str]:
+    """Words that are neither the program, nor options, nor options' values."""
+    words = unwrapped(argv)
+    known = PROGRAMS.get(words[0].rsplit("/", 1)[-1]) if words else None
+    return _plain(known, words[1:]) if known else words[1:]
+
+
+def _plain(known: Program, words: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif word.startswith("-") and word != "-":
+            skip = word in known.valued
+        else:
+            found.append(word)
+    return found
+
+
+def _verb(known: Program, words: Sequence[str]) -> str:
+    if not known.verbs or _hidden_by_option(known, words):
+        return ""
+    plain = _plain(known, words)
+    upper = [w.upper() for w in plain] if known is REDIS else plain
+    return next((v for v in (" ".join(upper[:2]), *upper[:1]) if v in known.verbs), "")
+
+
+def _hidden_by_option(known: Program, words: Sequence[str]) -> bool:
+    """Whether an option before the verb may swallow the next word, so that the verb is not where it seems to be."""
+    for word in words:
+        if not word.startswith("-"):
+            return False
+        if word in known.valued:
+            return _hidden_by_option(known, words[words.index(word) + 2 :])
+        if "=" not in word:
+            return True
+    return False
+
+
+def _options(known: Program, words: Sequence[str]) -> Effect | None:
+    found: Effect | None = None
+    for word in words:
+        for option in _spelled(word):
+            found = _strictest(found, known.worse.get(option))
+    return found
+
+
+def _spelled(word: str) -> list[str]:
+    """An option in all the ways it may be meant: `--out=x` as `--out`, `-sSo` also as `-s -S -o`."""
+    head = word.split("=", 1)[0]
+    bundle = [f"-{letter}" for letter in word[1:]] if word[:1] == "-" and word[1:].isalpha() else []
+    return [head, *bundle]
+
+
+def _strictest(one: Effect | None, other: Effect | None) -> Effect | None:
+    order = list(Effect)
+    return max((e for e in (one, other) if e is not None), key=order.index, default=None)
+
+
+def _dry(words: Sequence[str]) -> bool:
+    return any(w in ("--dry-run=client", "--dry-run=server") for w in words)
+
+
+def _curl_method(words: Sequence[str]) -> str:
+    for at, word in enumerate(words):
+        if word in ("-X", "--request") and at + 1 < len(words):
+            return words[at + 1].upper()
+        if word.startswith("-X") and len(word) > 2:
+            return word[2:].upper()
+        if word.startswith("--request="):
+            return word.split("=", 1)[1].upper()
+    return "GET"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from domain.action import Effect
+from domain.commands import unwrapped
 from domain.inventory import Environment
-from skills.argv import unwrapped
 from skills.report import BudgetPart, RiskBudget
 from skills.rules.effects import inferred
 from skills.schema import Skill, Stage

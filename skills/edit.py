@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from skills.argv import plain_words, read_command
+from domain.commands import plain_words, read_command
 from skills.folder import PROCEDURE, Package
 from skills.report import Edit, Failure, Report
 from skills.rules import RULES

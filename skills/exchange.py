@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.action import Effect
-from skills.argv import read_command
+from domain.commands import read_command
 from skills.document import parse, read_text
 from skills.folder import HIDDEN, PROCEDURE, PROSE, Package
 from skills.problem import SkillError

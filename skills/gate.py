@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from domain.action import Effect
+from domain.commands import blocked
 from domain.inventory import Environment
 from domain.runner import Profile
-from skills.argv import blocked
 from skills.report import GateAnswer, Order, RiskBudget, Seen
 from skills.rules.effects import inferred
 from skills.schema import Skill

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from skills.argv import read_command
+from domain.commands import read_command
 from skills.rules.flaw import Flaw, Subject, Where, placed
 from skills.schema import ParameterType
 from skills.words import METACHARACTERS, unreferenced

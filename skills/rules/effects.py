@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from domain.action import Effect
-from skills.argv import blocked, read_command
-from skills.programs import BLOCKED
+from domain.commands import blocked, read_command
+from domain.programs import BLOCKED
 from skills.rules.flaw import Flaw, Subject, placed
 from skills.schema import Action, Category, Risk
 from skills.vocabulary import Vocabulary

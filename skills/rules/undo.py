@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from domain.action import Effect
-from skills.argv import plain_words, read_command
+from domain.commands import plain_words, read_command
 from skills.rules.effects import inferred
 from skills.rules.flaw import Flaw, Subject
 from skills.schema import Action, Compensation

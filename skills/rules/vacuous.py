@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from skills.argv import read_command
+from domain.commands import read_command
 from skills.check import Check, Expectation
 from skills.rules.flaw import Flaw, Placed, Subject, placed, proofs
 

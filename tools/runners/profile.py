@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from domain.clock import Clock
-from domain.commands import READERS
 from domain.errors import FirebreakError
+from domain.programs import READERS
 from domain.redaction import redact
 from domain.remote import RemoteTarget, Words
 from domain.runner import Profile
@@ -53,7 +53,7 @@ def _permissions(tools: Iterable[str], changing: Iterable[Words], user: str) -> 
     """Who we are there, what may be read with, and what the TARGET file lets the guard change."""
     there = set(tools)
     yield f"log in as {user}"
-    yield from (f"read with {program}" for program in there & READERS.keys())
+    yield from (f"read with {program}" for program in there & READERS)
     yield from (f"run {' '.join(words)}" for words in changing if words[0] in there)
 
 

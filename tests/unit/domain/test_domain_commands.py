@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.commands import READERS, reads_only
+from domain.commands import reads_only
+from domain.programs import READERS
 
 READ = [
     "cat /etc/hosts",
@@ -26,6 +27,7 @@ READ = [
     "kubectl auth can-i patch deployments",
     "kubectl rollout status deployment/web",
     "docker ps",
+    "kubectl get pods -ojson -nshop",
     "redis-cli ping",
     "curl -fsS -m 5 http://127.0.0.1:8080/healthz",
     "grep -c delete /var/log/shop.log",
@@ -63,6 +65,17 @@ NOT = [
     "curl -o /etc/passwd http://a",
     "curl -m http://a http://b",
     "curl file:///etc/shadow",
+    "curl -K options http://a",
+    "curl -H X-HTTP-Method-Override:DELETE http://a",
+    "curl -w %output{/etc/x} http://a",
+    "kubectl get pods --kubeconfig=other",
+    "kubectl config view --raw",
+    "kubectl cluster-info dump --output-directory=/etc",
+    "sort --compress-program=x a",
+    "sudo cat x",
+    "timeout 5 cat x",
+    "nc 10.0.0.1 25",
+    "kubectl get pods -shttps://other",
     "env",
     "sh -c true",
 ]

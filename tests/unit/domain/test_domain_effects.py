@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.action import Effect
-from skills.argv import blocked, read_command
-from skills.programs import PROGRAMS
+from domain.commands import blocked, read_command
+from domain.programs import PROGRAMS
 
 READ, IRREVERSIBLE = Effect.READ, Effect.IRREVERSIBLE
 

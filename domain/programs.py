@@ -1,4 +1,4 @@
-"""What is known about programs: which of their verbs and options read, change, and take each other back."""
+"""What is known about programs: which of their verbs and options read, change, and take each other back. The one table of it."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ class Program:
     takes_back: Mapping[str, str] = field(default_factory=dict[str, str])
     answers: frozenset[str] = frozenset()
     """Verbs whose exit code is the answer; `*`: all."""
+    unclear: frozenset[str] = frozenset()
+    """Options with which nothing can be said: other credentials, no end, words from a file."""
+    words: str = ""
+    """What every plain word must look like for `default` to hold; any other word makes it irreversible. Empty: any word."""
 
 
 def _verbs(effect: Effect, words: str) -> dict[str, Effect]:
@@ -54,10 +58,11 @@ _KUBECTL = Program(
         **_verbs(TRANSIENT, "rollout_restart"),
         **_verbs(IRREVERSIBLE, "delete drain replace edit exec cp attach debug run evict"),
     },
-    worse={"--force": IRREVERSIBLE, "--prune": IRREVERSIBLE, "--grace-period": IRREVERSIBLE},
+    worse=_verbs(IRREVERSIBLE, "--force --prune --grace-period --output-directory"),
+    unclear=_words("--kubeconfig -s --server --user --token --as --as-group --raw --follow"),
     valued=_words(
         "-n --namespace --context --cluster --user --kubeconfig -s --server -l --selector -o --output -f --filename "
-        "-c --container --as --token --field-selector --replicas -p --patch --type --timeout --for --tail --since"
+        "-c --container --as --token --field-selector --replicas -p --patch --type --timeout --for --tail --since --request-timeout"
     ),
     takes_back={
         "scale": "kubectl scale",
@@ -108,24 +113,36 @@ PROGRAMS: dict[str, Program] = {
     "systemctl": _SYSTEMCTL,
     "redis-cli": REDIS,
     "journalctl": Program(
-        default=READ, worse=_verbs(IRREVERSIBLE, "--vacuum-size --vacuum-time --vacuum-files --rotate --flush")
+        default=READ,
+        worse=_verbs(
+            IRREVERSIBLE, "--vacuum-size --vacuum-time --vacuum-files --rotate --flush --sync --relinquish-var"
+        )
+        | _verbs(IRREVERSIBLE, "--smart-relinquish-var --setup-keys --update-catalog --cursor-file"),
+        unclear=_words("-f --follow"),
     ),
     "find": Program(
-        default=READ, worse=_verbs(IRREVERSIBLE, "-delete -exec -execdir -ok -okdir -fprint -fprintf -fls")
+        default=READ, worse=_verbs(IRREVERSIBLE, "-delete -exec -execdir -ok -okdir -fprint -fprint0 -fprintf -fls")
     ),
-    "curl": Program(default=READ, worse=_CURL_OUT, valued=frozenset({"-H", "--header", "-m", "--max-time", "-w"})),
-    "dmesg": Program(default=READ, worse=_verbs(IRREVERSIBLE, "-c -C --clear --read-clear")),
-    "sort": Program(default=READ, worse=_verbs(IRREVERSIBLE, "-o --output")),
-    "date": Program(default=READ, worse=_verbs(IRREVERSIBLE, "-s --set")),
-    "hostname": Program(default=READ, worse=_verbs(IRREVERSIBLE, "-F --file")),
+    "curl": Program(default=READ, worse=_CURL_OUT, valued=_words("-m --max-time --connect-timeout -X --request")),
+    "dmesg": Program(
+        default=READ,
+        worse=_verbs(IRREVERSIBLE, "-c -C --clear --read-clear -n -D -E --console-level --console-off --console-on"),
+        unclear=_words("-w -W --follow --follow-new"),
+    ),
+    "sort": Program(default=READ, worse=_verbs(IRREVERSIBLE, "-o --output --compress-program")),
+    "date": Program(default=READ, worse=_verbs(IRREVERSIBLE, "-s --set"), words=r"\+.*"),
+    "hostname": Program(default=READ, worse=_verbs(IRREVERSIBLE, "-F -b --file --boot"), words=r"(?!)"),
+    "ss": Program(default=READ, worse=_verbs(IRREVERSIBLE, "-K --kill")),
+    "dig": Program(default=READ, unclear=frozenset({"-f"})),
+    "docker": Program(verbs=_verbs(READ, "ps inspect logs version info")),
     "ip": Program(default=None, verbs=_verbs(READ, "addr_show link_show route_show neigh_show -s_link")),
     **{name: Program(default=READ, answers=frozenset("*")) for name in _words("test pg_isready cmp diff")},
-    **{name: Program(default=READ, answers=frozenset("*")) for name in _words("grep egrep fgrep nc ping pgrep")},
+    **{name: Program(default=READ, answers=frozenset("*")) for name in _words("grep egrep fgrep ping pgrep")},
     **{
         name: Program(default=READ)
         for name in _words(
-            "cat ls df du ps ss free uptime head tail stat id uname wc nproc lsof lsblk vmstat iostat netstat "
-            "getent dig nslookup host which sha256sum readlink whoami true false echo printf : sleep"
+            "cat ls df du ps free uptime head tail stat id uname wc nproc lscpu lsof lsblk vmstat iostat netstat "
+            "getent nslookup host which sha256sum readlink whoami true false echo printf : sleep"
         )
     },
     **{
@@ -135,6 +152,8 @@ PROGRAMS: dict[str, Program] = {
     **{name: Program(default=IRREVERSIBLE) for name in _words("mv cp chmod chown ln touch mkdir rmdir sed psql mysql")},
 }
 CONSTANT = _words("true false echo printf : sleep")
+READERS = frozenset(name for name, p in PROGRAMS.items() if p.default is READ or READ in p.verbs.values())
+"""Programs that something can be read with."""
 BLOCKED = frozenset(
     ("kubectl drain", "kubectl cordon", "kubectl delete namespace", "kubectl delete namespaces", "kubectl delete ns")
 )
