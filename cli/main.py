@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -55,12 +56,21 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"firebreak {version('firebreak')}")
+        raise typer.Exit
+
+
 @app.callback()
 def session(
     home: Annotated[
         Path | None,
         typer.Option("--home", envvar="FIREBREAK_HOME", help="Where all state lives.", show_default=".firebreak"),
     ] = None,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and nothing else.")
+    ] = False,
 ) -> None:
     """Takes an alert, finds the cause, mends it through one guarded door, and proves what it did.
 

@@ -295,3 +295,10 @@ def test_every_command_shows_an_example() -> None:
         name for name, text in leaves(typer.main.get_command(cli_main.app), ()) if f"firebreak {name}" not in text
     ]
     assert missing == []
+
+
+def test_the_version_is_told() -> None:
+    """What a bug report begins with."""
+    said = RUN.invoke(cli_main.app, ["--version"])
+    assert said.exit_code == 0
+    assert said.stdout.split()[0] == "firebreak"
