@@ -113,7 +113,8 @@ def report(scores: Scores) -> list[str]:
     return [*lines, f"peak memory of this process: {document['peak_mib']:.0f} MiB"]
 
 
-app.command("skills", epilog=evaluate_skills.EXAMPLES)(evaluate_skills.skills)
+app.command("skills")(evaluate_skills.skills)
+
 _COMPARED = ("AC@1", "AC@3", "MAR", "class acc", "change", "decoys", "ECE")
 
 

@@ -12,15 +12,6 @@ from cli.output import note, print_json, say
 from cli.session import JsonFlag
 from domain.errors import ConfigError
 
-EXAMPLES = """Examples:
-
-  firebreak eval skills --rounds 1
-
-  firebreak eval skills --mode paper --write docs/skills-figures.md
-
-  firebreak eval skills --task missing-image --task closed-path --json
-"""
-
 
 def skills(
     mode: Annotated[str, typer.Option(help="fast (25 s to mend, 5 s watched) or paper (90 s, 15 s).")] = "fast",
@@ -32,6 +23,10 @@ def skills(
     """Set every task, let ours, simple methods and ours without each part try it, and judge what they left.
 
     Runs on a small cluster of its own; breaks nothing of yours. Needs a clone of the source.
+
+    Examples: firebreak eval skills --rounds 1
+    firebreak eval skills --mode paper --write docs/skills-figures.md
+    firebreak eval skills --task missing-image --task closed-path --json
     """
     campaign = _campaign()
     if mode not in campaign.MODES:
