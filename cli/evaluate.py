@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import evaluate_skills
+from cli import evaluate_contracts, evaluate_skills
 from cli.output import print_json, say
 from cli.session import JsonFlag
 from domain.errors import ConfigError
@@ -115,6 +115,7 @@ def report(scores: Scores) -> list[str]:
 
 app.command("skills")(evaluate_skills.skills)
 
+app.command("contracts")(evaluate_contracts.contracts)
 _COMPARED = ("AC@1", "AC@3", "MAR", "class acc", "change", "decoys", "ECE")
 
 

@@ -15,6 +15,8 @@ def lines_of(contract: Contract) -> Iterator[str]:
         + f"  ({contract.environment.value})"
     )
     yield f"risk {risk.level.value}: {risk.score:.1f} of 100, confidence {risk.confidence:.2f}"
+    if risk.probability is not None:
+        yield f"chance that it is taken back: {risk.probability:.0%} ({risk.basis})"
     yield from (f"  {f.weight:5.1f}  {f.name.value}: {f.reason}{_places(f.where)}" for f in risk.factors)
     if risk.latency and risk.errors:
         yield f"  expected: p95 {risk.latency.low:+.1f} to {risk.latency.high:+.1f} % of today's (80 %)"

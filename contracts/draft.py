@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from contracts.canary import canary_for
+from contracts.chance import Curve
 from contracts.circumstances import around
 from contracts.context import DeploymentContext
 from contracts.finding import Finding, marks_of
@@ -36,8 +37,11 @@ def draft_contract(
     findings: Sequence[Finding],
     doubts: Sequence[Doubt] = (),
     revision: int = 1,
+    curve: Curve = Curve(),
 ) -> Contract:
-    """`findings`: what a diff showed, or what `described` made of words. What surrounds the change is added here."""
+    """`findings`: what a diff showed, or what `described` made of words; what surrounds the change is added here.
+    `curve`: what past deployments taught about scores.
+    """
     findings = [*findings, *around(context)]
     doubts = [*doubts, *_unknowns(context)]
     factors = factors_of(findings)
@@ -58,7 +62,9 @@ def draft_contract(
         version=context.version,
         head=context.head,
         context=_bound_to(context, findings),
-        risk=_risk(context, stance, factors, findings, doubts, canary),
+        risk=_risk(context, stance, factors, findings, doubts, canary).model_copy(
+            update={"probability": round(curve.chance(stance.score), 3), "basis": curve.basis}
+        ),
         guardrails=guardrails,
         canary=canary,
         validators=validators_for(stance, {f.name for f in factors}, marks, against_baseline(guardrails)),

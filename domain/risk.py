@@ -98,6 +98,8 @@ class Risk(Value):
     """What could not be read or is not known; each lowers the confidence."""
     probability: Annotated[float, Field(ge=0, le=1)] | None = None
     """Chance that this deployment is rolled back or violates its contract; None: no calibrated model was asked."""
+    basis: str = ""
+    """What `probability` rests on: stated priors, or how many recorded outcomes."""
     latency: Interval | None = None
     """Predicted change of p95, in percent of the baseline."""
     errors: Interval | None = None

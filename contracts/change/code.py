@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from contracts.change.files import ChangedFile, Line, at
+from contracts.change.limits import limit_findings
 from contracts.finding import Finding, Mark
 from contracts.paths import is_document, is_generated, is_test
 from contracts.priors import POINTS
@@ -53,6 +54,7 @@ def code_findings(files: Sequence[ChangedFile]) -> Iterator[Finding]:
     program = [f for f in files if is_code(f) and not is_test(f.path)]
     for file in program:
         yield from _words(file)
+        yield from limit_findings(file)
         yield from _flag(file)
     yield from _routes(program)
     yield from _signals(program, files)
