@@ -106,6 +106,8 @@ def contrast(series: Series, windows: Windows, most: float = 0.0) -> Contrast | 
     counted = _counted(role, before, after, whole(most), share=share)
     scale = max(scale, abs(mean - level) / counted if counted > 0 else 0.0)
     chance, repeats = _chance(before, mean, len(after), down=role is Role.AVAILABILITY)
+    if repeats == 0:
+        chance = min(chance, _tail(before, abs(mean - level) / scale))
     return Contrast(
         service=series.service,
         metric=series.metric,
@@ -140,3 +142,14 @@ def _chance(before: np.ndarray, mean: float, length: int, *, down: bool) -> tupl
     means = (sums[length:] - sums[:-length]) / length
     as_bad = means <= mean if down else means >= mean
     return float((1 + as_bad.sum()) / (1 + len(means))), int(as_bad.sum())
+
+
+def _tail(before: np.ndarray, deviations: float) -> float:
+    """Chance of one more point so many deviations off, where a short history never showed it and counting tells little.
+
+    Upper tail of Student's t for a new observation beside `n`, by Wallace's normal approximation (Wallace 1959).
+    """
+    free = len(before) - 1
+    t = deviations / math.sqrt(1 + 1 / len(before))
+    z = (8 * free + 1) / (8 * free + 3) * math.sqrt(free * math.log1p(t * t / free))
+    return 0.5 * math.erfc(z / math.sqrt(2))

@@ -18,6 +18,8 @@ from agents.perception.facts import Facts
 from agents.perception.roles import Role, is_requests, seen_by_caller
 
 NOTICEABLE_Z = 3.0
+CALLED_Z = 2.0
+"""Deviations that suffice for a service whose caller clearly deviates."""
 KEPT = 0.6
 """What a service keeps of its unexplained excess where it calls something of which nothing was seen; those share the rest."""
 BEHIND_SILENCE = 0.9
@@ -48,25 +50,16 @@ def excess(facts: Facts, contrasts: list[Contrast], role: Role, silent: Set[str]
     traffic = _traffic(contrasts)
     chosen = _latency(contrasts) if role is Role.LATENCY else _errors(contrasts)
     added: dict[str, float] = {}
-    for service, c in chosen.items():
-        if c.reach >= NOTICEABLE_Z:
-            added[service] = _amount(c, role) * (traffic.get(service, 1.0) if _per_request(c) else 1.0)
+    for service in _noticed(facts, chosen):
+        c = chosen[service]
+        added[service] = _amount(c, role) * (traffic.get(service, 1.0) if _per_request(c) else 1.0)
     added = {s: a for s, a in added.items() if a > 0}
-    explained: dict[str, float] = defaultdict(float)
-    for callee, amount in added.items():
-        callers = [c for c in dict.fromkeys(facts.callers(callee)) if c in added and c != callee]
-        total = sum(added[c] for c in callers)
-        for caller in callers:
-            explained[caller] += amount * added[caller] / total if total else 0.0
-    for service in added:
-        if silent & set(facts.callees(service)):
-            explained[service] = max(explained[service], BEHIND_SILENCE * added[service])
-    left = {s: max(0.0, a - explained[s]) for s, a in added.items()}
+    left, lost = _left(facts, added, silent)
     if (
         not facts.mapped
     ):  # a chain of callers adds the same everywhere: the origin is where it is most of what was usual
         left = {s: a * _growth(chosen[s], role) for s, a in added.items()}
-    everything = sum(left.values())
+    everything = sum(left.values()) + lost
     found = [
         Excess(service=s, role=role, added=added[s], unexplained=left[s], contrast=chosen[s],
                share=left[s] / everything if everything > 0 else 0.0)
@@ -75,9 +68,39 @@ def excess(facts: Facts, contrasts: list[Contrast], role: Role, silent: Set[str]
     return sorted([f for e in found for f in _with_unseen(facts, e)], key=lambda e: (-e.unexplained, e.service))
 
 
+def _noticed(facts: Facts, chosen: dict[str, Contrast]) -> list[str]:
+    """Services that clearly deviate, and from them down the calls those that do so less clearly (hysteresis, Canny 1986)."""
+    found = dict.fromkeys(s for s, c in chosen.items() if c.reach >= NOTICEABLE_Z)
+    todo = list(found)
+    while todo:
+        for callee in facts.callees(todo.pop()):
+            if callee in chosen and callee not in found and chosen[callee].reach >= CALLED_Z:
+                found[callee] = None
+                todo.append(callee)
+    return list(found)
+
+
+def _left(facts: Facts, added: dict[str, float], silent: Set[str]) -> tuple[dict[str, float], float]:
+    """What callees do not account for, per service; and how much in all is put down to those that fell silent."""
+    explained: dict[str, float] = defaultdict(float)
+    for callee, amount in added.items():
+        callers = [c for c in dict.fromkeys(facts.callers(callee)) if c in added and c != callee]
+        total = sum(added[c] for c in callers)
+        for caller in callers:
+            explained[caller] += amount * added[caller] / total if total else 0.0
+    left = {s: max(0.0, a - explained[s]) for s, a in added.items()}
+    lost = 0.0
+    for service in added:
+        if silent & set(facts.callees(service)):
+            kept = min(left[service], (1 - BEHIND_SILENCE) * added[service])
+            lost += left[service] - kept
+            left[service] = kept
+    return left, lost
+
+
 def _with_unseen(facts: Facts, e: Excess) -> list[Excess]:
-    """The excess itself, or split between the service and callees that it may come from but that nothing was seen of."""
-    unseen = [c for c in dict.fromkeys(facts.callees(e.service)) if c not in facts.seen]
+    """The excess itself, or split between the service and callees that it may come from but that nothing was measured of."""
+    unseen = [c for c in dict.fromkeys(facts.callees(e.service)) if c not in facts.measured and c != e.service]
     if not unseen:
         return [e]
     part = (1 - KEPT) / len(unseen)

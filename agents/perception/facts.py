@@ -114,11 +114,16 @@ class Facts:
         return tuple(n for n in named if n)
 
     @cached_property
+    def measured(self) -> frozenset[str]:
+        """Services of which there is more than words: lines tell that a service runs, not how well it serves."""
+        bundle = self.bundle
+        parts = (bundle.series, bundle.spans, bundle.signals, bundle.readings)
+        return frozenset(item.service for part in parts for item in part)
+
+    @cached_property
     def seen(self) -> frozenset[str]:
         """Services of which anything was observed: a series, a line, a span, an alert or a reading."""
-        bundle = self.bundle
-        parts = (bundle.series, bundle.logs, bundle.spans, bundle.signals, bundle.readings)
-        return frozenset(item.service for part in parts for item in part)
+        return self.measured | {line.service for line in self.bundle.logs}
 
     @cached_property
     def comparable(self) -> bool:

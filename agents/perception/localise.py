@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents.perception.alerts import alerted
 from agents.perception.claim import Claim, Sign
 from agents.perception.contrast import Contrast
-from agents.perception.excess import NOTICEABLE_Z, Excess, excess
+from agents.perception.excess import BEHIND_SILENCE, NOTICEABLE_Z, Excess, excess
 from agents.perception.facts import Facts
 from agents.perception.patterns import Shift, shifts
 from agents.perception.roles import Role, is_requests
@@ -35,9 +35,10 @@ GROWN = 1.3
 RESOURCES = (Role.SATURATION, None)
 UNNAMED = 0.5
 """What a metric counts for whose name tells nothing."""
-LEAST = 0.08
+LEAST = 0.03
 UNFELT = 0.25
 """What is left of a saturated resource where its service's own latency and errors are as ever."""
+SHARED_OUT = (Role.LATENCY.value, Role.ERRORS.value)
 MOSTLY = 0.6
 """Share of its series that must be silent before a service counts as silent itself."""
 QUIET = 0.35
@@ -81,7 +82,15 @@ def hints(facts: Facts, symptoms: Symptoms) -> list[Hint]:
         if _alerted_is_quiet(facts, symptoms, role):
             weight *= QUIET
         found += _excess(excess(facts, list(symptoms.contrasts), role, quiet), role, weight)
-    return [*found, *_silence(facts, symptoms, mute), *_saturation(symptoms), *_alerts(facts)]
+    found += _saturation(symptoms)
+    behind = {c for s in quiet for c in facts.callers(s)} - quiet
+    found = [_less_behind_silence(h) if h.service in behind else h for h in found]
+    return [*found, *_silence(facts, symptoms, mute), *_alerts(facts)]
+
+
+def _less_behind_silence(hint: Hint) -> Hint:
+    """Who calls a service that fell silent waits, piles up and complains because of it; its excess is shared out already."""
+    return hint if hint.kind in SHARED_OUT else replace(hint, score=(1 - BEHIND_SILENCE) * hint.score)
 
 
 def _alerted_is_quiet(facts: Facts, symptoms: Symptoms, role: Role) -> bool:

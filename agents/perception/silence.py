@@ -1,8 +1,9 @@
 """Series that fell silent: what reported before and reports nothing during the trouble is itself a signal.
 
-A series that normally reports in a share `p` of its steps stays silent over `n` steps by chance with probability `(1 − p)ⁿ`;
-only what is rarer than CHANCE counts. A service that is silent because nobody calls it any more (all its callers are silent too)
-explains nothing.
+A series that usually misses a share `q` of its steps stays silent over `n` steps by chance with probability `qⁿ`; only what is
+rarer than CHANCE counts. `q` of a short history leans on what all series miss (as if one more step had been watched), and `n` is
+what others of the same pace reported meanwhile. A service that is silent because nobody calls it any more (all its callers are
+silent too) explains nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ import numpy as np
 
 from agents.perception.facts import Facts
 from agents.perception.points import arrays, inside
+from agents.perception.windows import Windows
+from domain.bundle import Series
 
 CHANCE = 1e-3
 LEAST = 3
+"""Reports before the trouble that tell a pace."""
+FEWEST = 2
+"""Reports that must be missing: one is easily late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +62,56 @@ def _uncalled(facts: Facts, service: str, quiet: set[str]) -> bool:
     return bool(callers) and callers <= quiet
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    """One series: its usual step in seconds, its reports before and how many were due then, its reports during the trouble."""
+
+    service: str
+    metric: str
+    step: float
+    before: int
+    due: int
+    during: int
+
+
 def _reports(facts: Facts) -> Iterable[tuple[str, str, int, int]]:
     """(service, metric, reports expected during the trouble, reports seen) of series whose silence would be no chance."""
-    windows = facts.windows
-    span = windows.abnormal[1] - windows.abnormal[0]
-    for series in facts.bundle.series:
-        times, _ = arrays(series)
-        before = times[inside(times, windows.normal) & ~inside(times, windows.abnormal)]
-        if len(before) < LEAST:
-            continue
-        steps = np.diff(before)
-        step = float(np.median(steps))
-        present = min(1.0, len(before) * step / (before[-1] - before[0] + step)) if step > 0 else 0.0
-        expected = int(span / step) if step > 0 and math.isfinite(span / step) else 0
-        if expected >= LEAST and (1 - present) ** expected < CHANCE:
-            yield series.service, series.metric, expected, int(inside(times, windows.abnormal).sum())
+    heard = [h for h in (_heard(s, facts.windows) for s in facts.bundle.series) if h is not None]
+    missed = (0.5 + sum(h.due - h.before for h in heard)) / (1 + sum(h.due for h in heard))
+    span = facts.windows.abnormal[1] - facts.windows.abnormal[0]
+    others = _by_step(heard)
+    for h in heard:
+        expected = max(int(span / h.step), others.get(_pace(h.step), 0))
+        absent = (h.due - h.before + missed) / (h.due + 1)
+        if expected >= FEWEST and absent**expected < CHANCE:
+            yield h.service, h.metric, expected, h.during
+
+
+def _heard(series: Series, windows: Windows) -> _Heard | None:
+    times, _ = arrays(series)
+    before = times[inside(times, windows.normal) & ~inside(times, windows.abnormal)]
+    if len(before) < LEAST:
+        return None
+    step = float(np.median(np.diff(before)))
+    due = (before[-1] - before[0]) / step if step > 0 else math.inf
+    if not math.isfinite(due):
+        return None
+    during = int(inside(times, windows.abnormal).sum())
+    return _Heard(
+        service=series.service, metric=series.metric, step=step, before=len(before),
+        due=max(len(before), 1 + round(due)), during=during,
+    )  # fmt: skip
+
+
+def _by_step(heard: Iterable[_Heard]) -> dict[int, int]:
+    """Pace → reports that most series of that pace, if not silent, gave during the trouble."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for h in heard:
+        if h.during:
+            found[_pace(h.step)].append(h.during)
+    return {pace: int(np.median(counts)) for pace, counts in found.items()}
+
+
+def _pace(step: float) -> int:
+    """Steps that differ by less than about a tenth have the same pace."""
+    return round(10 * math.log(step))

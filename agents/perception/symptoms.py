@@ -131,7 +131,14 @@ def of_contrast(c: Contrast, supports: str) -> Sign:
         service=c.service,
         excerpt=f"{c.metric}: {c.before:.4g} before, {c.after:.4g} during ({c.z:+.1f} robust σ)",
         supports=supports,
-        data={"metric": c.metric, "before": c.before, "after": c.after, "z": round(c.z, 2), "tail": c.tail},
+        data={
+            "metric": c.metric,
+            "before": c.before,
+            "after": c.after,
+            "z": round(c.z, 2),
+            "tail": c.tail,
+            "points": list(c.points),
+        },
     )
 
 

@@ -15,7 +15,7 @@ from agents.perception.onset import stretch
 from agents.perception.roles import Role, is_ratio, role_of
 from agents.perception.silence import silent
 from agents.perception.windows import find_windows
-from domain.bundle import AlertHint, Bundle, Edge, Series, Span
+from domain.bundle import AlertHint, Bundle, Edge, LogLine, Series, Span
 from domain.diagnosis import DiagnosisVerdict
 
 T0 = 1_700_000_000.0
@@ -165,3 +165,70 @@ def test_a_loud_resource_of_a_service_that_serves_as_ever_is_not_blamed() -> Non
     diagnosis = diagnose(found)
     assert diagnosis.verdict is DiagnosisVerdict.FAULT
     assert diagnosis.hypotheses[0].service == "shop"
+
+
+def short(service: str, metric: str, before: list[float], during: list[float]) -> Series:
+    """A point per 10 s that ends where the trouble of `bundle` has just begun."""
+    values = [*before, *during]
+    times = tuple(T0 + 1800 + 10 * (i - len(before)) for i in range(len(values)))
+    return Series(service=service, metric=metric, times=times, values=tuple(values))
+
+
+JUST_BEGUN = {"normal": (T0 + 1740, T0 + 1790), "abnormal": (T0 + 1800, T0 + 1810)}
+CALM = [0.10, 0.11, 0.10, 0.09, 0.10, 0.11]
+LATENCY = "latency_avg_seconds"
+
+
+def test_six_points_before_and_two_during_are_enough() -> None:
+    """Nothing so far off was seen in a short history, and its spread says how unlikely that is."""
+    found = bundle(short("store", LATENCY, CALM, [0.9, 1.0]), short("shop", LATENCY, CALM, [0.9, 1.0]),
+                   short("web", LATENCY, CALM, [0.95, 1.05]), **JUST_BEGUN)  # fmt: skip
+    diagnosis = diagnose(found)
+    assert diagnosis.verdict is DiagnosisVerdict.FAULT
+    assert diagnosis.hypotheses[0].service == "store"
+
+
+def test_a_short_history_that_swings_as_much_accuses_nobody() -> None:
+    """Two points that a short history has shown as well are no trouble."""
+    swings = [0.1, 0.9, 0.2, 1.0, 0.1, 0.9]
+    calm = diagnose(bundle(*(short(s, LATENCY, swings, [0.9, 1.0]) for s in ("web", "shop", "store")), **JUST_BEGUN))
+    assert calm.verdict is DiagnosisVerdict.HEALTHY
+
+
+def test_two_missing_reports_are_silence_where_others_report() -> None:
+    """One is easily late; of two that others of the same pace gave none is chance."""
+    gone = [short("store", m, CALM, []) for m in ("cpu", "error_ratio")]
+    others = [short(s, m, CALM, [0.1, 0.1]) for s in ("web", "shop") for m in ("cpu", "error_ratio")]
+    assert [s.service for s in silent(Facts(bundle(*gone, *others, **JUST_BEGUN)))] == ["store"]
+    late = [replace(s, times=s.times[:-1], values=s.values[:-1]) for s in others]
+    assert silent(Facts(bundle(*gone, *late, **JUST_BEGUN))) == []
+
+
+def test_who_calls_the_silent_one_is_no_rival() -> None:
+    """Failures, waiting and complaints of its caller are put down to it."""
+    found = bundle(
+        series("web", "error_ratio", 0.001, 0.5), series("shop", "error_ratio", 0.001, 0.9),
+        series("shop", "connections", 20, 400), series("store", "error_ratio", 0.001, None),
+        series("store", "cpu_usage", 0.3, None),
+    )  # fmt: skip
+    first = diagnose(found).hypotheses[0]
+    assert first.service == "store"
+    assert first.confidence > 0.8
+
+
+def test_a_callee_that_clearly_leads_need_not_be_clear_itself() -> None:
+    """Between two and three deviations count where the caller is clearly off (hysteresis)."""
+    wobbling = [0.1 + 0.03 * (-1) ** i for i in range(6)]
+    found = bundle(
+        short("shop", LATENCY, CALM, [0.2, 0.22]), short("store", LATENCY, wobbling, [0.2, 0.22]), **JUST_BEGUN
+    )
+    assert diagnose(found).hypotheses[0].service == "store"
+    unlinked = diagnose(replace(found, edges=(EDGES[0],)))
+    assert unlinked.hypotheses[0].service == "shop"
+
+
+def test_lines_alone_do_not_measure_a_callee() -> None:
+    """A callee of which there are lines and no numbers may be where the time goes."""
+    lines = tuple(LogLine(time=T0 + 100 * i, service="store", message="served") for i in range(20))
+    found = bundle(series("shop", LATENCY, 0.1, 1.0), series("web", LATENCY, 0.12, 1.02), logs=lines)
+    assert {h.service for h in diagnose(found).hypotheses} >= {"shop", "store"}
