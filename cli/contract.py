@@ -15,6 +15,8 @@ from cli.session import JsonFlag
 from domain.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from contracts.change.subject import Subject
     from contracts.context import DeploymentContext
 
@@ -42,6 +44,12 @@ def draft(
     service: Annotated[
         str, typer.Option(help="Service that goes out; with --range, the repository's name when unsaid.")
     ] = "",
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Inventory: neighbours, dependants, objectives.")
+    ] = None,
+    slo: Annotated[
+        list[Path] | None, typer.Option("--slo", help="OpenSLO v1 document; may be given several times.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Draft the contract of one deployment: what could break, what is asked of it and why.
@@ -53,7 +61,7 @@ def draft(
     from contracts.draft import draft_contract
     from domain.value import new_id
 
-    found = _subject(context, repo, commits, service)
+    found = _subject(context, repo, commits, service, _placing(config, slo or []))
     contract = draft_contract(
         found.context, id=new_id("con"), at=datetime.now(UTC), findings=found.findings, doubts=found.doubts
     )
@@ -64,7 +72,26 @@ def draft(
         say(line)
 
 
-def _subject(file: Path | None, repo: Path, commits: str, service: str) -> Subject:
+Placing = tuple["Callable[[DeploymentContext], DeploymentContext]", list[str]]
+"""What surrounds a context, and what of the objectives was left out."""
+
+
+def _placing(config: Path | None, slo: list[Path]) -> Placing:
+    from cli.config import load_inventory
+    from contracts.openslo import read_openslo
+    from contracts.surroundings import aimed, placed
+
+    inventory = load_inventory(config) if config else None
+    read = [read_openslo(_bytes(file, "OpenSLO v1 (YAML)").decode(errors="replace"), str(file)) for file in slo]
+    objectives = [objective for found, _ in read for objective in found]
+
+    def place(context: DeploymentContext) -> DeploymentContext:
+        return aimed(placed(context, inventory) if inventory else context, objectives)
+
+    return place, [word for _, told in read for word in told]
+
+
+def _subject(file: Path | None, repo: Path, commits: str, service: str, placing: Placing) -> Subject:
     from contracts.change.subject import Subject, subject_of
     from contracts.draft import described
     from tools.repository import GitRepository
@@ -82,9 +109,11 @@ def _subject(file: Path | None, repo: Path, commits: str, service: str) -> Subje
         about, unknown = _read(file)
     if service:
         about = about.model_copy(update={"service_name": service})
-    for name in unknown:
+    place, left_out = placing
+    about = place(about)
+    for name in (*unknown, *left_out):
         note(f"not used: {name}")
-    doubts = [(f"not used, because it is not known: {name}", 0.0) for name in unknown[:20]]
+    doubts = [(f"not used: {name}", 0.0) for name in (*unknown, *left_out)[:20]]
     if not commits:
         return Subject(context=about, findings=described(about), doubts=doubts)
     found = asyncio.run(subject_of(GitRepository(folder=repo), commits, about))
@@ -101,11 +130,13 @@ def _unsaid(repo: Path, commits: str) -> DeploymentContext:
 def _read(file: Path) -> tuple[DeploymentContext, tuple[str, ...]]:
     from contracts.reading import read_context
 
-    try:
-        text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"{file} cannot be read", expected="a deployment context (JSON)", found=error.strerror or str(error)
-        ) from error
+    text = sys.stdin.buffer.read() if str(file) == "-" else _bytes(file, "a deployment context (JSON)")
     found = read_context(text, "standard input" if str(file) == "-" else str(file))
     return found.context, found.unknown
+
+
+def _bytes(file: Path, expected: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read", expected=expected, found=error.strerror or str(error)) from error

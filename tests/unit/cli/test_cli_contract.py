@@ -67,3 +67,17 @@ def test_a_draft_from_a_range_with_the_figures_of_a_context(tmp_path: Path) -> N
 def test_nothing_to_draft_from() -> None:
     answer = runner.invoke(app, ["contract", "draft"])
     assert "nothing to draft" in str(answer.exception)
+
+
+def test_objectives_and_neighbours_are_taken_from_their_own_files(tmp_path: Path) -> None:
+    """OpenSLO tightens the limit, the inventory adds who depends on the service."""
+    inventory = tmp_path / "firebreak.yaml"
+    inventory.write_text(
+        "services:\n- {name: payments, kind: api, depends_on: [db]}\n- {name: db, kind: database}\n"
+        "- {name: shop, kind: frontend, depends_on: [payments]}\n"
+    )
+    slo = EXAMPLE.parent / "openslo.yaml"
+    words = ["contract", "draft", str(EXAMPLE), "--config", str(inventory), "--slo", str(slo), "--json"]
+    found = json.loads(runner.invoke(app, words).stdout)
+    assert found["guardrails"][0]["reason"].startswith("today's 0.12 is already at or above 0.1")
+    assert "shop" in found["risk"]["affected_users"]
