@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from domain.diagnosis import Diagnosis, Evidence
 from domain.incident import Incident
+from domain.plan import Plan, StepResult
 from domain.report import Sentence
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w]*-)")
@@ -31,10 +32,24 @@ def citable(incident: Incident) -> dict[str, str]:
     """Id → everything that the cited thing says, as text: `E…` evidence, `L…` ledger entries of the steps."""
     sources = {e.id: evidence_text(e) for e in (incident.diagnosis.evidence if incident.diagnosis else [])}
     for result in incident.results:
-        said = json.dumps(result.model_dump(mode="json"))
+        plan = plan_behind(incident, result)
+        said = json.dumps(result.model_dump(mode="json")) + (f" {plan.source} {plan.summary}" if plan else "")
         for seq in result.ledger:
             sources[f"L{seq}"] = sources.get(f"L{seq}", "") + said
     return sources
+
+
+def plan_behind(incident: Incident, result: StepResult) -> Plan | None:
+    """The newest plan that has this step."""
+    return next(
+        (
+            plan
+            for plan in reversed(incident.plans)
+            for step in plan.steps
+            if (step.id, step.call.action, step.call.target) == (result.step_id, result.action, result.target)
+        ),
+        None,
+    )
 
 
 def observations(diagnosis: Diagnosis) -> dict[str, str]:

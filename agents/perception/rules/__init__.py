@@ -13,6 +13,7 @@ from agents.perception.claim import Claim
 from agents.perception.facts import Facts
 from agents.perception.rules import (
     cache,
+    cluster,
     configuration,
     credentials,
     database,
@@ -40,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     *links.RULES,
     *disk.RULES,
     *cache.RULES,
+    *cluster.RULES,
     *platform.RULES,
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from agents.advice import PREVENTION
-from agents.citing import AFTER_STEP
+from agents.citing import AFTER_STEP, plan_behind
 from domain.action import Outcome
 from domain.diagnosis import Diagnosis, DiagnosisVerdict, Evidence
 from domain.incident import Incident
@@ -57,8 +57,21 @@ def why(incident: Incident) -> list[Sentence]:
 
 
 def actions_taken(incident: Incident) -> list[Sentence]:
-    """One sentence per step, resting on its ledger entries."""
-    return [tell_step(r) for r in incident.results]
+    """One sentence per step, resting on its ledger entries; before the steps of a skill, whose they are and its record."""
+    return [sentence for r in incident.results for sentence in (*tell_skill(incident, r), tell_step(r))]
+
+
+def tell_skill(incident: Incident, result: StepResult) -> list[Sentence]:
+    """Before the first step of a skill's plan: which skill it was, and its record. Nothing for loose actions."""
+    plan = plan_behind(incident, result)
+    if (
+        plan is None
+        or result.compensation
+        or not plan.source.startswith("skill ")
+        or plan.steps[0].id != result.step_id
+    ):
+        return []
+    return [Sentence(text=f"By {plan.source}: {plan.summary}", evidence=[f"L{n}" for n in result.ledger])]
 
 
 def tell_step(result: StepResult) -> Sentence:
