@@ -40,6 +40,7 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
         rehearsals=house.rehearsals,
         standings=house.standings,
         missions=house.missions,
+        bargains=house.bargains,
         telemetry=house.sources.telemetry,
         slis=StoredSlis(house.telemetry, inventory, house.services.clock),
         retriever=house.documents,

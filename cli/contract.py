@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import contract_bargain
 from cli.output import note, print_json, say
 from cli.session import JsonFlag
 from domain.errors import ConfigError
@@ -50,6 +51,9 @@ def draft(
     slo: Annotated[
         list[Path] | None, typer.Option("--slo", help="OpenSLO v1 document; may be given several times.")
     ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Put it on the table of the running app, to be negotiated and signed.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Draft the contract of one deployment: what could break, what is asked of it and why.
@@ -62,6 +66,9 @@ def draft(
     from domain.value import new_id
 
     found = _subject(context, repo, commits, service, _placing(config, slo or []))
+    if keep:
+        contract_bargain.put(found, as_json)
+        return
     contract = draft_contract(
         found.context, id=new_id("con"), at=datetime.now(UTC), findings=found.findings, doubts=found.doubts
     )
@@ -71,6 +78,9 @@ def draft(
     for line in lines_of(contract):
         say(line)
 
+
+app.command("show")(contract_bargain.show)
+app.command("negotiate")(contract_bargain.negotiate)
 
 Placing = tuple["Callable[[DeploymentContext], DeploymentContext]", list[str]]
 """What surrounds a context, and what of the objectives was left out."""

@@ -35,6 +35,7 @@ from graph.changes import all_changes
 from graph.checkpoint.lease import Lease, Leases, ProcessLeases
 from graph.checkpoint.redis import RedisSaver
 from graph.checkpoint.sqlite import open_sqlite_saver
+from graph.contracts.bargains import Bargains
 from graph.deploys import ReadDeploys
 from graph.gather import LiveGather
 from graph.heart import Heart
@@ -113,6 +114,7 @@ class House:
     rehearsals: Rehearsals = field(init=False)
     standings: Standings = field(init=False)
     missions: Missions = field(init=False)
+    bargains: Bargains = field(init=False)
     courier: Courier = field(init=False)
     tail: LedgerTail = field(init=False)
     checkpoints: str = "closed"
@@ -129,6 +131,7 @@ class House:
         await self.pipelines.start(self._opened)
         await self.skills.start(self._opened)
         await self.missions.start()
+        self.bargains.start(self._opened)
         self._outgoing = [
             asyncio.create_task(self.tail.follow_forever(), name="ledger tail"),
             asyncio.create_task(self.courier.carry_forever(), name="webhooks"),
@@ -310,6 +313,9 @@ def build_house(
     house.skills = SkillRunner(bench, leases, holder(settings))
     house.rehearsals = Rehearsals(house.skills, faults, hands_off=knobs_of(settings).hands_off)
     house.missions = Missions(house.skills, settings.home / "skills" / "missions")
+    house.bargains = Bargains(
+        settings.home / "contracts", note=drafted_note(guard), say=person_says(guard, "contract"), clock=clock
+    )
     house.standings = Standings(house.skills.bench, person_says(guard))
     house.courier = Courier(inventory, house.records, house.outbox, env, clock)
     telling = house.responder.telling
@@ -411,14 +417,23 @@ def pass_answer(guard: HttpGuard) -> Callable[[str, str, ApprovalAnswer], Awaita
     return answer
 
 
-def person_says(guard: HttpGuard) -> Callable[[str, str, dict[str, Any]], Awaitable[LedgerEntry]]:
-    """A person's word about a pipeline goes to the ledger with the person's own token."""
+def person_says(guard: HttpGuard, kind: str = "gate") -> Callable[[str, str, dict[str, Any]], Awaitable[LedgerEntry]]:
+    """A person's word about a pipeline, a skill or a contract goes to the ledger with the person's own token."""
 
     async def say(person_token: str, run: str, content: dict[str, Any]) -> LedgerEntry:
         async with guard.with_token(person_token) as person:
-            return await person.record("gate", run, content)
+            return await person.record(kind, run, content)
 
     return say
+
+
+def drafted_note(guard: HttpGuard) -> Callable[[str, dict[str, Any]], Awaitable[LedgerEntry]]:
+    """That a contract is on the table, as an entry of the app's own."""
+
+    async def note(contract: str, content: dict[str, Any]) -> LedgerEntry:
+        return await guard.record("contract drafted", contract, content)
+
+    return note
 
 
 def _action_url(env: Mapping[str, str]) -> str:

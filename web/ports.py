@@ -20,6 +20,7 @@ from domain.telemetry import Telemetry
 from domain.value import UtcTime, Value
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.shadow import Agreement, Shadowed
+from graph.contracts.bargains import Bargains
 from graph.face import Responder
 from graph.outgoing.subscription import Delivery, DeliveryState, SubscriptionRow
 from graph.pipelines.runner import PipelineRunner
@@ -240,6 +241,7 @@ class Ports:
     agents: AgentsDoor | None = None
     pipelines: PipelineRunner | None = None
     skills: SkillRunner | None = None
+    bargains: Bargains | None = None
     rehearsals: Rehearsals | None = None
     standings: Standings | None = None
     missions: Missions | None = None

@@ -59,6 +59,8 @@ KINDS: dict[str, Right] = {
     "injection": Right.COMMIT,
     "restoration": Right.COMMIT,
     "gate": Right.ANSWER,
+    "contract": Right.ANSWER,
+    "contract drafted": Right.OBSERVE,
 }
 """Kinds that holders of a token may write themselves, and the right it takes. All others only the guard writes."""
 

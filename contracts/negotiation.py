@@ -1,0 +1,256 @@
+"""Bargaining over a contract: offers, proofs, signatures. Every step is a new value; nothing is decided by free text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from contracts.context import DeploymentContext
+from contracts.draft import draft_contract
+from contracts.finding import Finding
+from contracts.offers import AT_ONCE, as_if, bought, meant, tightened
+from domain.contract import Contract, ContractStatus, OfferKind, ValidatorKind
+from domain.errors import AuthError, ConflictError
+from domain.risk import RiskLevel
+from domain.value import UtcTime, Value
+
+REHEARSAL_VALID = timedelta(days=30)
+"""How long ago a way back may have been tried out."""
+
+
+class Rehearsal(Value):
+    """A way back that was carried out: what a signature above medium risk rests on."""
+
+    executed: bool
+    state_restored: bool
+    seconds: Annotated[float, Field(ge=0, lt=1e6)]
+    at: UtcTime
+    where: Annotated[str, Field(max_length=200)] = ""
+
+
+class Proof(Value):
+    """What somebody shows for a validator; it stands in that person's name."""
+
+    kind: ValidatorKind
+    text: Annotated[str, Field(min_length=3, max_length=500)]
+    """A link or a sentence; for people, never parsed."""
+    rehearsal: Rehearsal | None = None
+    by: str = ""
+    at: UtcTime | None = None
+
+
+class Round(Value):
+    """One offer, or words, and the answer."""
+
+    at: UtcTime
+    by: str
+    offer: OfferKind | None = None
+    text: str = ""
+    answer: str
+    buys: list[str] = []
+    holds: bool = False
+    """True: it is in the contract now. False: it counts when the change shows it."""
+
+
+class Signature(Value):
+    """One person's yes to exactly these terms."""
+
+    by: str
+    digest: str
+    at: UtcTime
+
+
+class Negotiation(Value):
+    """A contract with everything that is needed to weigh the next offer."""
+
+    contract: Contract
+    context: DeploymentContext
+    findings: list[Finding]
+    doubts: list[tuple[str, float]] = []
+    drafted_by: list[str]
+    """Whoever drafted a revision; nobody signs their own contract."""
+    rounds: list[Round] = []
+    proofs: list[Proof] = []
+    signatures: list[Signature] = []
+    rejected_because: str = ""
+
+    @property
+    def quorum(self) -> int:
+        """Distinct people who have to sign: two for critical risk or where it cannot be taken back."""
+        grave = self.contract.risk.level is RiskLevel.CRITICAL or not self.contract.rollback.possible
+        return 2 if grave else 1
+
+    @property
+    def missing(self) -> list[ValidatorKind]:
+        """Required proofs that nobody has shown. The plan is in the contract, the canary is carried out later."""
+        ready = {ValidatorKind.CANARY, ValidatorKind.ROLLBACK_PLAN, ValidatorKind.MANUAL_APPROVAL} | {
+            p.kind for p in self.proofs
+        }
+        return [v.kind for v in self.contract.validators if v.required and v.kind not in ready]
+
+
+def opened(
+    context: DeploymentContext,
+    findings: Sequence[Finding],
+    doubts: Sequence[tuple[str, float]],
+    contract: Contract,
+    by: str,
+) -> Negotiation:
+    """A draft on the table."""
+    return Negotiation(
+        contract=contract, context=context, findings=list(findings), doubts=list(doubts), drafted_by=[by]
+    )
+
+
+def offered(table: Negotiation, kind: OfferKind, text: str, *, by: str, at: datetime) -> Negotiation:
+    """With the offer weighed. One that holds at once takes signatures away: they were for other terms."""
+    _open_for(table, at, ContractStatus.DRAFT, ContractStatus.NEGOTIATING, ContractStatus.APPROVED)
+    before = table.contract
+    if kind in AT_ONCE:
+        after = tightened(before, kind)
+        answer = (
+            "it stands in the contract"
+            if after != before
+            else "there is no room for it: the stages are as small as they can see"
+        )
+        row = Round(
+            at=at, by=by, offer=kind, text=text, answer=answer, buys=bought(before, after), holds=after != before
+        )
+        return _moved(table, after if after != before else before, row)
+    gains = bought(_drafted(table, table.findings, at), _drafted(table, as_if(table.findings, kind), at))
+    answer = "it counts when the change shows it: push it and draft again" if gains else "it would buy nothing here"
+    return _moved(table, before, Round(at=at, by=by, offer=kind, text=text, answer=answer, buys=gains))
+
+
+def said(table: Negotiation, text: str, *, by: str, at: datetime) -> Negotiation:
+    """Free words: which offers they may mean. Nothing else comes of them."""
+    kinds = meant(text)
+    answer = "may mean: " + ", ".join(k.value for k in kinds) if kinds else "names no offer"
+    return table.model_copy(update={"rounds": [*table.rounds, Round(at=at, by=by, text=text[:2000], answer=answer)]})
+
+
+def proven(table: Negotiation, proof: Proof, *, by: str, at: datetime) -> Negotiation:
+    """With a proof on the table. A rehearsal needs its record, and a recent one that restored everything."""
+    _open_for(table, at, ContractStatus.DRAFT, ContractStatus.NEGOTIATING)
+    record = proof.rehearsal
+    if proof.kind is ValidatorKind.ROLLBACK_REHEARSAL:
+        good = (
+            record is not None
+            and record.executed
+            and record.state_restored
+            and timedelta() <= at - record.at <= REHEARSAL_VALID
+        )
+        if not good:
+            raise ConflictError(
+                "this rehearsal proves nothing",
+                expected=f"executed, state restored, within {REHEARSAL_VALID.days} days",
+                found="no record" if record is None else record.model_dump_json(),
+                code="contract.rehearsal",
+            )
+    rest = [p for p in table.proofs if p.kind is not proof.kind]
+    found = table.model_copy(update={"proofs": [*rest, proof.model_copy(update={"by": by, "at": at})]})
+    if record is None or proof.kind is not ValidatorKind.ROLLBACK_REHEARSAL:
+        return found
+    rollback = table.contract.rollback.model_copy(update={"rehearsed_at": record.at, "recovery_s": record.seconds})
+    contract = table.contract.model_copy(update={"rollback": rollback})
+    return found.model_copy(update={"contract": contract, "signatures": []})
+
+
+def signed(table: Negotiation, digest: str, *, by: str, at: datetime) -> Negotiation:
+    """With one more signature; approved when the quorum is reached. Raises ConflictError, AuthError."""
+    _open_for(table, at, ContractStatus.DRAFT, ContractStatus.NEGOTIATING)
+    if digest != table.contract.terms_digest():
+        raise ConflictError(
+            "these are not the terms on the table",
+            expected=table.contract.terms_digest()[:16],
+            found=digest[:16] or "none",
+            hint="read the contract again; a commit or an offer has changed it",
+            code="contract.stale",
+        )
+    if by in table.drafted_by:
+        raise AuthError("nobody signs their own contract", expected="another person", found=by, code="contract.own")
+    if by in {s.by for s in table.signatures}:
+        raise ConflictError(f"{by} has signed already", expected=f"{table.quorum} distinct people", found=by)
+    if table.missing:
+        raise ConflictError(
+            "proofs are missing",
+            expected=", ".join(kind.value for kind in table.missing),
+            found="none of them",
+            hint="firebreak contract negotiate ID --prove tests='link to the run'",
+            code="contract.unproven",
+        )
+    signatures = [*table.signatures, Signature(by=by, digest=digest, at=at)]
+    status = ContractStatus.APPROVED if len(signatures) >= table.quorum else ContractStatus.NEGOTIATING
+    return _with_status(table, status).model_copy(update={"signatures": signatures})
+
+
+def rejected(table: Negotiation, reason: str, *, by: str, at: datetime) -> Negotiation:
+    """Over, with the reason."""
+    _open_for(table, at, ContractStatus.DRAFT, ContractStatus.NEGOTIATING)
+    return _with_status(table, ContractStatus.REJECTED).model_copy(update={"rejected_because": f"{by}: {reason}"})
+
+
+def redrafted(table: Negotiation, fresh: Negotiation, *, at: datetime) -> Negotiation:
+    """Another state of the change: the next revision. What was signed or proven was for the former one;
+    what only tightened the rollout stays."""
+    _open_for(table, at, ContractStatus.DRAFT, ContractStatus.NEGOTIATING, ContractStatus.APPROVED)
+    if fresh.contract.context == table.contract.context:
+        return table
+    status = ContractStatus.DRAFT if table.contract.status is ContractStatus.DRAFT else ContractStatus.NEGOTIATING
+    authors = list(dict.fromkeys((*table.drafted_by, *fresh.drafted_by)))
+    facts = {"id": table.contract.id, "revision": table.contract.revision + 1, "status": status}
+    contract = fresh.contract.model_copy(update=facts)
+    for row in table.rounds:
+        if row.offer in AT_ONCE and row.holds:
+            contract = tightened(contract, row.offer)
+    row = Round(
+        at=at,
+        by=fresh.drafted_by[0],
+        answer=f"revision {contract.revision}",
+        buys=bought(table.contract, contract),
+        holds=True,
+    )
+    return fresh.model_copy(update={"contract": contract, "drafted_by": authors, "rounds": [*table.rounds, row]})
+
+
+def aged(table: Negotiation, now: datetime) -> Negotiation:
+    """Expired once its time is over and nobody has rolled it out."""
+    waiting = ContractStatus.EXPIRED in table.contract.status.next
+    return _with_status(table, ContractStatus.EXPIRED) if waiting and now >= table.contract.expires_at else table
+
+
+def _drafted(table: Negotiation, findings: Sequence[Finding], at: datetime) -> Contract:
+    return draft_contract(table.context, id=table.contract.id, at=at, findings=findings, doubts=table.doubts)
+
+
+def _open_for(table: Negotiation, at: datetime, *statuses: ContractStatus) -> None:
+    status = aged(table, at).contract.status
+    if status not in statuses:
+        raise ConflictError(
+            f"contract {table.contract.id} is {status.value}",
+            expected=" or ".join(s.value for s in statuses),
+            found=status.value,
+            hint="draft a new one",
+            code="contract.closed",
+        )
+
+
+def _moved(table: Negotiation, contract: Contract, row: Round) -> Negotiation:
+    """After an offer: a draft is being negotiated now; other terms take the signatures away."""
+    same = contract == table.contract
+    status = table.contract.status
+    if status is ContractStatus.DRAFT or (not same and status is ContractStatus.APPROVED):
+        status = ContractStatus.NEGOTIATING
+    facts = {
+        "contract": contract.model_copy(update={"status": status}),
+        "rounds": [*table.rounds, row],
+        "signatures": table.signatures if same else [],
+    }
+    return table.model_copy(update=facts)
+
+
+def _with_status(table: Negotiation, status: ContractStatus) -> Negotiation:
+    return table.model_copy(update={"contract": table.contract.model_copy(update={"status": status})})

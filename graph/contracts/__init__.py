@@ -1,0 +1,1 @@
+"""Deployment contracts in the app: rollouts that are watched."""

@@ -1,0 +1,161 @@
+"""Contracts on the table: drafted, bargained over, signed in people's own names. One thread and one JSON file each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.types import Command
+from pydantic import Field
+
+from contracts.chance import Curve, Ended, learned
+from contracts.context import DeploymentContext
+from contracts.draft import draft_contract
+from contracts.finding import Finding
+from contracts.moves import Move
+from contracts.negotiation import Negotiation, aged, opened
+from domain.clock import Clock
+from domain.contract import ContractStatus
+from domain.errors import NotFoundError
+from domain.guard import LedgerEntry
+from domain.value import Value, new_id
+from graph.contracts.bargain import BargainGraph, after, build_bargain
+
+Note = Callable[[str, dict[str, Any]], Awaitable[LedgerEntry]]
+"""(contract, content) → an entry of the app's own."""
+Say = Callable[[str, str, dict[str, Any]], Awaitable[LedgerEntry]]
+"""(person's token, contract, content) → the entry in that person's name. Raises AuthError when the person may not."""
+_FAILED = frozenset({ContractStatus.VIOLATED, ContractStatus.ROLLED_BACK})
+_ENDED = _FAILED | {ContractStatus.FULFILLED}
+
+
+class Drafting(Value):
+    """What a contract is drafted from: read by whoever has the repository."""
+
+    context: DeploymentContext
+    findings: list[Finding] = Field(default=[], max_length=20_000)
+    doubts: list[tuple[str, float]] = Field(default=[], max_length=200)
+
+
+class Bargains:
+    """`start` once the checkpointer is open."""
+
+    def __init__(self, folder: Path, *, note: Note, say: Say, clock: Clock) -> None:
+        self._folder = folder
+        self._note = note
+        self._say = say
+        self._clock = clock
+        self._graph: BargainGraph | None = None
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def start(self, saver: BaseCheckpointSaver[Any]) -> None:
+        """From here on moves are taken."""
+        self._graph = build_bargain(self._save, saver)
+
+    async def draft(self, drafting: Drafting, person: str) -> Negotiation:
+        """A new contract, or the next revision of the one that is on the table for this deployment."""
+        fresh = self._fresh(drafting, person)
+        known = next((t for t in self.all() if self._same(t, fresh)), None)
+        if known is None:
+            self._save(fresh)
+            table = fresh
+        else:
+            table = await self._answer(known.contract.id, {"fresh": fresh.model_dump(mode="json")})
+        if known is None or table.contract.revision != known.contract.revision:
+            await self._note(table.contract.id, _facts(table))
+        return table
+
+    async def move(self, contract_id: str, move: Move, *, person: str, token: str) -> Negotiation:
+        """One move. Signing and rejecting stand in the ledger first, in that person's name; it says whether they may."""
+        async with self._locks[contract_id]:
+            answer = {"move": move.model_dump(mode="json"), "by": person, "at": self._clock.now().isoformat()}
+            would = after(self.get(contract_id), answer)
+            if move.binds:
+                event = (
+                    would.contract.status.value if would.contract.status is not ContractStatus.NEGOTIATING else "signed"
+                )
+                entry = await self._say(token, contract_id, {"event": event, "reason": move.text, **_facts(would)})
+                answer["by"] = entry.actor
+                after(self.get(contract_id), answer)
+            return await self._resume(contract_id, answer)
+
+    def all(self) -> list[Negotiation]:
+        """Newest first."""
+        found = [Negotiation.model_validate_json(f.read_text()) for f in self._folder.glob("con-*.json")]
+        return sorted((aged(t, self._clock.now()) for t in found), key=lambda t: t.contract.created_at, reverse=True)
+
+    def get(self, contract_id: str) -> Negotiation:
+        """Raises NotFoundError."""
+        file = self._file(contract_id)
+        if not file.is_file():
+            raise NotFoundError(f"there is no contract {contract_id[:60]!r}", hint="firebreak contract show")
+        return aged(Negotiation.model_validate_json(file.read_text()), self._clock.now())
+
+    def curve(self) -> Curve:
+        """What the contracts that ended teach about scores."""
+        ended = [t.contract for t in self.all() if t.contract.status in _ENDED]
+        return learned([Ended(score=c.risk.score, failed=c.status in _FAILED) for c in ended])
+
+    def _fresh(self, drafting: Drafting, person: str) -> Negotiation:
+        contract = draft_contract(
+            drafting.context,
+            id=new_id("con"),
+            at=self._clock.now(),
+            findings=drafting.findings,
+            doubts=drafting.doubts,
+            curve=self.curve(),
+        )
+        return opened(drafting.context, drafting.findings, drafting.doubts, contract, person)
+
+    def _same(self, known: Negotiation, fresh: Negotiation) -> bool:
+        live = (
+            ContractStatus.NEGOTIATING in known.contract.status.next
+            or known.contract.status is ContractStatus.NEGOTIATING
+        )
+        same = (known.contract.deployment, known.contract.service) == (
+            fresh.contract.deployment,
+            fresh.contract.service,
+        )
+        return live and same
+
+    async def _answer(self, contract_id: str, answer: dict[str, Any]) -> Negotiation:
+        async with self._locks[contract_id]:
+            return await self._resume(contract_id, {**answer, "at": self._clock.now().isoformat()})
+
+    async def _resume(self, contract_id: str, answer: dict[str, Any]) -> Negotiation:
+        """A thread that was never begun (or was forgotten) begins with the file."""
+        if self._graph is None:
+            raise NotFoundError("No contracts are kept here.", hint="`firebreak up` starts an app that does.")
+        config: Any = {"configurable": {"thread_id": f"contract-{contract_id}"}}
+        if not (await self._graph.aget_state(config)).next:
+            await self._graph.ainvoke({"table": self.get(contract_id).model_dump(mode="json")}, config)
+        await self._graph.ainvoke(Command(resume=answer), config)
+        return self.get(contract_id)
+
+    def _save(self, table: Negotiation) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = self._file(table.contract.id)
+        fresh = file.with_suffix(".new")
+        fresh.write_text(table.model_dump_json())
+        fresh.replace(file)
+
+    def _file(self, contract_id: str) -> Path:
+        return self._folder / f"{''.join(c for c in contract_id if c.isalnum() or c == '-')}.json"
+
+
+def _facts(table: Negotiation) -> dict[str, Any]:
+    contract = table.contract
+    return {
+        "contract": contract.id,
+        "revision": contract.revision,
+        "service": contract.service,
+        "head": contract.head,
+        "digest": contract.terms_digest(),
+        "level": contract.risk.level.value,
+        "score": contract.risk.score,
+        "signatures": [s.by for s in table.signatures],
+    }

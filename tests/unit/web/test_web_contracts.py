@@ -1,0 +1,196 @@
+"""Contracts over HTTP: on the table, bargained over, signed in a person's own name, taken up after a restart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+
+from contracts.context import DeploymentContext, FileChange
+from contracts.finding import Finding
+from contracts.moves import Move
+from domain.clock import ManualClock
+from domain.contract import ContractStatus
+from domain.errors import AuthError, ConflictError, NotFoundError
+from domain.guard import LedgerEntry
+from domain.risk import FactorName
+from graph.contracts.bargains import Bargains, Drafting
+from graph.settings import Settings
+from tests.fakes import web_services as fakes
+from web.build import build_app
+
+CACHE = Finding(factor=FactorName.CACHING, points=25, reason="cache")
+
+
+@dataclass
+class Book:
+    """The ledger as the app sees it: who may say what, and what was written."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    async def note(self, contract: str, content: dict[str, Any]) -> LedgerEntry:
+        return self._entry("app", contract, content)
+
+    async def say(self, token: str, contract: str, content: dict[str, Any]) -> LedgerEntry:
+        if not token.startswith("approver-"):
+            raise AuthError("may not answer")
+        return self._entry(token.removeprefix("approver-"), contract, content)
+
+    def _entry(self, actor: str, change: str, content: dict[str, Any]) -> LedgerEntry:
+        self.rows.append({"actor": actor, **content})
+        facts = {"seq": len(self.rows), "kind": "contract", "prev": "", "hash": ""}
+        return LedgerEntry(at=ManualClock().now(), actor=actor, change=change, content=content, **facts)
+
+
+def drafting(head: str = "a", *findings: Finding) -> Drafting:
+    context = DeploymentContext(
+        deployment_id="d",
+        service_name="pay",
+        owner="o",
+        reviewers=["r"],
+        head=head,
+        changes=[FileChange(file_path="a.py", lines_changed=40)],
+        current_error_rate=0.1,
+        current_p95=100,
+        target_error_rate=1,
+        qps=10,
+    )
+    return Drafting(context=context, findings=list(findings or (CACHE,)))
+
+
+@pytest.fixture
+def book() -> Book:
+    return Book()
+
+
+@pytest.fixture
+def bargains(tmp_path: Path, book: Book) -> Bargains:
+    return opened(tmp_path, book)
+
+
+def opened(tmp_path: Path, book: Book) -> Bargains:
+    found = Bargains(tmp_path / "contracts", note=book.note, say=book.say, clock=ManualClock())
+    found.start(InMemorySaver())
+    return found
+
+
+@pytest.fixture
+async def client(tmp_path: Path, bargains: Bargains) -> AsyncIterator[httpx.AsyncClient]:
+    app = build_app(replace(fakes.ports(tmp_path), bargains=bargains), Settings(home=tmp_path))
+    headers = {"Authorization": f"Bearer {fakes.OPERATOR}", "Content-Type": "application/json"}
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://firebreak.test", headers=headers) as found:
+        yield found
+
+
+async def signed(bargains: Bargains, contract: str, token: str = "approver-ana") -> Any:
+    """Every missing proof, then a signature under the terms as they are."""
+    for kind in bargains.get(contract).missing:
+        proof = Move.model_validate({"kind": "prove", "proof": {"kind": kind, "text": "see ci/1"}})
+        await bargains.move(contract, proof, person="dev", token="")
+    move = Move(kind="sign", digest=bargains.get(contract).contract.terms_digest())
+    return await bargains.move(contract, move, person="whoever", token=token)
+
+
+async def test_a_contract_is_put_on_the_table_and_bargained_over(client: httpx.AsyncClient, book: Book) -> None:
+    """Drafting and offering need no approver; the ledger knows of the draft."""
+    made = await client.post("/api/contracts", content=drafting().model_dump_json())
+    found = made.json()
+    assert (made.status_code, found["status"], found["revision"]) == (201, "draft", 1)
+    assert [(r["actor"], r["digest"]) for r in book.rows] == [("app", found["digest"])]
+    path = f"/api/contracts/{found['id']}"
+    offered = (await client.post(f"{path}/moves", json={"kind": "offer", "offer": "add_canary_stage"})).json()
+    assert (offered["status"], offered["rounds"][0]["holds"]) == ("negotiating", True)
+    assert (await client.get(path)).json()["digest"] == offered["digest"] != found["digest"]
+    listed = (await client.get("/api/contracts")).json()
+    assert [row["id"] for row in listed["contracts"]] == [found["id"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/api/contracts", {"context": {"deployment_id": "d"}}, 422),
+        ("/api/contracts/con-000000000000/moves", {"kind": "say", "text": "hello"}, 404),
+        ("/api/contracts/..%2F..%2Fsecrets/moves", {"kind": "say", "text": "hello"}, 404),
+        ("/api/contracts/con-1/moves", {"kind": "approve"}, 422),
+    ],
+)
+async def test_what_cannot_be(client: httpx.AsyncClient, path: str, body: dict[str, Any], status: int) -> None:
+    assert (await client.post(path, content=json.dumps(body))).status_code == status
+
+
+async def test_a_signature_stands_in_the_ledger_in_that_persons_name(bargains: Bargains, book: Book) -> None:
+    """Whose token it was decides, not who says so."""
+    table = await bargains.draft(drafting(), "dev")
+    done = await signed(bargains, table.contract.id)
+    assert (done.contract.status, [s.by for s in done.signatures]) == (ContractStatus.APPROVED, ["ana"])
+    assert (book.rows[-1]["actor"], book.rows[-1]["event"]) == ("ana", "approved")
+    assert book.rows[-1]["digest"] == done.contract.terms_digest()
+
+
+async def test_without_the_right_nothing_is_signed(bargains: Bargains, book: Book) -> None:
+    table = await bargains.draft(drafting(), "dev")
+    with pytest.raises(AuthError):
+        await signed(bargains, table.contract.id, token="viewer")
+    assert bargains.get(table.contract.id).signatures == []
+    assert len(book.rows) == 1
+
+
+async def test_nobody_signs_their_own_under_another_name(bargains: Bargains, book: Book) -> None:
+    """The token is the drafter's, whatever name came with the request."""
+    table = await bargains.draft(drafting(), "dev")
+    with pytest.raises(AuthError, match="own contract"):
+        await signed(bargains, table.contract.id, token="approver-dev")
+    assert bargains.get(table.contract.id).signatures == []
+
+
+async def test_a_new_commit_is_a_new_revision_that_nobody_has_signed(bargains: Bargains, book: Book) -> None:
+    table = await bargains.draft(drafting(), "dev")
+    await signed(bargains, table.contract.id)
+    pushed = await bargains.draft(drafting("b"), "dev")
+    assert (pushed.contract.id, pushed.contract.revision) == (table.contract.id, 2)
+    assert (pushed.contract.status, pushed.signatures) == (ContractStatus.NEGOTIATING, [])
+    assert await bargains.draft(drafting("b"), "dev") == pushed
+    assert [r["revision"] for r in book.rows if r["actor"] == "app"] == [1, 2]
+
+
+async def test_a_restart_forgets_nothing(tmp_path: Path, bargains: Bargains, book: Book) -> None:
+    """Even when the checkpoints are gone: the file has the table."""
+    table = await bargains.draft(drafting(), "dev")
+    await bargains.move(table.contract.id, Move(kind="say", text="a flag?"), person="dev", token="")
+    again = opened(tmp_path, book)
+    after = await again.move(table.contract.id, Move(kind="reject", text="no"), person="", token="approver-li")
+    assert ([r.answer for r in after.rounds], after.contract.status) == (
+        ["may mean: add_flag"],
+        ContractStatus.REJECTED,
+    )
+    with pytest.raises(ConflictError):
+        await signed(again, table.contract.id)
+
+
+async def test_without_an_app_that_keeps_them(tmp_path: Path) -> None:
+    app = build_app(fakes.ports(tmp_path), Settings(home=tmp_path))
+    headers = {"Authorization": f"Bearer {fakes.OPERATOR}", "Content-Type": "application/json"}
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://firebreak.test", headers=headers) as found:
+        assert (await found.get("/api/contracts")).status_code == 404
+    idle = Bargains(tmp_path, note=Book().note, say=Book().say, clock=ManualClock())
+    table = await idle.draft(drafting(), "dev")
+    with pytest.raises(NotFoundError):
+        await idle.move(table.contract.id, Move(kind="say", text="x"), person="dev", token="")
+
+
+async def test_contracts_that_ended_teach(bargains: Bargains) -> None:
+    table = await bargains.draft(drafting(), "dev")
+    ended = table.contract.model_copy(update={"status": ContractStatus.FULFILLED})
+    bargains._save(table.model_copy(update={"contract": ended}))
+    assert bargains.curve().outcomes == 1
+    fresh = await bargains.draft(drafting("c"), "dev")
+    assert fresh.contract.id != ended.id
+    assert "1 recorded outcomes" in fresh.contract.risk.basis
