@@ -44,7 +44,8 @@ services:
 connectors:                        # read beside the files and pages above; firebreak doctor tries each
   - {kind: prometheus, url: "http://127.0.0.1:9090"}
   # - {kind: loki, url: "https://loki.example.com", token_env: LOKI_TOKEN, label: app}
-  # - {kind: journald}
+  # - {kind: journald}             # host: ops@web-1 reads it over ssh
+  # - {kind: docker}               # docker logs; host as above
   # - {kind: tempo, url: "http://127.0.0.1:3200"}
   # - {kind: jaeger, url: "http://127.0.0.1:16686"}
 """

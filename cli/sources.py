@@ -35,6 +35,7 @@ GRANTS = {
     "loki": "a token that may read /loki/api/v1/query_range (Grafana Cloud: scope logs:read)",
     "tempo": "a token that may read /api/search and /api/traces (Grafana Cloud: scope traces:read)",
     "jaeger": "a token that may read /api/traces of the query service",
+    "docker": "usermod -aG docker USER, then start Firebreak again; or an ssh user whose forced command is docker logs",
     "journald": "usermod -aG systemd-journal USER, then start Firebreak again",
 }
 """The least that each kind of source needs, to paste."""
@@ -72,7 +73,7 @@ def source_finding(look: Look) -> Finding:
         name=look.name,
         state="degraded" if look.late else "ok",
         found=f"{look.check.found}, {fresh}",
-        hint="is anything written there, and do the names match (telemetry.selector, .loki, .unit, .traced_as)?"
+        hint="is anything written there, and do the names match (telemetry.selector, .loki, .unit, .container, .traced_as)?"
         if look.late
         else "",
         details=tuple(f"{service}: {', '.join(roles) or 'no role recognised'}" for service, roles in look.check.roles),

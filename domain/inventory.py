@@ -92,6 +92,8 @@ class Telemetry(Value):
     """Labels that select this service's series in a Prometheus."""
     loki: dict[str, str] = {}
     """Labels that select this service's streams in a Loki; empty: the connector's label with the service's name."""
+    container: str = ""
+    """Its container in Docker; empty: its name here."""
     unit: str = ""
     """Its systemd unit in a journal; empty: `NAME.service`."""
     traced_as: str = ""
@@ -161,9 +163,9 @@ Variable = Annotated[str, Field(pattern=r"^([A-Z][A-Z0-9_]*)?$")]
 class Connector(Value):
     """A telemetry source beside the embedded collector."""
 
-    kind: Literal["prometheus", "loki", "journald", "tempo", "jaeger"]
+    kind: Literal["prometheus", "loki", "journald", "docker", "tempo", "jaeger"]
     url: str = ""
-    """Address of its HTTP API, without user and password; journald has none."""
+    """Address of its HTTP API, without user and password; journald and docker have none."""
     token_env: Variable = ""
     """Environment variable with a bearer token."""
     basic_env: Variable = ""
@@ -175,11 +177,13 @@ class Connector(Value):
     label: str = "service_name"
     """Loki: the label that names a service, where its `telemetry.loki` says nothing else."""
     path: str = ""
-    """journald: a journal file, or a directory of them; empty: this machine's journal."""
+    """journald: a journal file, or a directory of them; empty: the machine's own journal."""
+    host: Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.@:-]*)?$")] = ""
+    """journald, docker: an ssh destination (`ops@web-1`, or a name of ~/.ssh/config) to read it on; empty: this machine."""
 
     @model_validator(mode="after")
     def _reachable(self) -> Connector:
-        if self.kind == "journald":
+        if self.kind in ("journald", "docker"):
             return self
         if not self.url.startswith(("http://", "https://")):
             raise ValueError(f"a {self.kind} connector needs a url that starts with http:// or https://")

@@ -1,4 +1,4 @@
-"""Where signals are read from: the embedded store, Prometheus, Loki, journald, Tempo, Jaeger; all through one port."""
+"""Where signals are read from: the embedded store, Prometheus, Loki, journald, Docker, Tempo, Jaeger; all through one port."""
 
 from __future__ import annotations
 

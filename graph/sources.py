@@ -16,6 +16,7 @@ from domain.telemetry import Checkable, Kind, Telemetry
 from governance.health import Breaker, Circuits
 from graph.settings import Settings
 from tools.telemetry.combined import CombinedTelemetry, Source
+from tools.telemetry.docker import DockerTelemetry
 from tools.telemetry.http_api import Access, HttpApi
 from tools.telemetry.jaeger import JaegerTelemetry
 from tools.telemetry.journald import JournaldTelemetry
@@ -27,6 +28,7 @@ TELLS: dict[str, Kind] = {
     "prometheus": "metrics",
     "loki": "logs",
     "journald": "logs",
+    "docker": "logs",
     "tempo": "spans",
     "jaeger": "spans",
 }
@@ -92,7 +94,7 @@ def sources_of(
 
 def connectors(settings: Settings, inventory: Inventory) -> list[Named]:
     """The inventory's connectors, and those of the settings when none of them is the same server; each server once."""
-    found = {(c.kind, c.url.rstrip("/") or c.path): c for c in inventory.connectors}
+    found = {(c.kind, c.url.rstrip("/") or f"{c.host}:{c.path}".strip(":")): c for c in inventory.connectors}
     if url := settings.prometheus_url.rstrip("/"):
         found.setdefault(("prometheus", url), Connector(kind="prometheus", url=url))
     if url := settings.loki_url.rstrip("/"):
@@ -127,7 +129,9 @@ def opened(
     """A connector's source; nothing is connected yet. Relative paths start from `root`, the inventory's folder."""
     if connector.kind == "journald":
         path = (root or Path()) / connector.path if connector.path else None
-        return JournaldTelemetry(inventory, path=path, breaker=breaker)
+        return JournaldTelemetry(inventory, path=path, host=connector.host, breaker=breaker)
+    if connector.kind == "docker":
+        return DockerTelemetry(inventory, host=connector.host, breaker=breaker)
     api = HttpApi(connector.kind.capitalize(), Access.of(connector, env, root), breaker=breaker)
     match connector.kind:
         case "prometheus":

@@ -82,7 +82,7 @@ async def _tried(one: Named, inventory: Inventory, env: Mapping[str, str], root:
     connector = one.connector
     blank = Look(
         name=one.name,
-        address=connector.url or connector.path or "this machine's journal",
+        address=connector.url or connector.path or f"{connector.kind} of {connector.host or 'this machine'}",
         kinds=(TELLS[connector.kind],),
     )
     if missing := missing_variables(connector, env):

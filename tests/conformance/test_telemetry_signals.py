@@ -16,9 +16,11 @@ import pytest
 from domain.bundle import LogLine, Span
 from domain.inventory import Inventory
 from domain.telemetry import Telemetry
+from tests.fakes.containers import containers
 from tests.fakes.journal import write_journal
 from tests.fakes.observability import jaeger, loki, tempo
 from tools.telemetry.combined import FROM, CombinedTelemetry, Source
+from tools.telemetry.docker import DockerTelemetry
 from tools.telemetry.embedded import SqliteTelemetry
 from tools.telemetry.http_api import Access, HttpApi
 from tools.telemetry.jaeger import JaegerTelemetry
@@ -66,6 +68,12 @@ def journald_logs(lines: Sequence[LogLine], place: Path) -> Iterator[Telemetry]:
 
 
 @contextmanager
+def docker_logs(lines: Sequence[LogLine], place: Path) -> Iterator[Telemetry]:
+    with containers(lines, place):
+        yield DockerTelemetry(INVENTORY, timeout_s=PATIENCE_S)
+
+
+@contextmanager
 def combined_logs(lines: Sequence[LogLine], place: Path) -> Iterator[Telemetry]:
     """Each source has a part, and both have the lines in between."""
     third = len(lines) // 3
@@ -77,6 +85,7 @@ LOGS = [
     pytest.param(embedded_logs, id="embedded"),
     pytest.param(loki_logs, id="loki"),
     pytest.param(journald_logs, id="journald", marks=pytest.mark.integration),
+    pytest.param(docker_logs, id="docker"),
     pytest.param(combined_logs, id="combined"),
 ]
 

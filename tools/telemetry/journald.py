@@ -1,4 +1,4 @@
-"""systemd's journal behind the Telemetry port: `journalctl -o json` as an argument list, bounded in lines, bytes and time.
+"""systemd's journal behind the Telemetry port: `journalctl -o json` as an argument list, here or over ssh, bounded in lines.
 
 The format: https://systemd.io/JOURNAL_EXPORT_FORMATS/#journal-json-format (microseconds; bytes as lists of numbers where a
 message is no text). Reading other users' units takes membership in `systemd-journal` or `adm`.
@@ -6,7 +6,6 @@ message is no text). Reading other users' units takes membership in `systemd-jou
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,17 +18,14 @@ from domain.bundle import LogLine, Window
 from domain.clock import SystemClock
 from domain.errors import CircuitOpenError, EvidenceError, ToolError
 from domain.inventory import Inventory, Service
-from domain.redaction import redact
 from domain.telemetry import SourceCheck
 from governance.health import Breaker
-from tools.command import find_program
 from tools.telemetry.http_api import TIMEOUT_S, side_by_side
 from tools.telemetry.lines import PRIORITIES, log_line
+from tools.telemetry.listing import at_host, listed
 from tools.telemetry.sampling import read_lines, thinned
 from tools.telemetry.telling import RECENT_S, TellsNothing, checked
 
-MAX_BYTES = 16 * 1024 * 1024
-"""Bytes read from one call; the oldest lines beyond are left out."""
 FIELDS = "MESSAGE,PRIORITY,_SYSTEMD_UNIT"
 GRANT = "usermod -aG systemd-journal USER, then start Firebreak again"
 
@@ -37,8 +33,8 @@ GRANT = "usermod -aG systemd-journal USER, then start Firebreak again"
 class JournaldTelemetry(TellsNothing):
     """Log lines of the inventory's units. It has no series, spans or changes to tell.
 
-    `path`: a journal file or a directory of them; None reads this machine's. Raises ToolError when journalctl is missing,
-    EvidenceError when it cannot read.
+    `path`: a journal file or a directory of them; None reads the machine's. `host`: an ssh destination; empty is this machine.
+    Raises ToolError when journalctl or ssh is missing, EvidenceError when it cannot read.
     """
 
     def __init__(
@@ -46,10 +42,11 @@ class JournaldTelemetry(TellsNothing):
         inventory: Inventory,
         *,
         path: Path | None = None,
+        host: str = "",
         timeout_s: float = TIMEOUT_S,
         breaker: Breaker | None = None,
     ) -> None:
-        self._inventory, self._path, self._timeout_s = inventory, path, timeout_s
+        self._inventory, self._path, self._host, self._timeout_s = inventory, path, host, timeout_s
         self._breaker = breaker or Breaker("journald", SystemClock())
 
     async def logs(self, window: Window, *, services: Sequence[str] = (), limit: int = 2000) -> list[LogLine]:
@@ -73,54 +70,28 @@ class JournaldTelemetry(TellsNothing):
         }
         return checked("journal, lines", newest, self._inventory.names(), now)
 
+    def _is_folder(self) -> bool:
+        """On another host nobody can look: journal files end in `.journal`."""
+        assert self._path is not None
+        return self._path.suffix != ".journal" if self._host else self._path.is_dir()
+
     async def _newest(self, service: Service, window: Window, limit: int, severe: bool) -> list[LogLine]:
         words = [
-            *("journalctl", "--output=json", f"--output-fields={FIELDS}", "--no-pager", "--quiet", "--reverse"),
+            *("journalctl", "--output=json", f"--output-fields={FIELDS}", "--no-pager", "--quiet"),
             *(f"--since=@{floor(window[0])}", f"--until=@{ceil(window[1])}", f"--lines={limit}"),
             f"--unit={service.telemetry.unit or service.name + '.service'}",
             *(["--priority=warning"] if severe else []),
-            *([f"--{'directory' if self._path.is_dir() else 'file'}={self._path}"] if self._path else []),
+            *([f"--{'directory' if self._is_folder() else 'file'}={self._path}"] if self._path else []),
         ]
         try:
             async with self._breaker.watching(EvidenceError, ToolError):
-                out = await _ran(words)
+                said = (await listed(at_host(self._host, words))).well("the journal", GRANT, wordless=True)
         except CircuitOpenError as error:
             raise EvidenceError(
                 "the journal cannot be read", expected="journalctl", found=error.message, hint=error.hint
             ) from error
-        lines = [_line(row, service.name) for row in _rows(out)]
+        lines = [_line(row, service.name) for row in reversed(_rows(said.out))]
         return [line for line in lines if window[0] <= line.time <= window[1]]
-
-
-async def _ran(words: Sequence[str]) -> bytes:
-    """What the program says, at most MAX_BYTES. Raises EvidenceError when it ends badly; killed when nobody waits any more."""
-    child = await asyncio.create_subprocess_exec(
-        find_program(words[0]),
-        *words[1:],
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert child.stdout is not None
-    assert child.stderr is not None
-    out = bytearray()
-    try:
-        while len(out) < MAX_BYTES and (chunk := await child.stdout.read(1 << 16)):
-            out += chunk
-        if len(out) >= MAX_BYTES:
-            return bytes(out)
-        said = (await child.stderr.read(4000)).decode(errors="replace").strip()
-        code = await child.wait()
-    finally:
-        if child.returncode is None:
-            with suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
-    if code != 0 or said:
-        raise EvidenceError(
-            "the journal cannot be read", expected="journalctl to list lines", found=redact(said)[:300], hint=GRANT
-        )
-    return bytes(out)
 
 
 def _rows(out: bytes) -> list[Mapping[str, Any]]:
