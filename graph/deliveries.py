@@ -22,6 +22,7 @@ from graph.nodes.intake import service_of
 from graph.records.delivery import Delivery
 from graph.records.sqlite import SqliteRecords
 from graph.telling import Telling
+from tools.intake.normalise import resolve_change
 from tools.intake.route import Route, group_of, route
 
 log = structlog.get_logger(__name__)
@@ -100,8 +101,9 @@ class Deliveries:
         except IntakeError as error:
             await self._records.finish_delivery(delivery.id, [self._malformed(delivery, error.message)])
             return
-        await self._records.note_changes(found.changes)
-        receipts = [self._change_receipt(delivery, change) for change in found.changes]
+        changes = [one for change in found.changes for one in resolve_change(change, self._inventory)]
+        await self._records.note_changes(changes)
+        receipts = [self._change_receipt(delivery, change) for change in changes]
         for alert in found.alerts:
             receipt = await self._group(alert)
             if receipt is not None:

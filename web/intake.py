@@ -42,7 +42,10 @@ def build(ports: Ports, keyring: Keyring, secrets: Sequence[str], metrics: Metri
 
     @router.post("/intake/{source}", status_code=202, summary="Deliver alerts (or, to `change`, change events)")
     async def deliver(source: str, request: Request) -> Accepted:
-        """Sources: `alertmanager`, `generic`, `change`. Proof: intake token as bearer, or a Standard Webhooks signature."""
+        """Sources: `alertmanager`, `generic`, `change` (own records, GitHub deployments, PagerDuty change events, CDEvents).
+
+        Proof: intake token as bearer, a Standard Webhooks signature, or for `change` GitHub's.
+        """
         body = await request.body()
         try:
             delivery = await _store(source, request, body)
@@ -53,7 +56,7 @@ def build(ports: Ports, keyring: Keyring, secrets: Sequence[str], metrics: Metri
         return Accepted(delivery=delivery, receipts=f"/api/deliveries/{delivery}")
 
     async def _store(source: str, request: Request, body: bytes) -> str:
-        proof = prove(request.headers, body, keyring, secrets, ports.clock.now().timestamp())
+        proof = prove(request.headers, body, keyring, secrets, ports.clock.now().timestamp(), source=source)
         if not _SOURCE.fullmatch(source):
             raise IntakeError("There is no such source.", expected="a name", code="intake.unknown_source")
         if not body:

@@ -6,25 +6,38 @@ from collections.abc import Mapping, Sequence
 
 from domain.alert import Signature
 from domain.errors import AuthError
+from tools.intake.change import SOURCE as CHANGE
 from tools.intake.normalise import PROOF_HEADER
-from tools.intake.proof import standard_webhooks
+from tools.intake.proof import hmac_sha256, standard_webhooks
 from web.keyring import Keyring, bearer
 
-_DROPPED = frozenset({"authorization", "cookie", "proxy-authorization", "webhook-signature", PROOF_HEADER})
+_DROPPED = frozenset(
+    {"authorization", "cookie", "proxy-authorization", "webhook-signature", "x-hub-signature-256", PROOF_HEADER}
+)
 
 
-def prove(headers: Mapping[str, str], body: bytes, keyring: Keyring, secrets: Sequence[str], now: float) -> Signature:
-    """The proof that holds; `now` is epoch seconds. Raises AuthError when none does."""
+def prove(
+    headers: Mapping[str, str], body: bytes, keyring: Keyring, secrets: Sequence[str], now: float, *, source: str
+) -> Signature:
+    """The proof that holds; `now` is epoch seconds. Raises AuthError when none does.
+
+    GitHub's signature carries no time, so it may be sent again: it proves changes only, which are known by their ids.
+    """
     token = bearer(headers.get("authorization", ""))
     if token and keyring.may_send_alerts(token):
         return Signature(scheme="bearer", verified=True)
     signature = standard_webhooks(headers, body, secrets, now=now)
     if signature.verified:
         return signature
-    signed = "webhook-signature" in headers
+    if source == CHANGE and (given := headers.get("x-hub-signature-256", "")):
+        signature = hmac_sha256(given, body, secrets, prefix="sha256=")
+        if signature.verified:
+            return signature
+    signed = "webhook-signature" in headers or "x-hub-signature-256" in headers
     raise AuthError(
         "This delivery does not prove where it comes from.",
-        expected="Authorization: Bearer <intake token>, or a Standard Webhooks signature not older than 5 minutes",
+        expected="Authorization: Bearer <intake token>, or a Standard Webhooks signature not older than 5 minutes,"
+        " or to change a GitHub signature",
         found="a signature that does not hold" if signed else "a token that is not valid" if token else "neither",
         hint="The token is in secrets/intake.token of the home; webhook secrets are FIREBREAK_INTAKE_SECRETS.",
         code="auth.unproven_sender",

@@ -1,4 +1,4 @@
-"""Change events: one record, a list, or `{"changes": […]}` in the shape of `domain.alert.Change`.
+"""Change events: one record, a list, or `{"changes": […]}` in the shape of `domain.alert.Change`, and deploys of other tools.
 
 Only `summary` or `service` is needed: `kind` is deploy when absent, `time` the time of receipt, `id` made from the rest.
 """
@@ -12,7 +12,7 @@ from typing import Any, cast, get_args
 from domain.alert import Change, ChangeKind
 from domain.redaction import redact
 from domain.value import digest
-from tools.intake import fields
+from tools.intake import deploy_events, fields
 
 SOURCE = "change"
 KINDS: tuple[str, ...] = get_args(ChangeKind)
@@ -25,7 +25,9 @@ def read(body: Any, *, received_at: datetime) -> list[Change]:
         rows = fields.items(body, "the body")
     else:
         found = fields.mapping(body, "the body")
-        rows = fields.items(found["changes"], "changes") if "changes" in found else [found]
+        own = fields.items(found["changes"], "changes") if "changes" in found else [found]
+        foreign = deploy_events.own_rows(found)
+        rows = own if foreign is None else foreign
     return [_change(row, f"change {position}", received_at) for position, row in enumerate(rows)]
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from domain.errors import IntakeError
-from tools.intake import change, fields, generic
+from tools.intake import change, deploy_events, fields, generic
 from tools.intake.alertmanager import SOURCE as ALERTMANAGER
 from tools.intake.generic import GenericMapping
 from tools.intake.normalise import SOURCES, normalise
@@ -64,6 +64,8 @@ def detect(body: bytes) -> str:
     versioned = isinstance(parsed, list) or fields.text(head.get("version"), "version") in {"", "3", "4"}
     if versioned and members and all("labels" in m and ("startsAt" in m or "generatorURL" in m) for m in members):
         return ALERTMANAGER
+    if deploy_events.own_rows(head) is not None:
+        return change.SOURCE
     if "changes" in head or (head.keys() <= change.FIELDS and head.get("kind") in change.KINDS):
         return change.SOURCE
     ours = generic.FIELDS | generic.ALIASES.keys()

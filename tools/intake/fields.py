@@ -92,6 +92,14 @@ def text(value: object, where: str) -> str:
     raise malformed(where, "text", value)
 
 
+def required(value: object, where: str) -> str:
+    """Text that must be there. Raises IntakeError."""
+    found = text(value, where)
+    if not found:
+        raise malformed(where, "text", "nothing")
+    return found
+
+
 def clean(value: str) -> str:
     """Text that can be stored anywhere: no lone surrogates, no NUL, bounded."""
     return value[:MAX_TEXT].encode("utf-8", "replace").decode().replace("\x00", "\ufffd")

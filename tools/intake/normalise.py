@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import PurePath
 
 from domain.alert import Alert, Change, Signature
 from domain.errors import IntakeError
@@ -83,3 +84,19 @@ def resolve_service(alert: Alert, inventory: Inventory) -> Alert:
             return alert.model_copy(update={"service": service.name})
     named = inventory.service(alert.service.lower()) if alert.service else None
     return alert.model_copy(update={"service": named.name}) if named is not None else alert
+
+
+def resolve_change(change: Change, inventory: Inventory) -> list[Change]:
+    """The change with the inventory's name for its service: by name, else once for each service of the repository of that name.
+
+    Unchanged when nothing fits.
+    """
+    named = inventory.service(change.service.lower()) if change.service else None
+    if named is not None:
+        return [change.model_copy(update={"service": named.name})]
+    of_it = [s.name for s in inventory.services if change.service and _stem(s.repository) == change.service.lower()]
+    return [change.model_copy(update={"service": n, "id": f"{change.id}:{n}"}) for n in of_it] or [change]
+
+
+def _stem(repository: str) -> str:
+    return PurePath(repository).name.removesuffix(".git").lower()

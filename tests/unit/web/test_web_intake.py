@@ -77,6 +77,17 @@ async def test_unproven_deliveries_are_refused(
     assert _responder(ports).deliveries == []
 
 
+@pytest.mark.parametrize(
+    ("source", "secret", "status"),
+    [("change", "whsec_c2VjcmV0LW9uZQ==", 202), ("generic", "whsec_c2VjcmV0LW9uZQ==", 401), ("change", "other", 401)],
+)
+async def test_github_proves_changes_only(stranger: httpx.AsyncClient, source: str, secret: str, status: int) -> None:
+    """Its signature may be sent again by anybody who saw it, which does no harm to a change and might to an alert."""
+    mac = hmac.new(secret.encode(), BODY, hashlib.sha256).hexdigest()
+    answer = await stranger.post(f"/intake/{source}", content=BODY, headers={"X-Hub-Signature-256": f"sha256={mac}"})
+    assert answer.status_code == status
+
+
 async def test_a_browsers_session_is_no_proof(browser: httpx.AsyncClient) -> None:
     """Alerts come from senders, not from pages."""
     assert (await browser.post("/intake/generic", content=BODY)).status_code in {401, 403}
