@@ -45,6 +45,7 @@ connectors:                        # read beside the files and pages above; fire
   - {kind: prometheus, url: "http://127.0.0.1:9090"}
   # - {kind: loki, url: "https://loki.example.com", token_env: LOKI_TOKEN, label: app}
   # - {kind: journald}             # host: ops@web-1 reads it over ssh
+  # - {kind: alertmanager, url: "http://127.0.0.1:9093"}   # its silences are kept here too
   # - {kind: docker}               # docker logs; host as above
   # - {kind: tempo, url: "http://127.0.0.1:3200"}
   # - {kind: jaeger, url: "http://127.0.0.1:16686"}

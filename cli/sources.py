@@ -31,6 +31,7 @@ class Finding:
 
 
 GRANTS = {
+    "alertmanager": "a token that may read /api/v2/silences",
     "prometheus": "a token that may read /api/v1/query and /api/v1/query_range",
     "loki": "a token that may read /loki/api/v1/query_range (Grafana Cloud: scope logs:read)",
     "tempo": "a token that may read /api/search and /api/traces (Grafana Cloud: scope traces:read)",

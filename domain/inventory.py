@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from domain.value import Value
+from domain.value import UtcTime, Value
 
 
 class Environment(StrEnum):
@@ -163,7 +163,7 @@ Variable = Annotated[str, Field(pattern=r"^([A-Z][A-Z0-9_]*)?$")]
 class Connector(Value):
     """A telemetry source beside the embedded collector."""
 
-    kind: Literal["prometheus", "loki", "journald", "docker", "tempo", "jaeger"]
+    kind: Literal["prometheus", "loki", "journald", "docker", "tempo", "jaeger", "alertmanager"]
     url: str = ""
     """Address of its HTTP API, without user and password; journald and docker have none."""
     token_env: Variable = ""
@@ -189,6 +189,22 @@ class Connector(Value):
             raise ValueError(f"a {self.kind} connector needs a url that starts with http:// or https://")
         if "@" in self.url.split("://", 1)[1].split("/", 1)[0]:
             raise ValueError("user and password do not stand in a url; put them in a variable and name it in basic_env")
+        return self
+
+
+class Maintenance(Value):
+    """A time in which work is planned: alerts about these services are noted and open no incident."""
+
+    start: UtcTime
+    end: UtcTime
+    services: list[str] = []
+    """Empty: all of them."""
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _forward(self) -> Maintenance:
+        if self.end <= self.start:
+            raise ValueError("a maintenance window needs an end after its start")
         return self
 
 
@@ -224,6 +240,7 @@ class Inventory(Value):
     """Name of a shipped policy or path of a policy file; empty means the default policy."""
     model: ModelConfig = ModelConfig()
     webhooks: list[Webhook] = []
+    maintenance: list[Maintenance] = []
 
     def service(self, name: str) -> Service | None:
         """The service of that name, or None."""

@@ -46,6 +46,7 @@ from graph.outgoing.sqlite import Outbox
 from graph.outgoing.tail import LedgerTail, stop
 from graph.pipelines.runner import PipelineRunner
 from graph.pipelines.stages import Bindings
+from graph.quiet import Quiet, quiet_times
 from graph.records.sqlite import SqliteRecords
 from graph.runner import IncidentRunner, Outside
 from graph.services import AGENT, Charge, Minds, Services
@@ -308,7 +309,8 @@ def build_house(
         leases=leases,
         circuits=circuits,
     )
-    house.responder = _responder(house)
+    quiet = quiet_times(inventory, env, clock, circuits.of("alertmanager"), root=root)
+    house.responder = _responder(house, quiet)
     house.pipelines = _pipelines(house, drills)
     house.skills = SkillRunner(bench, leases, holder(settings))
     house.rehearsals = Rehearsals(house.skills, faults, hands_off=knobs_of(settings).hands_off)
@@ -323,13 +325,14 @@ def build_house(
     return house
 
 
-def _responder(house: House) -> IncidentRunner:
+def _responder(house: House, quiet: Quiet) -> IncidentRunner:
     outside = Outside(
         normalise=normalise,
         pass_answer=pass_answer(house.guard),
         pass_taking=pass_taking(house.guard),
         chat=Chat(house.reasoner),
         health=house.health,
+        quiet=quiet,
     )
     return IncidentRunner(services=house.services, records=house.records, threads=house.threads, outside=outside)
 

@@ -19,6 +19,7 @@ from domain.redaction import redact
 from domain.value import new_id
 from graph.face import Receipt
 from graph.nodes.intake import service_of
+from graph.quiet import Quiet
 from graph.records.delivery import Delivery
 from graph.records.sqlite import SqliteRecords
 from graph.telling import Telling
@@ -58,8 +59,10 @@ class Deliveries:
         inventory: Inventory,
         clock: Clock,
         drive: Callable[[str], None],
+        quiet: Quiet,
     ) -> None:
         self._records = records
+        self._quiet = quiet
         self._telling = telling
         self._normaliser = normalise
         self._inventory = inventory
@@ -120,6 +123,7 @@ class Deliveries:
             now=now,
             neighbours=self._neighbours,
             opened_lately=await self._records.opened_since(now - LATE),
+            quiet=await self._quiet(alert),
         )
         if way.rule == "opened":
             await self._open(alert, service, way, now)

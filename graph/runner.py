@@ -21,6 +21,7 @@ from graph.deliveries import Deliveries, Normalise
 from graph.driver import Driver
 from graph.face import ChatPiece, Page, Receipt
 from graph.nodes.intake import service_of
+from graph.quiet import Quiet, never_quiet
 from graph.records.delivery import Order
 from graph.records.sqlite import SqliteRecords
 from graph.services import Services
@@ -49,6 +50,7 @@ class Outside:
     chat: Chat
     health: Callable[[], Any]
     """Awaitable {name: {ok, detail}}."""
+    quiet: Quiet = never_quiet
 
 
 class IncidentRunner:
@@ -68,6 +70,7 @@ class IncidentRunner:
             inventory=services.inventory,
             clock=services.clock,
             drive=self._driver.drive,
+            quiet=outside.quiet,
         )
         self._watcher = Watcher(
             crew=services.crew,

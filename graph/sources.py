@@ -15,6 +15,7 @@ from domain.redaction import redact
 from domain.telemetry import Checkable, Kind, Telemetry
 from governance.health import Breaker, Circuits
 from graph.settings import Settings
+from tools.telemetry.alertmanager import AlertmanagerSilences
 from tools.telemetry.combined import CombinedTelemetry, Source
 from tools.telemetry.docker import DockerTelemetry
 from tools.telemetry.http_api import Access, HttpApi
@@ -32,7 +33,7 @@ TELLS: dict[str, Kind] = {
     "tempo": "spans",
     "jaeger": "spans",
 }
-"""Kind of connector → what it is asked for."""
+"""Kind of connector → what it is asked for; others tell no signals."""
 
 
 class Outside(Telemetry, Checkable, Protocol):
@@ -67,7 +68,7 @@ def sources_of(
     root: Path | None = None,
 ) -> Sources:
     """The embedded store alone, or with every configured source beside it. Nothing is connected before it is read."""
-    named = connectors(settings, inventory)
+    named = [one for one in connectors(settings, inventory) if one.connector.kind in TELLS]
     if not named:
         return Sources(telemetry=first)
     breakers = circuits or Circuits(clock)
@@ -142,4 +143,6 @@ def opened(
             return TempoTelemetry(api, inventory)
         case "jaeger":
             return JaegerTelemetry(api, inventory)
+        case "alertmanager":
+            return AlertmanagerSilences(api)
     assert_never(connector.kind)

@@ -83,7 +83,7 @@ async def _tried(one: Named, inventory: Inventory, env: Mapping[str, str], root:
     blank = Look(
         name=one.name,
         address=connector.url or connector.path or f"{connector.kind} of {connector.host or 'this machine'}",
-        kinds=(TELLS[connector.kind],),
+        kinds=(TELLS[connector.kind],) if connector.kind in TELLS else (),
     )
     if missing := missing_variables(connector, env):
         hint = "set it where Firebreak runs; never write it down"

@@ -19,6 +19,7 @@ from domain.guard import Approval, ApprovalAnswer, ApprovalStatus, Decision
 from domain.incident import Incident
 from graph.checkpoint.lease import Leases, ProcessLeases
 from graph.heart import Heart
+from graph.quiet import Quiet, never_quiet
 from graph.records.sqlite import SqliteRecords
 from graph.runner import IncidentRunner, Outside
 from graph.state import Knobs
@@ -51,7 +52,12 @@ _STATUS = {Decision.APPROVE: ApprovalStatus.APPROVED, Decision.REJECT: ApprovalS
 
 @asynccontextmanager
 async def responder(
-    house: House, home: Path, leases: Leases | None = None, knobs: Knobs | None = None, holder: str = "app"
+    house: House,
+    home: Path,
+    leases: Leases | None = None,
+    knobs: Knobs | None = None,
+    holder: str = "app",
+    quiet: Quiet = never_quiet,
 ) -> AsyncIterator[IncidentRunner]:
     """A started runner; closed afterwards like a process that ends."""
 
@@ -80,6 +86,7 @@ async def responder(
             pass_taking=pass_taking,
             chat=Chat(RulesReasoner()),
             health=health,
+            quiet=quiet,
         ),
     )
     await runner.start()

@@ -60,8 +60,12 @@ def route(
     neighbours: Mapping[str, AbstractSet[str]] | None = None,
     opened_lately: int = 0,
     storm: int = STORM,
+    quiet: str = "",
 ) -> Route:
-    """Decide by the first rule that fits. `incidents` are the open ones, `neighbours` what a service stands next to."""
+    """Decide by the first rule that fits. `incidents` are the open ones, `neighbours` what a service stands next to.
+
+    `quiet` says why it is not to open an incident (a silence, a maintenance window); empty: it may.
+    """
     group = group_of(alert)
 
     def to(rule: Rule, incident: OpenIncident | None, text: str) -> Route:
@@ -74,6 +78,8 @@ def route(
         return to("ignored", None, "resolved, and no open incident holds this episode")
     if alert.status in {AlertStatus.SUPPRESSED, AlertStatus.ACKNOWLEDGED}:
         return to("suppressed", holder, f"the sender says {alert.status.value}: somebody knows of it")
+    if quiet and holder is None:
+        return to("suppressed", None, quiet[:300])
     if holder is not None:
         return to("duplicate", holder, "this episode is in the incident already")
     same = next((i for i in incidents if i.group_key == group), None)
