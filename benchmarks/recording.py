@@ -37,6 +37,7 @@ SETTLE_S = 15.0
 """Seconds before those, in which the traces of what was broken before fade."""
 AFTER_S = 10.0
 """Seconds kept after the probes looked: so long the examiner waits for a cure before it takes the fault back."""
+TRIES = 5
 LINES, SPANS = 1200, 1500
 MOST_BYTES = 300_000
 
@@ -72,16 +73,26 @@ def recorded(env: dict[str, str], fault: str, folder: Path) -> bool:
         if result.incident is None:
             sys.stdout.write(f"{fault}: no incident was opened\n")
             return False
-        with tempfile.TemporaryDirectory(prefix="firebreak-export-") as place:
-            export = Path(place) / "export.tar.gz"
-            _run(env, "incident", "export", result.incident, str(export))
-            size = write(read_bundle(export), truth_of(result), folder / f"{fault}.tar.gz", fault)
-    except RuntimeError as error:
+        size = write(exported(env, result.incident), truth_of(result), folder / f"{fault}.tar.gz", fault)
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
         sys.stdout.write(f"{fault}: {error}\n")
         return False
     sys.stdout.write(f"{fault}: {result.incident}, diagnosed {result.diagnosed}, {size} bytes\n")
     sys.stdout.flush()
     return size <= MOST_BYTES
+
+
+def exported(env: dict[str, str], incident: str) -> Bundle:
+    """The incident's bundle; asked for again while the app is busy. Raises RuntimeError at last."""
+    with tempfile.TemporaryDirectory(prefix="firebreak-export-") as place:
+        for left in reversed(range(TRIES)):
+            try:
+                _run(env, "incident", "export", incident, str(Path(place) / "export.tar.gz"))
+                break
+            except RuntimeError:
+                if not left:
+                    raise
+        return read_bundle(Path(place) / "export.tar.gz")
 
 
 def truth_of(result: DrillResult) -> dict[str, Any]:
