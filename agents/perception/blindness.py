@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from agents.perception.claim import NO_ANSWER
 from agents.perception.facts import Facts
 
 STALE_S = 30.0
+ENOUGH_ASKED = 8
+"""Readings of other services from which on their silence tells something about who asks."""
+OF_THE_HOST = frozenset({"process_state", "config_diff", "disk_usage", "warm_file", "workload_state"})
+"""Probes that the machine or its supervisor answers: whatever ails the service, it cannot silence them."""
 
 
 def weighing(facts: Facts, spots: list[str], culprit: str, *, direct: bool) -> float:
     """How many blind spots weigh against a claim about `culprit`.
 
-    What its fault silences (its own metrics page, its dependants') is a symptom and no gap; a claim that rests on a reading of the
-    abnormal state itself needs the kinds of signals that are missing altogether less.
+    What its fault silences (its own metrics page, its dependants') is a symptom and no gap, unless it was the host that did not
+    answer; a claim that rests on a reading of the abnormal state itself needs the kinds of signals that are missing less.
     """
     silenced = {culprit, *facts.dependants(culprit)}
-    excused = float(sum(r.service in silenced for r in facts.gaps()))
+    excused = float(sum(r.service in silenced and r.probe not in OF_THE_HOST for r in facts.gaps()))
     excused += 0.6 * sum(s.startswith("no ") for s in spots) if direct else 0.0
     return max(0.0, len(spots) - excused - sum(s.startswith("metrics of") for s in spots))
+
+
+def strain(facts: Facts, culprit: str) -> float:
+    """Share (0–1) of unanswered probes of services that `culprit` cannot have silenced: then it is who asks that is slow.
+
+    Zero where too few such services were asked to tell.
+    """
+    silenced = {culprit, *facts.dependants(culprit)}
+    silent = sum(r.service not in silenced and NO_ANSWER.search(r.data_gap) is not None for r in facts.gaps())
+    asked = silent + sum(r.service not in silenced for r in facts.bundle.readings if not r.data_gap)
+    return silent / asked if asked >= ENOUGH_ASKED else 0.0
 
 
 def blind_spots(facts: Facts) -> list[str]:

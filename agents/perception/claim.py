@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +10,8 @@ from domain.alert import Change
 from domain.bundle import LogLine, Reading
 from domain.conditions import Condition, Finding
 
+NO_ANSWER = re.compile(r"time?d? ?out|timeout|no answer|did not answer", re.I)
+"""How probes say that nothing came back in time."""
 EXCERPT = 240
 """Characters of untrusted text that an evidence line shows."""
 
@@ -44,6 +47,8 @@ class Claim:
     direct: bool = False
     needs_symptom: bool = False
     """True: without anybody suffering this is a curiosity and no fault (a changed file, a new release)."""
+    by_silence: bool = False
+    """True: it rests on somebody not having answered in time, which who asks may be to blame for as well."""
     external: bool = False
     """True: the origin lies outside of what is looked after (a provider, a partner's data)."""
     indicator: str | None = None

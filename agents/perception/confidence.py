@@ -10,6 +10,8 @@ RIVALRY = 0.45
 """How much of a claim's confidence a rival of equal strength takes away."""
 BLIND_STEP = 0.04
 BLIND_MOST = 0.2
+STRAIN_STEP = 3.0
+STRAIN_MOST = 0.6
 
 
 def competing(strengths: Sequence[float], index: int, explained: bool = False) -> float:
@@ -22,6 +24,11 @@ def competing(strengths: Sequence[float], index: int, explained: bool = False) -
     ratio = min(rival / own, 1.0)
     share = 1 - RIVALRY * ratio**4 * rival
     return round(max(0.0, min(CEILING, own * share)), 3)
+
+
+def less_when_strained(confidence: float, strain: float) -> float:
+    """What rests on a missing answer is worth less, the more of those that have nothing to do with it are missing as well."""
+    return round(confidence * (1 - min(STRAIN_MOST, STRAIN_STEP * strain)), 3)
 
 
 def less_when_blind(confidence: float, blind_spots: float) -> float:

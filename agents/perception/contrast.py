@@ -7,7 +7,8 @@ flat series does not explode (Leys et al. 2013, median absolute deviation for ou
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from agents.perception.windows import Windows
 from domain.bundle import Bundle, Series
 
 MIN_POINTS = 3
+FLAT = 1e-6
+"""Scale of what never left zero."""
 TAIL_S = 15.0
 """The newest seconds of the abnormal window: is it still going on?"""
 
@@ -78,14 +81,49 @@ class Contrast:
 
 
 def contrasts(bundle: Bundle, windows: Windows) -> list[Contrast]:
-    """Contrast of every series that has points on both sides; silent ones are the business of `silent`."""
-    series = levels(bundle.series)
+    """Contrast of every series that has points on both sides; silent ones are the business of `silent`.
+
+    Failures that are counted for the first time were none before: a labelled counter appears with its first event.
+    """
+    series = [*levels(bundle.series)]
+    series += appeared(series, windows)
     most: dict[str, float] = {}
     for one in series:
         _, values = arrays(one)
         most[one.metric] = max(most.get(one.metric, 0.0), float(values.max(initial=0.0)))
     found = (contrast(one, windows, most[one.metric]) for one in series)
     return [c for c in found if c is not None]
+
+
+COUNTED = (Role.ERRORS, Role.TRAFFIC, None)
+"""Roles that a counter has by its name alone, without its labels."""
+
+
+def appeared(series: Sequence[Series], windows: Windows) -> list[Series]:
+    """Counters of failures that begin with the trouble, with zeros where a sister (same name, other labels) was told before."""
+    sisters: dict[tuple[str, str], tuple[float, ...]] = {}
+    late: list[tuple[str, Series]] = []
+    for one in series:
+        name, labelled, _ = one.metric.partition("{")
+        if not labelled:
+            continue
+        before = _before(one, windows)
+        if before:
+            sisters.setdefault((one.service, name), before)
+        elif role_of(one.metric) is Role.ERRORS and role_of(name) in COUNTED:
+            late.append((name, one))
+    known = ((one, sisters.get((one.service, name), ())) for name, one in late)
+    return [
+        replace(one, times=(*zeros, *one.times), values=(*(0.0 for _ in zeros), *one.values))
+        for one, zeros in known
+        if zeros
+    ]
+
+
+def _before(one: Series, windows: Windows) -> tuple[float, ...]:
+    """Times of the points that count as normal."""
+    (start, end), (begun, over) = windows.normal, windows.abnormal
+    return tuple(t for t in one.times if start <= t <= end and not begun <= t <= over)
 
 
 def contrast(series: Series, windows: Windows, most: float = 0.0) -> Contrast | None:
@@ -99,7 +137,10 @@ def contrast(series: Series, windows: Windows, most: float = 0.0) -> Contrast | 
     level = float(np.median(before))
     role = role_of(series.metric)
     most = max(most, float(before.max()), float(after.max()))
-    scale = spread(before, level, least_scale(role, series.metric, level, most))
+    least = least_scale(role, series.metric, level, most)
+    scale = spread(before, level, least)
+    if role in (Role.SATURATION, None) and scale <= max(least, FLAT):  # it never moved: what it does now tells how it swings
+        scale = max(scale, float(np.std(after)))
     tail = values[during & (times >= windows.abnormal[1] - TAIL_S)]
     mean = float(np.mean(after))
     share = is_ratio(series.metric) or (is_rate(series.metric) and most <= 1.0)

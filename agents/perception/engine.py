@@ -7,10 +7,10 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from agents.perception.attribution import attribute, take_up
-from agents.perception.blindness import blind_spots, weighing
+from agents.perception.blindness import blind_spots, strain, weighing
 from agents.perception.calibration import calibrated
 from agents.perception.claim import Claim, Sign
-from agents.perception.confidence import CEILING, less_when_blind
+from agents.perception.confidence import CEILING, less_when_blind, less_when_strained
 from agents.perception.crediting import credit
 from agents.perception.evidence import EvidenceBook, plain
 from agents.perception.facts import Facts
@@ -139,7 +139,10 @@ def _sure(facts: Facts, suffering: Symptoms, ranked: list[Ranked], blind: list[s
 
 def _dimmed(facts: Facts, entry: Ranked, blind: list[str]) -> Ranked:
     count = weighing(facts, blind, entry.claim.service, direct=entry.claim.direct)
-    return Ranked(claim=entry.claim, confidence=less_when_blind(entry.confidence, count), by=entry.by)
+    sure = less_when_blind(entry.confidence, count)
+    if entry.claim.by_silence:
+        sure = less_when_strained(sure, strain(facts, entry.claim.service))
+    return Ranked(claim=entry.claim, confidence=sure, by=entry.by)
 
 
 def _alert(bundle: Bundle) -> list[Sign]:

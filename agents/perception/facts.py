@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -153,12 +153,15 @@ class Facts:
         return [s for s in self.services if self.kind(s) in wanted]
 
     def callees(self, service: str) -> list[str]:
-        """Direct dependencies."""
-        return self._callees.get(service, [])
+        """Direct dependencies, and what stands behind those of them that only pass calls on (proxies, links)."""
+        return _through(service, self._callees, self._passes_on)
 
     def callers(self, service: str) -> list[str]:
-        """Direct dependants."""
-        return self._callers.get(service, [])
+        """Direct dependants, and those of what only passes their calls on to it."""
+        return _through(service, self._callers, self._passes_on)
+
+    def _passes_on(self, service: str) -> bool:
+        return self.kind(service) in PROXY_KINDS
 
     def dependencies(self, service: str) -> set[str]:
         """Everything `service` depends on, directly or not, without itself."""
@@ -231,6 +234,18 @@ def log_text(line: LogLine) -> str:
         str(line.attributes[k]) for k in ("error", "exception", "exc_info", "detail") if k in line.attributes
     )
     return f"{line.message} {extra}" if extra else line.message
+
+
+def _through(start: str, links: dict[str, list[str]], passes_on: Callable[[str], bool]) -> list[str]:
+    found: dict[str, None] = {}
+    frontier = list(links.get(start, []))
+    while frontier:
+        name = frontier.pop(0)
+        if name == start or name in found:
+            continue
+        found[name] = None
+        frontier += links.get(name, []) if passes_on(name) else []
+    return list(found)
 
 
 def _reach(start: str, links: dict[str, list[str]]) -> set[str]:

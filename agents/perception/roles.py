@@ -72,9 +72,9 @@ def words_of(metric: str) -> str:
 @lru_cache(maxsize=4096)
 def role_of(metric: str) -> Role | None:
     """The role that a metric's name suggests."""
-    name = words_of(_ROLLUP.sub("", metric))
+    name, bare = words_of(_ROLLUP.sub("", metric)), words_of(metric.partition("{")[0])
     for role, pattern in _ROLES:
-        if pattern.search(name):
+        if pattern.search(name) or (role is Role.AVAILABILITY and pattern.search(bare)):
             return role
     return None
 

@@ -18,11 +18,15 @@ import numpy as np
 from agents.perception.facts import Facts
 from agents.perception.points import arrays, inside
 from agents.perception.windows import Windows
-from domain.bundle import Series
+from domain.bundle import Series, Window
 
 CHANCE = 1e-3
 LEAST = 3
 """Reports before the trouble that tell a pace."""
+MOSTLY = 0.6
+"""Share of the trouble that a silence must last: it may begin a little late or be mended before the end."""
+LONG = 6
+"""Steps from which on a pause is no hiccup."""
 FEWEST = 2
 """Reports that must be missing: one is easily late."""
 
@@ -96,11 +100,18 @@ def _heard(series: Series, windows: Windows) -> _Heard | None:
     due = (before[-1] - before[0]) / step if step > 0 else math.inf
     if not math.isfinite(due):
         return None
-    during = int(inside(times, windows.abnormal).sum())
+    during = reports(times, windows.abnormal, step)
     return _Heard(
         service=series.service, metric=series.metric, step=step, before=len(before),
         due=max(len(before), 1 + round(due)), during=during,
     )  # fmt: skip
+
+
+def reports(times: np.ndarray, window: Window, step: float) -> int:
+    """How many there were; none where a long pause between them (or to the window's ends) is most of the window."""
+    during = times[inside(times, window)]
+    pause = float(np.diff([window[0], *during, window[1]]).max())
+    return 0 if pause >= max(MOSTLY * (window[1] - window[0]), LONG * step) else len(during)
 
 
 def _by_step(heard: Iterable[_Heard]) -> dict[int, int]:

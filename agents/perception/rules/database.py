@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from agents.perception.claim import Claim, finding, number, of_log, of_reading
+from agents.perception.claim import NO_ANSWER, Claim, finding, number, of_log, of_reading
 from agents.perception.facts import Facts
 from agents.perception.symptoms import Symptoms
 from domain.bundle import Reading
@@ -138,7 +138,7 @@ def read_only(facts: Facts, _: Symptoms) -> Iterable[Claim]:
 
 
 def unreachable(facts: Facts, _: Symptoms) -> Iterable[Claim]:
-    """The database answers nobody, not even on its own address."""
+    """The database answers nobody, not even on its own address. Whether its process runs tells a hang from its end."""
     for reading in facts.readings("db_activity"):
         if reading.values.get("reachable") is not False or NO_SLOT.search(
             f"{reading.text} {reading.values.get('error')}"
@@ -149,8 +149,9 @@ def unreachable(facts: Facts, _: Symptoms) -> Iterable[Claim]:
         yield Claim(
             service=reading.service,
             fault_class="hang" if running else "down",
-            strength=0.7 if running else 0.82,
+            strength=0.7 if running else 0.6 if state is None else 0.82,
             direct=True,
+            by_silence=NO_ANSWER.search(f"{reading.text} {reading.values.get('error')}") is not None,
             statement=f"{reading.service} does not answer on its own address"
             + (" although its process runs." if running else "."),
             signs=(of_reading(reading, "no session can be opened"),),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from agents.perception.claim import Claim, Sign, finding, number, of_log, of_reading
+from agents.perception.claim import NO_ANSWER, Claim, Sign, finding, number, of_log, of_reading
 from agents.perception.facts import CACHE_KINDS, DATABASE_KINDS, WORKER_KINDS, Facts
 from agents.perception.symptoms import Symptoms
 from domain.bundle import Reading
@@ -16,7 +16,6 @@ LOOP_STATES = frozenset({"backoff", "restarting"})
 LOOP_RESTARTS = 2
 FRESH_S = 20.0
 """A process younger than this has just been (re)started."""
-NO_ANSWER = re.compile(r"time?d? ?out|timeout|no answer|did not answer", re.I)
 FATAL = re.compile(r"traceback|error|fatal|panic|cannot|could not|refus|exit|missing|invalid|corrupt", re.I)
 
 
@@ -158,6 +157,7 @@ def unresponsive(facts: Facts, _: Symptoms) -> Iterable[Claim]:
                 *(of_reading(r, "its own check times out") for r in timed_out),
             ),
             doubts=doubts,
+            by_silence=True,
             needs_symptom=True,
             falsify=f"{reading.service} answers its health check within its tolerance",
             probe=("http_health", reading.service, "an answer in time"),
