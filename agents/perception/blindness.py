@@ -6,7 +6,7 @@ from agents.perception.claim import NO_ANSWER
 from agents.perception.facts import Facts
 
 STALE_S = 30.0
-ENOUGH_ASKED = 8
+ENOUGH_ASKED = 5
 """Readings of other services from which on their silence tells something about who asks."""
 OF_THE_HOST = frozenset({"process_state", "config_diff", "disk_usage", "warm_file", "workload_state"})
 """Probes that the machine or its supervisor answers: whatever ails the service, it cannot silence them."""

@@ -139,7 +139,9 @@ def contrast(series: Series, windows: Windows, most: float = 0.0) -> Contrast | 
     most = max(most, float(before.max()), float(after.max()))
     least = least_scale(role, series.metric, level, most)
     scale = spread(before, level, least)
-    if role in (Role.SATURATION, None) and scale <= max(least, FLAT):  # it never moved: what it does now tells how it swings
+    if role in (Role.SATURATION, None) and scale <= max(
+        least, FLAT
+    ):  # it never moved: what it does now tells how it swings
         scale = max(scale, float(np.std(after)))
     tail = values[during & (times >= windows.abnormal[1] - TAIL_S)]
     mean = float(np.mean(after))

@@ -1,0 +1,126 @@
+"""What is not seen: silence behind proxies, failures counted for the first time, and an asker that is itself too slow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agents.perception import diagnose
+from agents.perception.contrast import appeared, contrasts
+from agents.perception.facts import Facts
+from agents.perception.silence import silent
+from agents.perception.windows import find_windows
+from domain.bundle import Bundle, Edge, Node, Reading, Series
+from domain.diagnosis import DiagnosisVerdict
+from tests.unit.agents.perception.shop_world import NOW, World
+
+ONSET = 1_780_000_000.0
+END = ONSET + 30.0
+
+
+def series(service: str, metric: str, before: float | None, during: float | None, *, until: float = END) -> Series:
+    """A point a second; None where nothing is reported."""
+    times = [ONSET - 120 + i for i in range(150)]
+    rows = [(t, before if t < ONSET else during) for t in times]
+    kept = [(t, v * (1 + 0.01 * (int(t) % 3))) for t, v in rows if v is not None and t <= until]
+    return Series(service=service, metric=metric, times=tuple(t for t, _ in kept), values=tuple(v for _, v in kept))
+
+
+def shop(*rows: Series, kind: str = "proxy") -> Bundle:
+    """A web page that calls an api through a link."""
+    return Bundle(
+        id="i",
+        onset=ONSET,
+        normal=(ONSET - 120, ONSET),
+        abnormal=(ONSET, END),
+        services=("web", "link", "api"),
+        edges=(Edge(caller="web", callee="link"), Edge(caller="link", callee="api")),
+        nodes=(Node(name="link", kind=kind),),
+        series=rows,
+    )
+
+
+def hung(kind: str = "proxy") -> Bundle:
+    """The api reports nothing any more; who calls it fails."""
+    mine = [series("api", f"{name}_seconds", 0.05, 0.05, until=ONSET) for name in ("read", "write", "search")]
+    seen = [series("api", 'probe_up{probe="health"}', 1.0, 0.0), series("link", "process_up", 1.0, 1.0)]
+    web = [series("web", "request_rate", 9.0, 9.0), series("web", "error_ratio", 0.0, 0.6)]
+    return shop(*mine, *seen, *web, kind=kind)
+
+
+def test_who_fell_silent_behind_a_proxy_is_the_origin() -> None:
+    """The page fails because the api behind the link answers nobody; the link passes calls on and explains nothing."""
+    facts = Facts(hung())
+    assert (facts.callees("web"), facts.callers("api")) == (["link", "api"], ["link", "web"])
+    assert [s.service for s in silent(facts)] == ["api"]
+    top = diagnose(hung()).top
+    assert top is not None
+    assert top.service == "api"
+    assert Facts(hung(kind="api")).callees("web") == ["link"]
+
+
+def test_what_is_silent_for_most_of_the_trouble_is_silent() -> None:
+    """One report as it begins, or some as it ends, do not hide it; one that is late does not make it."""
+    gap = series("api", "read_seconds", 0.05, 0.05)
+    times = [t for t in gap.times if not ONSET + 1 < t < ONSET + 22]
+    gone = replace(gap, times=tuple(times), values=tuple(0.05 for _ in times))
+    others = [series("web", "read_seconds", 0.05, 0.05), series("link", "read_seconds", 0.05, 0.05)]
+    assert [s.service for s in silent(Facts(shop(gone, *others)))] == ["api"]
+    times = [t for t in gap.times if not ONSET + 1 < t < ONSET + 5]
+    late = replace(gap, times=tuple(times), values=tuple(0.05 for _ in times))
+    assert silent(Facts(shop(late, *others))) == []
+
+
+def test_the_first_failures_that_are_counted_are_a_change() -> None:
+    """A counter with a label appears with its first event: none were before. New traffic or latencies are no failures."""
+    rows = [
+        series("api", 'requests_total{status="200"}', 5.0, 5.0),
+        series("api", 'requests_total{status="429"}', None, 4.0),
+        series("api", 'requests_total{status="201"}', None, 4.0),
+        series("api", 'query_seconds{query="order_fail"}', None, 0.1),
+        series("api", 'query_seconds{query="order"}', 0.1, 0.1),
+        series("link", 'errors_total{kind="x"}', None, 4.0),
+    ]
+    bundle = shop(*rows)
+    (found,) = appeared(rows, find_windows(bundle))
+    assert (found.metric, found.values[0], found.values[-1] > 3.9) == (rows[1].metric, 0.0, True)
+    (seen,) = [c for c in contrasts(bundle, find_windows(bundle)) if c.metric == rows[1].metric]
+    assert (seen.before, seen.reach > 5) == (0.0, True)
+
+
+def unanswered(world: World, *pairs: tuple[str, str]) -> Bundle:
+    """The world, in which these probes got no answer in time."""
+    gaps = [Reading(probe=p, service=s, time=NOW, ok=None, data_gap="no answer within 2 s") for p, s in pairs]
+    kept = tuple(r for r in world.bundle().readings if (r.probe, r.service) not in pairs)
+    return replace(world.bundle(), readings=(*kept, *gaps))
+
+
+def mute_database() -> World:
+    world = World().users_fail("timed out")
+    return world.say("db_activity", "postgres", False, reachable=False, error="no answer in time")
+
+
+STRANGERS = (("http_health", "payments"), ("tcp_health", "cache"), ("cache_health", "cache"))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "verdict"), [((), DiagnosisVerdict.FAULT), (STRANGERS, DiagnosisVerdict.INCONCLUSIVE)]
+)
+def test_an_asker_that_is_too_slow_accuses_nobody(
+    pairs: tuple[tuple[str, str], ...], verdict: DiagnosisVerdict
+) -> None:
+    """That a database did not answer in time means little where what has nothing to do with it did not answer either."""
+    found = diagnose(unanswered(mute_database(), *pairs))
+    assert found.top is not None
+    assert (found.verdict, found.top.service) == (verdict, "postgres")
+
+
+def test_a_host_that_does_not_answer_is_no_symptom() -> None:
+    """What the machine or its supervisor tells cannot be silenced by a service: such a gap costs confidence."""
+    spoken, unknown = mute_database(), unanswered(mute_database(), ("process_state", "postgres"))
+    known, blind = diagnose(spoken.bundle()), diagnose(unknown)
+    assert blind.confidence < known.confidence
+    assert any("process_state of postgres" in spot for spot in blind.blind_spots)
+    own_page = diagnose(unanswered(mute_database(), ("http_health", "api")))
+    assert own_page.confidence == pytest.approx(known.confidence, abs=0.01)
