@@ -204,7 +204,7 @@ def redrafted(table: Negotiation, fresh: Negotiation, *, at: datetime) -> Negoti
     facts = {"id": table.contract.id, "revision": table.contract.revision + 1, "status": status}
     contract = fresh.contract.model_copy(update=facts)
     for row in table.rounds:
-        if row.offer in AT_ONCE and row.holds:
+        if row.holds and row.offer is not None and row.offer in AT_ONCE:
             contract = tightened(contract, row.offer)
     row = Round(
         at=at,

@@ -98,7 +98,7 @@ def _effects(tree: exp.Expr, made: set[str]) -> Iterator[Effect]:
         yield f"truncates {_names(tree)}", 65, {Mark.DROPS_DATA}
     elif isinstance(tree, exp.Grant | exp.Revoke):
         yield f"changes rights on {_names(tree)}", 25, set()
-    elif isinstance(tree, exp.DML | exp.Query):
+    elif isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge | exp.Query):
         yield from _written(tree)
     elif not isinstance(tree, _QUIET):
         yield f"a statement that is not understood ({type(tree).__name__})", 45, {Mark.OPAQUE}

@@ -24,6 +24,8 @@ from graph.contracts.bargains import Bargains, Drafting
 from graph.settings import Settings
 from tests.fakes import web_services as fakes
 from web.build import build_app
+from web.perimeter import COOKIE
+from web.sessions import csrf_of
 
 CACHE = Finding(factor=FactorName.CACHING, points=25, reason="cache")
 
@@ -194,3 +196,41 @@ async def test_contracts_that_ended_teach(bargains: Bargains) -> None:
     fresh = await bargains.draft(drafting("c"), "dev")
     assert fresh.contract.id != ended.id
     assert "1 recorded outcomes" in fresh.contract.risk.basis
+
+
+async def test_the_pages_show_everything_and_take_moves(tmp_path: Path, bargains: Bargains) -> None:
+    """Text of strangers is text, a form of another site changes nothing, a stale digest signs nothing."""
+    table = await bargains.draft(drafting("a", CACHE.model_copy(update={"reason": "<script>alert(1)</script>"})), "dev")
+    path = f"/contracts/{table.contract.id}"
+    app = build_app(replace(fakes.ports(tmp_path), bargains=bargains), Settings(home=tmp_path))
+    site = "http://firebreak.test"
+    headers = {"Accept": "text/html", "Origin": site, "Sec-Fetch-Site": "same-origin"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=site, headers=headers) as browser:
+        await browser.get("/login", params={"token": fakes.OPERATOR})
+        assert table.contract.id in (await browser.get("/contracts")).text
+        page = (await browser.get(path)).text
+        assert "&lt;script&gt;" in page
+        assert "<script>alert" not in page
+        for term in (*(v.reason for v in table.contract.validators), table.contract.terms_digest(), "never rehearsed"):
+            assert term in page
+        assert (await browser.post(path, data={"kind": "offer", "offer": "lower_ramp"})).status_code == 403
+        form = {"csrf_token": csrf_of(str(browser.cookies.get(COOKIE)))}
+        moved = await browser.post(path, data={**form, "kind": "offer", "offer": "add_canary_stage"})
+        assert (moved.status_code, len(bargains.get(table.contract.id).rounds)) == (303, 1)
+        assert "it stands in the contract" in (await browser.get(path)).text
+        for wrong in (
+            {"kind": "sign", "digest": "0" * 64},
+            {"kind": "reject"},
+            {"kind": "offer", "offer": "everything"},
+        ):
+            assert (await browser.post(path, data={**form, **wrong})).status_code in (400, 409, 422)
+        assert bargains.get(table.contract.id).signatures == []
+
+
+async def test_a_page_without_contracts_says_how_one_gets_there(tmp_path: Path) -> None:
+    app = build_app(fakes.ports(tmp_path), Settings(home=tmp_path))
+    headers = {"Authorization": f"Bearer {fakes.OPERATOR}", "Accept": "text/html"}
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app), base_url="http://firebreak.test", headers=headers
+    ) as found:
+        assert "--keep" in (await found.get("/contracts")).text
