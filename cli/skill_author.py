@@ -57,7 +57,10 @@ def generate(
 
 
 def review(
-    reports: Annotated[list[Path], typer.Argument(help="Reports that `skill run --report-out` wrote.")],
+    reports: Annotated[list[Path] | None, typer.Argument(help="Reports that `skill run --report-out` wrote.")] = None,
+    runs_of: Annotated[
+        str, typer.Option("--runs-of", help="All that the live home remembers of this skill, instead of reports.")
+    ] = "",
     optimizer: Annotated[str, typer.Option(help="rules, or llm (rules step in, and say so).")] = "",
     optimizer_model: OptimizerModel = "",
     model: Model = "",
@@ -70,17 +73,19 @@ def review(
     """Propose one structural edit for the runs that failed: a diff with its provenance. Nothing is changed.
 
     Take it with: firebreak skill review REPORT | patch -p1 -d runbooks, then firebreak skill pin.
-    Example: firebreak skill review report.json --optimizer rules
+    Example: firebreak skill review --runs-of hung-process --optimizer rules
     """
     from skills.review import review as propose
     from skills.shelf import Shelf
     from skills.vocabulary import registered
 
-    found = [_report(file) for file in reports]
+    found = _remembered(runs_of) if runs_of else [_report(file) for file in reports or []]
     names = {r.order.skill for r in found}
     if len(names) != 1:
-        raise ConfigError("the reports are about several skills", expected="one skill", found=", ".join(sorted(names)))
-    package, skill = Shelf(*([shelf] if shelf else []), SHIPPED).procedure(names.pop())
+        told = ", ".join(sorted(names)) or "no report"
+        raise ConfigError("there must be reports of one skill", expected="REPORT…, or --runs-of SKILL", found=told)
+    library = SESSION.home.path / "skills" / "library"
+    package, skill = Shelf(*([shelf] if shelf else []), library, SHIPPED).procedure(names.pop())
     by, inventory = engine(optimizer, optimizer_model or model), inventory_of(config)
     mind = mind_of(by, optimizer_model or model, inventory)
     answer = asyncio.run(propose(package, skill, found, registered(inventory), by, mind))
@@ -109,6 +114,16 @@ def inventory_of(config: Path | None) -> Inventory:
             hint="firebreak config example > firebreak.yaml writes one to start from",
         )
     return load_inventory(file)
+
+
+def _remembered(skill: str) -> list[Report]:
+    """What the running home keeps of a skill's runs, newest first; rehearsals are not the field."""
+    from cli.client import connect
+    from skills.report import Report
+
+    with connect(SESSION.home) as client:
+        rows = client.get("/api/skill-runs", skill=skill)["runs"]
+    return [r for r in map(Report.model_validate, rows) if not r.rehearsal and r.status.ended]
 
 
 def _report(file: Path) -> Report:

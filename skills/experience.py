@@ -34,12 +34,14 @@ def experience(skill: str, digest: str, runs: Sequence[Report], now: datetime) -
         skill=skill,
         confidence=round((kept + 1) / (total + 2), 3),
         runs=len(mine),
-        reflections=[
-            f"{r.failure.signature} at {r.failure.step or 'the gate'}: {r.failure.text[:160]}"
-            for r in mine
-            if r.failure is not None and r.status in BROKEN
-        ][:3],
+        reflections=reflections(mine),
     )
+
+
+def reflections(runs: Sequence[Report]) -> list[str]:
+    """What the newest failures say, at most three: signature, step, text. `runs` newest first."""
+    failed = [r.failure for r in runs if r.failure is not None and r.status in BROKEN]
+    return [f"{f.signature} at {f.step or 'the gate'}: {f.text[:160]}" for f in failed[:3]]
 
 
 def _weight(report: Report, now: datetime) -> float:

@@ -11,6 +11,7 @@ from domain.reasoning import Question, Reasoner
 from domain.value import Value
 from skills.check import Check
 from skills.edit import checked_edit, propose
+from skills.experience import reflections
 from skills.folder import Package
 from skills.report import Edit, Engine, Failure, Report
 from skills.schema import Compensation, Skill
@@ -39,6 +40,8 @@ class EditQuestion(Question[EditAnswer]):
     answer_type: ClassVar[type[Value]] = EditAnswer
     skill: Skill
     failures: list[Failure]
+    earlier: list[str] = []
+    """How other versions of it failed, newest first; an edit rests on this version's failures alone."""
     probes: list[str]
 
 
@@ -60,7 +63,8 @@ async def review(
     if not mine:
         return Review(edit=None, notes=tuple(notes))
     if engine == "llm":
-        found, why = await _asked(package, skill, mine, words, model)
+        earlier = reflections([r for r in reports if r.digest != package.digest])
+        found, why = await _asked(package, skill, mine, earlier, words, model)
         if found is not None:
             return Review(edit=found, notes=tuple(notes))
         notes.append(f"rules reviewed it: {why}")
@@ -72,13 +76,19 @@ async def review(
 
 
 async def _asked(
-    package: Package, skill: Skill, reports: Sequence[Report], words: Vocabulary, model: Reasoner | None
+    package: Package,
+    skill: Skill,
+    reports: Sequence[Report],
+    earlier: list[str],
+    words: Vocabulary,
+    model: Reasoner | None,
 ) -> tuple[Edit | None, str]:
     if model is None:
         return None, "no model is configured"
     failures = [r.failure for r in reports if r.failure is not None]
     try:
-        answer = await model.answer(EditQuestion(skill=skill, failures=failures, probes=sorted(words.probes)))
+        probes = sorted(words.probes)
+        answer = await model.answer(EditQuestion(skill=skill, failures=failures, earlier=earlier, probes=probes))
     except ModelError as error:
         return None, f"{model.name}: {error.message}"
     operations: list[dict[str, Any]] = [

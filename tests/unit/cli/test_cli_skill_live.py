@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from cli import main as cli_main
 from tests.fakes.skill_home import skill_home
 from tests.fakes.world import World
-from tests.unit.skills.trial import PAUSED, Trial
+from tests.unit.skills.test_skills_generate import INVENTORY
+from tests.unit.skills.trial import PAUSED, RESUME, Trial
 
 RUN = CliRunner()
 
@@ -119,3 +121,17 @@ def test_the_manager_agent_runs_a_task_card(home: Path, trial: Trial) -> None:
     )
     assert (done.exit_code, trial.world.effects) == (0, ["resume_process api"])
     assert json.loads(file.read_text())["status"] == json.loads(done.stdout)["status"] == "mitigated"
+
+
+def test_a_review_of_what_the_home_remembers(home: Path, trial: Trial, tmp_path: Path) -> None:
+    """No file is needed: its failed runs are fetched and reviewed; a skill that never ran has nothing to review."""
+    config = tmp_path / "firebreak.yaml"
+    config.write_text(yaml.safe_dump(INVENTORY.model_dump(mode="json", exclude_defaults=True)))
+    trial.write({**RESUME, "preconditions": []})
+    trial.world.mends.clear()
+    firebreak(home, "run", "paused-process", "--execute", "--allow-mutation")
+    words = ("review", "--runs-of", "paused-process", "--skills", str(trial.root / "shelf"), "--config", str(config))
+    answer = firebreak(home, *words)
+    assert "no structural edit is known for VERIFICATION_FAILED" in answer.output, "its probe is none of the product's"
+    empty = firebreak(home, "review", "--runs-of", "never-ran", "--config", str(config))
+    assert "there must be reports of one skill" in str(empty.exception)

@@ -128,6 +128,12 @@ def test_the_shipped_card_is_one() -> None:
     assert load_card(ROOT / "docs" / "examples" / "task-card.yaml").workload == "api"
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "docs" / "examples").glob("task-card*.yaml")), ids=lambda f: f.stem)
+def test_every_shipped_card_becomes_a_skill(file: Path, tmp_path: Path) -> None:
+    """One of every family of tasks, each good for a valid skill."""
+    assert kept(from_template(load_card(file), WORDS, INVENTORY), tmp_path) == []
+
+
 def test_a_wrong_card_names_its_line(tmp_path: Path) -> None:
     """File, line, field."""
     file = tmp_path / "card.yaml"

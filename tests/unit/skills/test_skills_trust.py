@@ -13,7 +13,7 @@ from domain.errors import ConflictError, ModelUnavailableError
 from domain.reasoning import Question
 from skills.edit import applied, operations_for
 from skills.promote import next_standing, quarantined
-from skills.report import Failure, Order, Report
+from skills.report import Failure, Order, Report, RunStatus
 from skills.review import Addition, EditAnswer, review
 from skills.schema import Skill
 from skills.signature import Signature, signature_of_text
@@ -196,6 +196,7 @@ class Optimizer:
 
     async def answer(self, question: Question[Any]) -> Any:
         assert "users" not in question.model_dump_json(), "hidden checks are not part of the question"
+        self.asked: Any = question
         if self.answered is None:
             raise ModelUnavailableError("the model is too slow")
         return self.answered
@@ -241,6 +242,17 @@ async def test_a_models_edit_must_pass_the_rules(tmp_path: Path) -> None:
         assert found.edit.by == "rules"
         assert found.notes[0].startswith("rules reviewed it")
     assert (await reviewed(trial, [failed(trial)], "llm")).notes == ("rules reviewed it: no model is configured",)
+
+
+async def test_failures_of_earlier_versions_are_told_to_the_model(tmp_path: Path) -> None:
+    """They inform; the edit rests on this version's failures alone."""
+    trial = Trial(tmp_path, World(), skill={**RESUME, "preconditions": []})
+    optimizer = Optimizer(EditAnswer(checks=[looking(ok=True)]))
+    old = failed(trial, id="skr-0", digest="sha256:old", status=RunStatus.FAILED)
+    found = await reviewed(trial, [failed(trial), old], "llm", optimizer)
+    assert found.edit.runs == ["skr-1"]
+    assert optimizer.asked.earlier[0].startswith("VERIFICATION_FAILED at")
+    assert len(optimizer.asked.failures) == 1
 
 
 def test_a_fresh_skill_is_a_draft(tmp_path: Path) -> None:
