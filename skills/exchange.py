@@ -58,12 +58,12 @@ def command_list(file: Path) -> list[Line]:
 
 
 def workflow(file: Path) -> list[Line]:
-    """`steps` or `tasks`, a list or a mapping in order, each with a command. Raises SkillError."""
+    """`steps`, `tasks` or `chain`, a list or a mapping in order, each with a command. Raises SkillError."""
     document = parse(read_text(file), str(file))
-    found = document.get("steps") or document.get("tasks")
+    found = next((document[key] for key in ("steps", "tasks", "chain") if document.get(key)), None)
     rows = list(found.items()) if isinstance(found, dict) else [("", row) for row in found or []]
     if not rows:
-        raise _unclear(str(file), "`steps` or `tasks` with commands", f"keys {', '.join(document)}")
+        raise _unclear(str(file), "`steps`, `tasks` or `chain` with commands", f"keys {', '.join(document)}")
     return [_step(number, name, row, file) for number, (name, row) in enumerate(rows, 1)]
 
 

@@ -39,6 +39,7 @@ def test_a_list_of_commands_becomes_a_valid_skill(tmp_path: Path) -> None:
     "text",
     [
         "tasks:\n  again: {action: core.remote, input: {cmd: systemctl restart shop}}\n",
+        "chain:\n- {name: again, ref: core.local, parameters: {cmd: systemctl restart shop}}\n",
         "steps:\n- {name: Again!, command: [systemctl, restart, shop]}\n",
         "steps:\n- run: systemctl restart shop\n",
     ],
