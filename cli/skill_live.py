@@ -14,6 +14,7 @@ from rich.table import Table
 
 from cli.client import AppClient, connect
 from cli.output import Exit, note, print_json, say
+from cli.rehearsed import rehearsal_lines
 from cli.session import SESSION, JsonFlag
 from cli.stages import Model, Verifier, VerifierModel, verifier_of
 from domain.errors import ConfigError, UpstreamError
@@ -67,6 +68,9 @@ def show(skill: Name, as_json: JsonFlag = False) -> None:
     say(document["prose"].strip())
     say("\n" + yaml.safe_dump(document["procedure"], sort_keys=False, width=110).strip())
     say(f"\n{document['hidden_checks']} hidden checks")
+    for rehearsal in document["rehearsals"]:
+        for line in rehearsal_lines(rehearsal):
+            say(line)
     for standing in document["history"]:
         say(
             f"{standing['at'][:19]}  {standing['version']} {standing['trust']} by {standing['by']}: {standing['reason']}"

@@ -12,12 +12,12 @@ import typer
 from cli import installation
 from cli.client import AppClient, connect
 from cli.output import Exit, note, print_json, say
+from cli.rehearsed import passed, rehearsal_lines
 from cli.session import SESSION, JsonFlag
 from cli.skill_live import patient_get, write_report
 from cli.stages import Model, Verifier, VerifierModel, verifier_of
 
 POLL_S = 0.5
-_MARKS = {True: "yes", False: "no", None: "nothing to take back"}
 
 
 def rehearse(
@@ -57,11 +57,6 @@ def rehearse(
         raise typer.Exit(int(Exit.FINDING))
 
 
-def passed(rehearsal: dict[str, Any]) -> bool:
-    """Nothing speaks against promoting it."""
-    return not rehearsal["problems"] and not any(f["problems"] for f in rehearsal["faults"])
-
-
 def _follow(client: AppClient, name: str, wish: dict[str, str], *, quiet: bool) -> dict[str, Any]:
     begun = client.post(f"/api/skills/{name}/rehearsals", wish)
     while True:
@@ -69,22 +64,6 @@ def _follow(client: AppClient, name: str, wish: dict[str, str], *, quiet: bool) 
         if found["ended_at"]:
             break
         time.sleep(POLL_S)
-    for line in lines(found) if not quiet else []:
+    for line in rehearsal_lines(found) if not quiet else []:
         say(line)
     return found
-
-
-def lines(rehearsal: dict[str, Any]) -> list[str]:
-    """A rehearsal for a person."""
-    word = "passed" if passed(rehearsal) else "not passed"
-    rows = [f"{rehearsal['id']}  {rehearsal['skill']} {rehearsal['version']}: {word}"]
-    for fault in rehearsal["faults"]:
-        seen = sum(fault["discriminates"].values())
-        rows.append(
-            f"  {fault['fault']}: {seen} of {len(fault['discriminates'])} criteria told broken from healthy;"
-            f" run {fault['status'] or 'none'} (verified by {fault['verifier'] or 'nobody'});"
-            f" taken back {', '.join(fault['taken_back']) or 'nothing'};"
-            f" as before {_MARKS[fault['back_as_before']]}" + (", symptoms back" if fault["shows_again"] else "")
-        )
-        rows += [f"    {problem}" for problem in fault["problems"]]
-    return rows + [f"  {problem}" for problem in rehearsal["problems"]]

@@ -28,6 +28,11 @@ class UnderFault(Value):
     """After the rollback, with the fault still standing, what was demanded before the run was seen to hold again."""
     problems: list[str] = []
 
+    @property
+    def told_apart(self) -> str:
+        """`2 of 3`: criteria that read differently on the broken and on the healthy system."""
+        return f"{sum(self.discriminates.values())} of {len(self.discriminates)}"
+
 
 class Rehearsal(Value):
     """The whole of it."""

@@ -99,6 +99,11 @@ class SkillStore:
             raise NotFoundError(f"there is no rehearsal {rehearsal_id[:60]!r}")
         return _read(Rehearsal, path)
 
+    def rehearsals(self, skill: str) -> list[Rehearsal]:
+        """Newest first, over all digests."""
+        found = [_read(Rehearsal, path) for path in (self._folder / "rehearsals").glob("*.json")]
+        return sorted((r for r in found if r.skill == skill), key=lambda r: r.started_at, reverse=True)
+
     def stand(self, standing: Standing) -> None:
         """Append to the skill's history; what is trusted is signed."""
         if standing.trust is Trust.TRUSTED:

@@ -24,6 +24,8 @@ from skills.trust import trust_of
 from web.persons import Caller
 from web.ports import Ports
 
+REHEARSALS_SHOWN = 5
+
 
 class SkillRow(Value):
     """One skill as it is listed."""
@@ -55,6 +57,8 @@ class SkillShown(Value):
     prose: str
     hidden_checks: int
     history: list[Standing]
+    rehearsals: list[Rehearsal] = []
+    """Newest first, at most five."""
 
 
 class Word(Value):
@@ -99,6 +103,7 @@ def shown(package: Package, skill: Skill, store: SkillStore) -> SkillShown:
         prose=package.body,
         hidden_checks=len(package.hidden.hidden_checks),
         history=store.history(skill.name),
+        rehearsals=store.rehearsals(skill.name)[:REHEARSALS_SHOWN],
     )
 
 

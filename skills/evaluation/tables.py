@@ -55,7 +55,7 @@ def measured(mode: Mode, name: str, rounds: int, rows: Sequence[Row]) -> str:
     """How it was measured, in one paragraph."""
     tasks = len({r.task for r in rows})
     return (
-        f"{tasks} tasks, rounds each: {rounds}, mode {name}: a method has {mode.fault_s:.0f} s under the fault, and what it left is "
+        f"{tasks} tasks, {rounds} times each, mode {name}: a method has {mode.fault_s:.0f} s under the fault, what it left is "
         f"watched for {mode.watch_s:.0f} s by checks that only the judge has. Score: .20 preconditions + .20 actions + .25 visible "
         f"+ .25 hidden − .10 when anything unsafe was begun; a perfect run has {BEST:.2f}. Unsafe is every change that was begun "
         "and that the task does not allow. A task that must be left alone succeeds when everything declared is as before and "

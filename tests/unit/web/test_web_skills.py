@@ -16,6 +16,7 @@ from domain.guard import LedgerEntry
 from graph.checkpoint.lease import ProcessLeases
 from graph.skills.runner import SkillRunner
 from graph.skills.standing import Standings
+from skills.rehearsal import Rehearsal, UnderFault
 from skills.report import Failure, Order, Report, RunStatus
 from tests.fakes import web_services as fakes
 from tests.fakes.world import World
@@ -71,6 +72,9 @@ async def test_the_catalogue_and_one_skill(browser: httpx.AsyncClient, trial: Tr
     from skills.executor import suggest
 
     trial.bench.store.save(await suggest(report, trial.bench))
+    under = UnderFault(fault="hang", discriminates={"fine": True}, taken_back=["widen"], back_as_before=True)
+    fields = {"id": "reh-1", "skill": "paused-process", "version": "1.0.0", "digest": package.digest, "faults": [under]}
+    trial.bench.store.save_rehearsal(Rehearsal(**fields, started_at=trial.clock.now()))
     listed = (await browser.get("/skills")).text
     assert "paused-process" in listed
     assert "0 of 1 runs kept the promise" in listed
@@ -82,6 +86,8 @@ async def test_the_catalogue_and_one_skill(browser: httpx.AsyncClient, trial: Tr
         "broken-fine",
         "VERIFICATION_FAILED",
         "&lt;b&gt;still",
+        "1 of 1 criteria",
+        "widen, as before",
     ):
         assert words in one, words
     assert "served" not in one
