@@ -20,6 +20,8 @@ from skills.report import Seen
 PAUSE_S = 0.5
 """Between two looks at something that does not hold yet."""
 LONGEST_COMMAND_S = 30.0
+MOST_UNSURE = 3
+"""Looks in a row that could not tell, before that is the answer."""
 
 
 async def see_all(checks: Sequence[Check], bench: Bench, *, patient: bool = True) -> list[Seen]:
@@ -28,17 +30,22 @@ async def see_all(checks: Sequence[Check], bench: Bench, *, patient: bool = True
 
 
 async def see(check: Check, bench: Bench, *, patient: bool = True) -> Seen:
-    """Look until it holds (at most `within_s`), then whether it keeps holding (`hold_s`)."""
+    """Look until it holds (at most `within_s`), then whether it keeps holding (`hold_s`).
+
+    What could not be told is looked at again a few times even without patience: a busy machine is no answer.
+    """
     began = bench.clock.monotonic()
     since: float | None = None
+    unsure = 0
     while True:
         found = await _once(check, bench)
+        unsure = unsure + 1 if found.holds is None else 0
         now = bench.clock.monotonic()
         since = (now if since is None else since) if found.holds else None
         if not patient:
             break
         held = since is not None and now - since >= check.hold_s
-        late = since is None and now - began >= check.within_s
+        late = since is None and now - began >= check.within_s and not 0 < unsure < MOST_UNSURE
         if held or late:
             break
         await bench.clock.sleep(PAUSE_S)

@@ -88,6 +88,22 @@ async def test_what_did_not_run_cannot_be_told(tmp_path: Path) -> None:
     assert "no runner reaches box" in (await see(check(exit_code=0), bench(tmp_path / "n", None))).text
 
 
+async def test_what_could_not_be_told_is_looked_at_again(tmp_path: Path) -> None:
+    """A busy machine is no answer; what stays untold after three looks is."""
+
+    class Busy(Box):
+        """Breaks off once."""
+
+        async def run(self, command: Command, step_id: str) -> Ran:
+            ran = await super().run(command, step_id)
+            return Ran(outcome=RunOutcome.UNKNOWN, reason="too busy") if len(self.heard) == 1 else ran
+
+    once, never = Busy(), Box(Ran(outcome=RunOutcome.UNKNOWN, reason="too busy"))
+    assert (await see(check(path="items[*].phase", equals="Running"), bench(tmp_path, once))).holds is True
+    assert (await see(check(exit_code=0), bench(tmp_path / "n", never))).holds is None
+    assert (len(once.heard), len(never.heard)) == (2, 3)
+
+
 async def test_an_exit_code_is_compared(tmp_path: Path) -> None:
     """`grep -q` says no with 1."""
     box = Box(Ran(outcome=RunOutcome.DONE, exit_code=1))
