@@ -6,11 +6,9 @@ All of them use the same registered actions through the same guard. None has pre
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from domain.action import ActionCall, Effect, Outcome, Verdict
-from domain.bundle import Reading
 from domain.guard import Actor
 from domain.plan import Plan, Step
 from domain.value import new_id
@@ -26,32 +24,25 @@ from skills.schema import Skill
 
 MOST_ROUNDS = 5
 """Of looking and acting; then the loop gives up."""
-COMMANDS: Mapping[str, Sequence[tuple[str, str]]] = {
-    "kubernetes": (
-        (r"replica|scaled", "scale_workload"),
-        (r"release|image|version", "rollback_deployment"),
-        ("", "restart_workload"),
-    ),
-    "process": ((r"release|version", "shift_traffic"), ("", "restart_service")),
-}
-"""Aspect of the workload's bindings → what the words of a card make one type, first fit first."""
+COMMANDS: Sequence[tuple[str, str]] = (
+    (r"replica|scaled", "scale_workload"),
+    (r"release|image|version", "rollback_deployment"),
+    ("", "restart_workload"),
+)
+"""What the words of a card make one type, first fit first."""
 REACTIONS: Sequence[tuple[str, Sequence[str]]] = (
     (r"^0 of 0 ", ("scale_workload",)),
     (r"ImagePullBackOff|CrashLoopBackOff", ("rollback_deployment", "restart_workload")),
-    (r"not suspended|paused|stopped", ("resume_process", "restart_service")),
-    ("", ("restart_workload", "rollback_deployment", "scale_workload", "restart_service", "reload_config")),
+    ("", ("restart_workload", "rollback_deployment", "scale_workload")),
 )
-"""What a reading says → what is tried, in this order, each once; actions that the workload has no binding for are left out."""
+"""What a reading says → what is tried, in this order, each once."""
 
 
 async def direct_command(task: Task, bench: Bench) -> Said:
     """What the card makes one type; done when the command says so."""
     text = f"{task.card.intent} {task.card.diagnosis}".lower()
-    service = bench.inventory.service(task.card.workload)
-    bindings = service.bindings if service else {}
-    rows = next((rows for aspect, rows in COMMANDS.items() if aspect in bindings), ())
-    name = next((action for pattern, action in rows if re.search(pattern, text)), "")
-    done = bool(name) and await carried_out([ActionCall(action=name, target=task.card.workload)], bench)
+    name = next(action for pattern, action in COMMANDS if re.search(pattern, text))
+    done = await carried_out([ActionCall(action=name, target=task.card.workload)], bench)
     return Said(claim="done" if done else "not_done", preconditions=0.0, text=name)
 
 
@@ -77,7 +68,7 @@ async def look_and_act(task: Task, bench: Bench) -> Said:
             return Said(claim="done" if tried else "not_done", preconditions=1.0, text="nothing wrong is seen")
         if task.card.family is Family.T1:
             return Said(claim="done", preconditions=1.0, text=looked)
-        name = next((n for n in _suggested(wrong, task.card.workload, bench) if n not in tried), "")
+        name = next((n for n in _suggested(looked) if n not in tried), "")
         if not name:
             break
         tried.append(name)
@@ -115,12 +106,8 @@ def calls_of(skill: Skill, bench: Bench, target: str = "") -> list[ActionCall]:
     return [registered_call(action, {}) for action in filled.actions if action.action is not None]
 
 
-def _suggested(wrong: Sequence[Reading], workload: str, bench: Bench) -> list[str]:
-    text = "; ".join(r.text for r in wrong)
-    service: Any = bench.inventory.service(workload)
-    named = next(names for pattern, names in REACTIONS if re.search(pattern, text))
-    known = [bench.words.actions[n] for n in named if n in bench.words.actions]
-    return [s.name for s in known if any(a in service.bindings for a in s.binding.split("|"))]
+def _suggested(text: str) -> Sequence[str]:
+    return next(names for pattern, names in REACTIONS if re.search(pattern, text))
 
 
 def _likeness(card: TaskCard, skill: Skill) -> float:
