@@ -5,6 +5,7 @@ The edit never sees a held-out task; the task that it is made for is tried too, 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class Tried(Value):
 
 
 async def lessons(arena: ClusterArena, tasks: Sequence[Task], folder: Path, mode: Mode) -> list[Tried]:
-    """All of them, one after the other."""
+    """All of them, skill by skill and task by task; before and after side by side."""
     known = {t.name: t for t in tasks}
     found: list[Tried] = []
     for name, (learn, own, other) in LESSONS.items():
@@ -60,9 +61,9 @@ async def lessons(arena: ClusterArena, tasks: Sequence[Task], folder: Path, mode
         after = arena.with_shelf(_shelf(edited, folder / name / "after"))
         kinds = [*((h, "healthy") for h in HEALTHY), (other, "another fault"), (own, "its own fault")]
         for task, kind in kinds:
-            set_task = known[task] if kind == "its own fault" else _left_alone(known[task])
-            rows = [await _kept(place, set_task, name, mode) for place in (before, after)]
-            found.append(Tried(skill=name, task=task, kind=kind, edit=said, before=rows[0], after=rows[1]))
+            given = known[task] if kind == "its own fault" else _left_alone(known[task])
+            old, new = await asyncio.gather(*(_kept(place, given, name, mode) for place in (before, after)))
+            found.append(Tried(skill=name, task=task, kind=kind, edit=said, before=old, after=new))
     return found
 
 
