@@ -91,12 +91,13 @@ def list_faults(as_json: JsonFlag = False) -> None:
     Example: firebreak drill faults
     """
     with connect(SESSION.home) as client:
-        document = client.get("/api/faults")
+        listed = client.get("/api/drills")
+    document = {"schema_version": listed["schema_version"], "faults": listed["faults"]}
     if as_json:
         print_json(document)
         return
     for row in document["faults"]:
-        say(f"{row['name']:<20} {row.get('family', ''):<14} {row.get('summary', '')}")
+        say(f"{row['name']:<28} {row['service']:<14} {row['title']}")
 
 
 def follow(

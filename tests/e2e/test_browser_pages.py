@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from graph.checkpoint.lease import ProcessLeases
+from graph.skills.runner import SkillRunner
+from skills.edit import propose
+from skills.report import Failure, Order, Report, RunStatus
 from tests.fakes import web_services as fakes
 from tests.fakes import web_story as story
 from tests.fakes.web_server import serving
 from tests.fakes.web_services import FakeResponder
+from tests.fakes.world import World
+from tests.unit.skills.trial import RESUME, Trial
+from tests.unit.web.test_web_backtest import keep
 from web.ports import Ports
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -36,6 +44,9 @@ PAGES = {
     "shadow": "/shadow",
     "slis": "/slis",
     "runbooks": "/runbooks",
+    "skills": "/skills",
+    "skill": "/skills/paused-process",
+    "backtest": "/backtest",
     "settings": "/settings",
     "problem": "/incidents/unknown",
 }
@@ -58,13 +69,27 @@ def ports(tmp_path: Path) -> Ports:
     found = fakes.ports(tmp_path)
     assert isinstance(found.responder, FakeResponder)
     found.responder.records["inc-done"] = story.resolved().model_copy(update={"id": "inc-done"})
-    return found
+    keep(found)
+    return with_skills(found, tmp_path)
 
 
 @pytest.fixture
 def site(ports: Ports) -> Iterator[str]:
     with serving(ports) as url:
         yield url
+
+
+def with_skills(found: Ports, root: Path) -> Ports:
+    """With one skill, a run of it that broke its promise, and the edit that this proposes."""
+    trial = Trial(root, World(), skill={**RESUME, "preconditions": []})
+    package, skill = trial.bench.shelf.procedure("paused-process")
+    failure = Failure(signature="VERIFICATION_FAILED", text="it is still broken", step="fine")
+    order = Order(skill="paused-process", execute=True)
+    told = {"version": skill.version, "digest": package.digest, "trust": "draft", "started_at": trial.clock.now()}
+    report = Report(id="skr-1", order=order, status=RunStatus.FAILED, failure=failure, **told)
+    edit = propose(package, skill, [report], trial.bench.words)
+    trial.bench.store.save(report.model_copy(update={"edit": edit}))
+    return replace(found, skills=SkillRunner(trial.bench, ProcessLeases(), "app"))
 
 
 def _open(chromium: Any, site: str, theme: str = "light", width: int = 1440, **more: Any) -> Any:
