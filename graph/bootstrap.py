@@ -293,7 +293,7 @@ def build_house(
         artifacts=FileArtifacts(settings.home / "artifacts"),
         clock=clock,
     )
-    bench = bench_of(services, settings, env, circuits, root=root)
+    bench = bench_of(services, settings, env, circuits, records.firing, root=root)
     services = replace(services, skilled=IncidentSkills(bench))
     house = House(
         settings=settings,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from domain.action import ActionSpec
 from domain.inventory import Inventory
+from skills.analyses.catalogue import ANALYSES
 from tools.actions.catalogue import ACTIONS
 from tools.probes.runner import PROBES
 
@@ -29,10 +30,10 @@ class Vocabulary:
 
 
 def registered(inventory: Inventory | None = None) -> Vocabulary:
-    """The product's own actions and probes."""
+    """The product's own actions, probes and analyses."""
     return Vocabulary(
         actions={action.name: action.published() for action in ACTIONS},
-        probes=frozenset(probe.name for probe in PROBES),
+        probes=frozenset({*(probe.name for probe in PROBES), *(analysis.name for analysis in ANALYSES)}),
         inventory=inventory,
     )
 

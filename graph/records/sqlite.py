@@ -195,6 +195,12 @@ class SqliteRecords:
         sql = "SELECT id FROM incidents WHERE terminal = 0 ORDER BY opened_at"
         return [row[0] for row in await self._do(lambda db: db.execute(sql).fetchall())]
 
+    async def firing(self) -> list[Alert]:
+        """The alerts of all incidents that some run still works on."""
+        sql = "SELECT body FROM incidents WHERE terminal = 0 ORDER BY opened_at"
+        rows = await self._do(lambda db: db.execute(sql).fetchall())
+        return [alert for (body,) in rows for alert in Incident.model_validate_json(body).alerts]
+
     async def related(self, alert: Alert, late: timedelta) -> list[OpenIncident]:
         """Incidents that an alert may join, newest first: the open ones, and those closed after what it reports began.
 

@@ -10,6 +10,7 @@ from domain.runner import Runner
 from governance.health import Circuits
 from graph.services import Services
 from graph.settings import Settings
+from graph.skills.looks import Looks, OpenAlerts
 from graph.skills.minds import minds_of
 from graph.sources import first_prometheus
 from skills.bench import Bench, Query
@@ -23,14 +24,20 @@ SHIPPED = Path(__file__).resolve().parents[2] / "runbooks"
 
 
 def bench_of(
-    services: Services, settings: Settings, env: Mapping[str, str], circuits: Circuits, *, root: Path
+    services: Services,
+    settings: Settings,
+    env: Mapping[str, str],
+    circuits: Circuits,
+    alerts: OpenAlerts,
+    *,
+    root: Path,
 ) -> Bench:
     """Nothing is connected before it is used. `root` is the folder that the inventory's paths start from."""
     folder = settings.home / "skills"
     return Bench(
         inventory=services.inventory,
         words=registered(services.inventory),
-        probes=services.probes,
+        probes=Looks(services.probes, services.gather, services.diagnose, alerts, services.clock),
         guard=services.guard,
         shelf=Shelf(folder / "library", SHIPPED),
         store=SkillStore(folder, settings.home / "secrets" / "skill-signing.key"),
