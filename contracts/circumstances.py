@@ -53,7 +53,7 @@ def _topology(context: DeploymentContext) -> Iterator[Finding]:
         share = max(share, min(1.0, 0.2 * len(context.dependants)))
         reasons.append(f"needed by {', '.join(context.dependants[:5])}")
     if share > 0:
-        reason = "; ".join(reasons) or f"{len(context.dependencies)} dependencies"
+        reason = "; ".join(reasons) or f"needs {', '.join(n.service_name for n in context.dependencies[:5])}"
         yield Finding(factor=F.TOPOLOGY, points=POINTS[F.TOPOLOGY] * share, reason=reason)
 
 

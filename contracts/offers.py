@@ -63,7 +63,9 @@ def _halved(stages: list[Stage]) -> list[Stage]:
 def _ramp(guardrail: Guardrail, canary: Canary) -> Guardrail:
     shares = [0.0, *(s.percent for s in canary.stages)]
     largest = max(after - before for before, after in itertools.pairwise(shares))
-    return guardrail.model_copy(update={"limit": min(guardrail.limit, round(largest, 4))})
+    return guardrail.model_copy(
+        update={"limit": min(guardrail.limit, round(largest, 4)), "reason": "the largest share that one stage adds"}
+    )
 
 
 def _without(test: Callable[[Finding], bool]) -> Callable[[Sequence[Finding]], list[Finding]]:

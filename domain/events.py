@@ -25,7 +25,7 @@ class Event(Value):
 
 
 class Integration(StrEnum):
-    """Names that other systems build on. Those of contracts are reserved until deployments are contracts."""
+    """Names that other systems build on."""
 
     PLAN_CREATED = "plan_created"
     EXECUTION_STARTED = "execution_started"

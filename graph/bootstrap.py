@@ -36,6 +36,7 @@ from graph.checkpoint.lease import Lease, Leases, ProcessLeases
 from graph.checkpoint.redis import RedisSaver
 from graph.checkpoint.sqlite import open_sqlite_saver
 from graph.contracts.bargains import Bargains
+from graph.contracts.placing import placing
 from graph.deploys import ReadDeploys
 from graph.gather import LiveGather
 from graph.heart import Heart
@@ -316,7 +317,11 @@ def build_house(
     house.rehearsals = Rehearsals(house.skills, faults, hands_off=knobs_of(settings).hands_off)
     house.missions = Missions(house.skills, settings.home / "skills" / "missions")
     house.bargains = Bargains(
-        settings.home / "contracts", note=drafted_note(guard), say=person_says(guard, "contract"), clock=clock
+        settings.home / "contracts",
+        note=drafted_note(guard),
+        say=person_says(guard, "contract"),
+        place=placing(telemetry, inventory, clock),
+        clock=clock,
     )
     house.standings = Standings(house.skills.bench, person_says(guard))
     house.courier = Courier(inventory, house.records, house.outbox, env, clock)

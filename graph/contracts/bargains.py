@@ -29,6 +29,8 @@ Note = Callable[[str, dict[str, Any]], Awaitable[LedgerEntry]]
 """(contract, content) → an entry of the app's own."""
 Say = Callable[[str, str, dict[str, Any]], Awaitable[LedgerEntry]]
 """(person's token, contract, content) → the entry in that person's name. Raises AuthError when the person may not."""
+Place = Callable[[DeploymentContext], Awaitable[DeploymentContext]]
+"""Fills a context with what is known here: neighbours, objectives, how the service does today."""
 _FAILED = frozenset({ContractStatus.VIOLATED, ContractStatus.ROLLED_BACK})
 _ENDED = _FAILED | {ContractStatus.FULFILLED}
 
@@ -44,10 +46,11 @@ class Drafting(Value):
 class Bargains:
     """`start` once the checkpointer is open."""
 
-    def __init__(self, folder: Path, *, note: Note, say: Say, clock: Clock) -> None:
+    def __init__(self, folder: Path, *, note: Note, say: Say, place: Place, clock: Clock) -> None:
         self._folder = folder
         self._note = note
         self._say = say
+        self._place = place
         self._clock = clock
         self._graph: BargainGraph | None = None
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -58,7 +61,8 @@ class Bargains:
 
     async def draft(self, drafting: Drafting, person: str) -> Negotiation:
         """A new contract, or the next revision of the one that is on the table for this deployment."""
-        fresh = self._fresh(drafting, person)
+        placed = drafting.model_copy(update={"context": await self._place(drafting.context)})
+        fresh = self._fresh(placed, person)
         known = next((t for t in self.all() if self._same(t, fresh)), None)
         if known is None:
             self._save(fresh)

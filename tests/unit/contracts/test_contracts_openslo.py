@@ -9,9 +9,13 @@ import pytest
 import yaml
 
 from contracts.context import DeploymentContext, Level
+from contracts.live import as_today
 from contracts.openslo import Objective, SloError, read_openslo, tightest
 from contracts.surroundings import aimed, placed
+from domain.clock import ManualClock
 from domain.inventory import Criticality, Inventory, Service, Slo
+from graph.contracts.placing import placing
+from tools.telemetry.embedded import SqliteTelemetry
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "openslo.yaml"
 ABOUT = DeploymentContext(deployment_id="d", service_name="payments")
@@ -107,3 +111,31 @@ def test_the_inventory_knows_neighbours_dependants_and_targets() -> None:
     ]
     assert (found.dependants, found.target_error_rate, found.target_p95) == (["shop"], 0.5, 300)
     assert placed(ABOUT.model_copy(update={"service_name": "x"}), inventory).dependants == []
+
+
+def row(sli: str, value: float | None, service: str = "payments") -> dict[str, Any]:
+    return {"service": service, "sli": sli, "value": value}
+
+
+def test_how_the_service_does_today_fills_what_nobody_said() -> None:
+    board = [
+        row("availability", 0.998),
+        row("error_ratio", 0.999),
+        row("latency_p95", 0.1804),
+        row("latency_p95", 9, "shop"),
+    ]
+    found = as_today(ABOUT, board)
+    assert (found.current_error_rate, found.current_p95) == (0.2, 180)
+    said = ABOUT.model_copy(update={"current_error_rate": 3.0, "current_p95": 7.0})
+    assert as_today(said, board) == said
+    assert as_today(ABOUT, [row("availability", None), row("saturation", 0.5)]) == ABOUT
+
+
+async def test_the_app_places_a_context_by_inventory_and_board(tmp_path: Path) -> None:
+    """Without a collector today is not known, the inventory is."""
+    inventory = Inventory(
+        services=[Service(name="payments", kind="api", slos=[Slo(name="l", sli="latency_p95", target=0.3)])],
+    )
+    place = placing(SqliteTelemetry(tmp_path / "t.db"), inventory, ManualClock())
+    found = await place(ABOUT)
+    assert (found.target_p95, found.current_p95) == (300, None)

@@ -50,6 +50,10 @@ class Book:
         return LedgerEntry(at=ManualClock().now(), actor=actor, change=change, content=content, **facts)
 
 
+async def as_it_is(context: DeploymentContext) -> DeploymentContext:
+    return context
+
+
 def drafting(head: str = "a", *findings: Finding) -> Drafting:
     context = DeploymentContext(
         deployment_id="d",
@@ -77,7 +81,7 @@ def bargains(tmp_path: Path, book: Book) -> Bargains:
 
 
 def opened(tmp_path: Path, book: Book) -> Bargains:
-    found = Bargains(tmp_path / "contracts", note=book.note, say=book.say, clock=ManualClock())
+    found = Bargains(tmp_path / "contracts", note=book.note, say=book.say, place=as_it_is, clock=ManualClock())
     found.start(InMemorySaver())
     return found
 
@@ -182,7 +186,7 @@ async def test_without_an_app_that_keeps_them(tmp_path: Path) -> None:
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://firebreak.test", headers=headers) as found:
         assert (await found.get("/api/contracts")).status_code == 404
-    idle = Bargains(tmp_path, note=Book().note, say=Book().say, clock=ManualClock())
+    idle = Bargains(tmp_path, note=Book().note, say=Book().say, place=as_it_is, clock=ManualClock())
     table = await idle.draft(drafting(), "dev")
     with pytest.raises(NotFoundError):
         await idle.move(table.contract.id, Move(kind="say", text="x"), person="dev", token="")
