@@ -53,8 +53,11 @@ class Aims:
     memory: MemoryLimit | None = None
     budget: float | None = None
     """Share of requests that may fail by the service's objective (1 − target); None turns burn rates off."""
-    window_s: float = 30.0
+    window_s: float = 10.0
     """Requests are only compared with those of the same window and route."""
+    dispersion: float = 2.0
+    """Least factor on the variance of durations: windows of two processes of one version differ by as much more than
+    independent requests would (measured on the recorded shop: 1.8 to 2.4)."""
     looks: int = 2
     """Looks per stage, the last one when it is over."""
     extensions: int = 3

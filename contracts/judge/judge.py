@@ -11,12 +11,13 @@ import math
 from dataclasses import dataclass
 
 from contracts.judge import limits
+from contracts.judge.aims import Aims
 from contracts.judge.burn import burning
 from contracts.judge.judgement import Judgement, Metric, Result, Ruling
 from contracts.judge.memory import Memory, judge_memory
 from contracts.judge.normal import beyond, quantile
 from contracts.judge.plan import Check, Plan
-from contracts.judge.ranks import COARSE, rank_sum, ratio_interval, slower
+from contracts.judge.ranks import COARSE, Compared, rank_sum, ratio_interval
 from contracts.judge.rates import count, difference, p_more
 from contracts.judge.silence import silences
 from contracts.judge.spending import refuted
@@ -73,21 +74,21 @@ class _Look:
 
     def _latency(self, check: Check, part: Traffic, visible: float) -> Ruling:
         answered = part.where(~part.failed)
-        values, strata = answered.durations(), answered.strata(self.plan.aims.window_s)
         if sparse := self._sparse(check, answered, visible):
             return sparse
+        found = compared(answered, self.plan.aims)
         # Asked before any scaling, which would tear ties apart and take coarse values for a difference.
-        plain = rank_sum(values, answered.canary, strata)
+        plain = rank_sum(found)
         if plain is None or plain.tied > COARSE:
             reason = "nothing varies" if plain is None else f"{plain.tied:.0%} of the pairs are ties: too coarse"
             return _ruling(check, Result.INCONCLUSIVE, reason, answered, visible=visible)
-        worse = slower(values, answered.canary, strata, 1.0 + self.plan.aims.tolerance)
-        better = slower(values, answered.canary, strata, visible)
+        worse = rank_sum(found.against(1.0 + self.plan.aims.tolerance))
+        better = rank_sum(found.against(visible))
         assert worse is not None
         fine = better is not None and better.z <= -quantile(self.plan.aims.power)
         p = beyond(worse.z)
         result = self._result(p, fine)
-        interval = ratio_interval(values, answered.canary, strata, REPORTED) if self._shown(result) else None
+        interval = ratio_interval(found, REPORTED) if self._shown(result) else None
         low, estimate, high = interval or (math.nan, math.nan, math.nan)
         said = f"{estimate - 1:+.1%} ({low - 1:+.1%} to {high - 1:+.1%})" if interval else f"z {worse.z:.2f}"
         reason = f"{said}; a slowdown of {visible - 1:.1%} is visible"
@@ -118,6 +119,17 @@ class _Look:
 
     def _shown(self, result: Result) -> bool:
         return self.detail or result is Result.FAILED
+
+
+def compared(traffic: Traffic, aims: Aims) -> Compared:
+    """What the rank test sees of the traffic."""
+    return Compared(
+        values=traffic.durations(),
+        canary=traffic.canary,
+        strata=traffic.strata(aims.window_s),
+        windows=traffic.windows(aims.window_s),
+        dispersion=aims.dispersion,
+    )
 
 
 def _ruling(check: Check, result: Result, reason: str, part: Traffic, **numbers: float) -> Ruling:

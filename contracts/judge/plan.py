@@ -119,10 +119,15 @@ class _View:
             visible={check: effect for check, effect in visible.items() if math.isfinite(effect)},
         )
 
+    @property
+    def _expected(self) -> float:
+        """Requests that must be expected so that chance does not leave fewer than the minimum (three deviations)."""
+        return self.aims.minimum + 3.0 * math.sqrt(self.aims.minimum)
+
     def _compared(self, segment: Segment, number: int, level: float) -> dict[Check, float]:
         traffic = self.before.segment(segment)
         new, old = self._requests(traffic, number)
-        if min(new.sum(), old.sum()) < self.aims.minimum:
+        if min(new.sum(), old.sum()) < self._expected:
             return {}
         aims, routes = self.aims, _by_route(traffic)
         weights = [power.information(*self._strata(part, number)) for part in routes]
@@ -132,7 +137,7 @@ class _View:
             found = [w * power.superiority(part, ratio) for w, part in zip(weights, kept, strict=True) if len(part)]
             return sum(found) / sum(w for w, part in zip(weights, kept, strict=True) if len(part))
 
-        effect = power.visible_ratio(spread, sum(weights), level, aims.power, aims.tolerance)
+        effect = power.visible_ratio(spread, sum(weights) / aims.dispersion, level, aims.power, aims.tolerance)
         worth = float((new * old / np.maximum(new + old, 1.0)).sum())
         even = worth * new.sum() / max(new.sum() - worth, 1e-9)
         gap = power.visible_gap(float(traffic.failed.mean()), float(new.sum()), even, level, aims.power)
@@ -147,7 +152,7 @@ class _View:
         shares |= {
             (Metric.LATENCY_LIMIT, place): 1.0 - limit.quantile for place, limit in enumerate(self.aims.latency_limits)
         }
-        if requests < self.aims.minimum:
+        if requests < self._expected:
             return {}
         return {
             Check(metric=metric, segment=EVERYTHING, limit=place): visible_share(

@@ -92,9 +92,13 @@ class Traffic:
         Only such requests are compared with each other: a share that grows from stage to stage, a busy hour or another mix
         of routes can then not look like a difference between the versions (Simpson's paradox).
         """
-        windows = np.floor(self.at / window_s).astype(np.int64)
+        windows = self.windows(window_s)
         labels = self.labels.get(dimension)
         return windows if labels is None else windows * len(labels.names) + labels.codes
+
+    def windows(self, window_s: float) -> Codes:
+        """The time window of each request."""
+        return np.floor(self.at / window_s).astype(np.int64)
 
     def durations(self) -> Floats:
         """Logarithms of the times to answer, so that a ratio is a shift."""

@@ -12,7 +12,7 @@ from scipy import stats
 
 from contracts.judge import binomial, power
 from contracts.judge.normal import beyond, quantile
-from contracts.judge.ranks import rank_sum, ratio_interval, slower
+from contracts.judge.ranks import Compared, RankSum, rank_sum, ratio_interval
 from contracts.judge.rates import Counts, count, difference, p_more
 from contracts.judge.silence import silences
 from contracts.judge.spending import Spending
@@ -21,6 +21,21 @@ from domain.errors import ConfigError
 from tests.fakes.traffic import drawn
 
 ROWS = st.lists(st.tuples(st.integers(0, 12), st.booleans(), st.integers(0, 3)), min_size=2, max_size=60)
+
+
+def apart(values, canary, strata, windows=None, dispersion=1.0) -> Compared:  # type: ignore[no-untyped-def]
+    """Columns as the test takes them; one window unless said."""
+    return Compared(
+        values=values,
+        canary=canary,
+        strata=strata,
+        windows=np.zeros_like(strata) if windows is None else windows,
+        dispersion=dispersion,
+    )
+
+
+def ranked(values, canary, strata) -> RankSum | None:  # type: ignore[no-untyped-def]
+    return rank_sum(apart(values, canary, strata))
 
 
 def columns(rows: list[tuple[int, bool, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -32,7 +47,7 @@ def columns(rows: list[tuple[int, bool, int]]) -> tuple[np.ndarray, np.ndarray, 
 def test_one_stratum_is_the_mann_whitney_test(rows: list[tuple[int, bool, int]]) -> None:
     """Without strata the statistic is U with its tie correction, as another library computes it."""
     values, canary, strata = columns(rows)
-    found = rank_sum(values, canary, np.zeros_like(strata))
+    found = ranked(values, canary, np.zeros_like(strata))
     if found is None:
         assert canary.all() or not canary.any() or np.ptp(values) == 0
         return
@@ -47,10 +62,10 @@ def test_one_stratum_is_the_mann_whitney_test(rows: list[tuple[int, bool, int]])
 def test_the_rank_sum_knows_neither_order_nor_scale_and_is_fair_to_both(rows, random) -> None:  # type: ignore[no-untyped-def]
     """Shuffled rows and stretched values change nothing; swapping the versions turns the sign."""
     values, canary, strata = columns(rows)
-    found = rank_sum(values, canary, strata)
+    found = ranked(values, canary, strata)
     random.shuffle(rows)
-    shuffled, stretched = rank_sum(*columns(rows)), rank_sum(np.exp(values / 3.0), canary, strata)
-    swapped = rank_sum(values, ~canary, strata)
+    shuffled, stretched = ranked(*columns(rows)), ranked(np.exp(values / 3.0), canary, strata)
+    swapped = ranked(values, ~canary, strata)
     if found is None:
         assert shuffled is None
         assert swapped is None
@@ -68,8 +83,8 @@ def test_a_stratum_with_one_version_only_says_nothing() -> None:
     traffic = drawn(1, seconds=60)
     strata = traffic.strata(30.0)
     alone = np.append(traffic.durations(), [9.0, 9.0])
-    with_alone = rank_sum(alone, np.append(traffic.canary, [True, True]), np.append(strata, [10**6, 10**6]))
-    without = rank_sum(traffic.durations(), traffic.canary, strata)
+    with_alone = ranked(alone, np.append(traffic.canary, [True, True]), np.append(strata, [10**6, 10**6]))
+    without = ranked(traffic.durations(), traffic.canary, strata)
     assert with_alone is not None
     assert without is not None
     assert with_alone.z == pytest.approx(without.z)
@@ -81,7 +96,7 @@ def test_a_share_that_grows_while_everything_gets_slower_is_no_difference() -> N
     values = np.concatenate((calm.durations(), busy.durations() + 0.5))
     canary = np.concatenate((calm.canary, busy.canary))
     strata = np.concatenate((calm.strata(30.0), busy.strata(30.0)))
-    pooled, within = rank_sum(values, canary, np.zeros_like(strata)), rank_sum(values, canary, strata)
+    pooled, within = ranked(values, canary, np.zeros_like(strata)), ranked(values, canary, strata)
     assert pooled is not None
     assert within is not None
     assert pooled.z > 8
@@ -94,8 +109,8 @@ def test_the_interval_moves_with_the_effect(seed: int, ratio: float) -> None:
     """Making the new version `ratio` times slower multiplies estimate and limits by that ratio."""
     traffic = drawn(seed, seconds=40)
     values, strata = traffic.durations(), traffic.strata(30.0)
-    before = ratio_interval(values, traffic.canary, strata, 0.9)
-    after = ratio_interval(values + np.where(traffic.canary, math.log(ratio), 0.0), traffic.canary, strata, 0.9)
+    before = ratio_interval(apart(values, traffic.canary, strata), 0.9)
+    after = ratio_interval(apart(values + np.where(traffic.canary, math.log(ratio), 0.0), traffic.canary, strata), 0.9)
     assert before is not None
     assert after is not None
     assert after == pytest.approx([ratio * edge for edge in before], rel=1e-3)
@@ -108,18 +123,38 @@ def test_false_alarms_of_the_rank_test_are_as_promised() -> None:
     alarms = 0
     for seed in range(1000):
         traffic = drawn(seed, seconds=15, percent=25)
-        found = rank_sum(traffic.durations(), traffic.canary, traffic.strata(5.0))
+        found = ranked(traffic.durations(), traffic.canary, traffic.strata(5.0))
         alarms += found is not None and found.z > limit
     assert 30 <= alarms <= 72
+
+
+def test_windows_that_differ_more_than_chance_widen_the_test() -> None:
+    """A process that is slow for whole windows at a time is no proof; a stated dispersion is the least."""
+    rng, alarms = np.random.default_rng(11), 0
+    for seed in range(200):
+        traffic = drawn(seed, seconds=200)
+        windows = traffic.windows(10.0)
+        mood = rng.normal(0, 0.15, 20)[windows]
+        values = traffic.durations() + np.where(traffic.canary, mood, 0.0)
+        found = rank_sum(apart(values, traffic.canary, traffic.strata(10.0), windows))
+        assert found is not None
+        assert found.dispersion > 1.5
+        alarms += abs(found.z) > 1.96
+    assert alarms <= 24
+    stated = rank_sum(apart(traffic.durations(), traffic.canary, traffic.strata(10.0), windows, 4.0))
+    free = rank_sum(apart(traffic.durations(), traffic.canary, traffic.strata(10.0), np.zeros_like(windows)))
+    assert stated is not None
+    assert free is not None
+    assert stated.z == pytest.approx(free.z / 2.0)
 
 
 def test_values_that_are_all_alike_or_of_one_version_have_no_statistic() -> None:
     """Zero variance and an empty side are not zero difference."""
     same, both = np.ones(20), np.arange(20) % 2 == 0
-    assert rank_sum(same, both, np.zeros(20, dtype=int)) is None
-    assert rank_sum(np.arange(20.0), np.ones(20, dtype=bool), np.zeros(20, dtype=int)) is None
-    assert ratio_interval(same, both, np.zeros(20, dtype=int), 0.9) is None
-    assert rank_sum(np.empty(0), np.empty(0, dtype=bool), np.empty(0, dtype=int)) is None
+    assert ranked(same, both, np.zeros(20, dtype=int)) is None
+    assert ranked(np.arange(20.0), np.ones(20, dtype=bool), np.zeros(20, dtype=int)) is None
+    assert ratio_interval(apart(same, both, np.zeros(20, dtype=int)), 0.9) is None
+    assert ranked(np.empty(0), np.empty(0, dtype=bool), np.empty(0, dtype=int)) is None
 
 
 @given(st.integers(0, 60), st.integers(1, 60), st.floats(0.001, 0.2))
@@ -203,7 +238,7 @@ def test_the_smallest_visible_slowdown_is_found_as_often_as_said() -> None:
     level, stopped = quantile(0.99), 0
     for seed in range(300):
         sample = drawn(1000 + seed, seconds=20, slower=ratio)
-        found = slower(sample.durations(), sample.canary, sample.strata(20.0), 1.02)
+        found = rank_sum(apart(sample.durations(), sample.canary, sample.strata(20.0)).against(1.02))
         stopped += found is not None and found.z > level
     assert stopped >= 300 * 0.91
     assert power.visible_ratio(spread, 0.0, 0.01, 0.95, 0.02) == math.inf
