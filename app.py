@@ -41,6 +41,7 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
         standings=house.standings,
         missions=house.missions,
         bargains=house.bargains,
+        rollouts=house.rollouts,
         telemetry=house.sources.telemetry,
         slis=StoredSlis(house.telemetry, inventory, house.services.clock),
         retriever=house.documents,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import contract_bargain
+from cli import contract_bargain, contract_live
 from cli.output import note, print_json, say
 from cli.session import JsonFlag
 from domain.errors import ConfigError
@@ -27,6 +27,9 @@ Repository = Annotated[Path, typer.Option("--repo", help="Git repository that --
 Range = Annotated[
     str, typer.Option("--range", help="BASE..HEAD: what HEAD adds since it left BASE, read from its diff.")
 ]
+
+
+contract_live.register(app)
 
 
 @app.callback()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ from graph.checkpoint.redis import RedisSaver
 from graph.checkpoint.sqlite import open_sqlite_saver
 from graph.contracts.bargains import Bargains
 from graph.contracts.placing import placing
+from graph.contracts.rollouts import Rollouts
+from graph.contracts.yard import serving_version, yard_of
 from graph.deploys import ReadDeploys
 from graph.gather import LiveGather
 from graph.heart import Heart
@@ -66,6 +69,7 @@ from tools.intake import normalise
 from tools.kubernetes.dump import LivePlatform
 from tools.probes.runner import ProbeRunner
 from tools.telemetry.embedded import SqliteTelemetry
+from tools.versions import memory_by_version
 
 log = structlog.get_logger(__name__)
 Answering = Callable[[], Awaitable[Any]]
@@ -117,6 +121,7 @@ class House:
     standings: Standings = field(init=False)
     missions: Missions = field(init=False)
     bargains: Bargains = field(init=False)
+    rollouts: Rollouts = field(init=False)
     courier: Courier = field(init=False)
     tail: LedgerTail = field(init=False)
     checkpoints: str = "closed"
@@ -134,6 +139,7 @@ class House:
         await self.skills.start(self._opened)
         await self.missions.start()
         self.bargains.start(self._opened)
+        await self.rollouts.start()
         self._outgoing = [
             asyncio.create_task(self.tail.follow_forever(), name="ledger tail"),
             asyncio.create_task(self.courier.carry_forever(), name="webhooks"),
@@ -142,6 +148,7 @@ class House:
     async def close(self) -> None:
         """Stop the runs where they are and close every store."""
         await stop(*self._outgoing)
+        await self.rollouts.close()
         await self.missions.close()
         await self.rehearsals.close()
         await self.skills.close()
@@ -324,6 +331,7 @@ def build_house(
         clock=clock,
     )
     house.standings = Standings(house.skills.bench, person_says(guard))
+    house.rollouts = _rollouts(house)
     house.courier = Courier(inventory, house.records, house.outbox, env, clock)
     telling = house.responder.telling
     house.tail = LedgerTail(guard, telling.observed, telling.followed, clock)
@@ -351,6 +359,12 @@ def _pipelines(house: House, drills: Drills | None) -> PipelineRunner:
         knobs=knobs_of(house.settings),
         holder=holder(house.settings),
     )
+
+
+def _rollouts(house: House) -> Rollouts:
+    yard = yard_of(house.services, house.sources.telemetry, memory_by_version)
+    serving = partial(serving_version, house.services.probes)
+    return Rollouts(yard, house.settings.home / "rollouts", house.leases, holder(house.settings), serving)
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from domain.value import UtcTime, Value
 from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.shadow import Agreement, Shadowed
 from graph.contracts.bargains import Bargains
+from graph.contracts.rollouts import Rollouts
 from graph.face import Responder
 from graph.outgoing.subscription import Delivery, DeliveryState, SubscriptionRow
 from graph.pipelines.runner import PipelineRunner
@@ -244,6 +245,7 @@ class Ports:
     bargains: Bargains | None = None
     rehearsals: Rehearsals | None = None
     standings: Standings | None = None
+    rollouts: Rollouts | None = None
     missions: Missions | None = None
     drills: DrillRoom | None = None
     """None: this installation looks after someone's own systems and breaks nothing."""

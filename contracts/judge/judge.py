@@ -42,13 +42,13 @@ class Moment:
 
 
 def judge(plan: Plan, traffic: Traffic, moment: Moment, memory: Memory | None = None, detail: bool = True) -> Judgement:
-    """Answer every check of the stage. `detail` also computes the intervals of effects, which costs most of the time."""
+    """Answer every check of the stage. `detail` also computes intervals of slowdowns, which costs most of the time."""
     seen = traffic.where(traffic.at < moment.now)
     look = _Look(plan=plan, moment=moment, level=plan.spending.level(moment.look), detail=detail)
     rulings = list(_data(look, seen))
     rulings += [look.compare(check, seen) for check in plan.stages[moment.stage].visible]
     if plan.aims.budget is not None:
-        rulings.append(_burn(plan.aims.budget, seen, moment.now))
+        rulings.append(budget_ruling(plan.aims.budget, seen, moment.now))
     if plan.aims.memory is not None and memory is not None:
         rulings += judge_memory(plan.aims.memory, memory, moment.now, look.level)
     return Judgement(stage=moment.stage, look=moment.look, over=moment.over, rulings=tuple(rulings))
@@ -88,7 +88,7 @@ class _Look:
         fine = better is not None and better.z <= -quantile(self.plan.aims.power)
         p = beyond(worse.z)
         result = self._result(p, fine)
-        interval = ratio_interval(found, REPORTED) if self._shown(result) else None
+        interval = ratio_interval(found, REPORTED) if self._shown(check, result) else None
         low, estimate, high = interval or (math.nan, math.nan, math.nan)
         said = f"{estimate - 1:+.1%} ({low - 1:+.1%} to {high - 1:+.1%})" if interval else f"z {worse.z:.2f}"
         reason = f"{said}; a slowdown of {visible - 1:.1%} is visible"
@@ -117,8 +117,9 @@ class _Look:
             return Result.FAILED
         return Result.SUCCESSFUL if fine else Result.INCONCLUSIVE
 
-    def _shown(self, result: Result) -> bool:
-        return self.detail or result is Result.FAILED
+    def _shown(self, check: Check, result: Result) -> bool:
+        """An interval costs sixty tests: of everything, and of what is stopped for."""
+        return self.detail and (check.segment == EVERYTHING or result is Result.FAILED)
 
 
 def compared(traffic: Traffic, aims: Aims) -> Compared:
@@ -160,7 +161,8 @@ def _data(look: _Look, seen: Traffic) -> list[Ruling]:
     return [_ruling(data, Result.SUCCESSFUL, "no gaps", seen)]
 
 
-def _burn(budget: float, seen: Traffic, now: float) -> Ruling:
+def budget_ruling(budget: float, seen: Traffic, now: float) -> Ruling:
+    """How the new version uses the error budget up, as a check."""
     found = burning(seen, now, budget)
     check = Check(metric=Metric.BURN_RATE, segment=EVERYTHING)
     if found is None:

@@ -25,14 +25,16 @@ class Memory:
 
 
 def judge_memory(limit: MemoryLimit, memory: Memory, now: float, level: float) -> list[Ruling]:
-    """One ruling; none before there are enough blocks to see a trend in."""
+    """One ruling; none before there are enough blocks to see a trend in (five minutes), unless the limit is passed already."""
     kept = (memory.at >= WARM_UP_S) & (memory.at < now)
-    at, extra = blocks(memory.at[kept], (memory.canary - memory.baseline)[kept], BLOCK_S)
-    if len(at) < LEAST_BLOCKS:
+    if not kept.any():
         return []
     using = float(memory.canary[kept][-1])
     if using > limit.bytes:
         return [_ruling(Result.FAILED, f"uses {using / MIB:.0f} MiB of {limit.bytes / MIB:.0f}", using)]
+    at, extra = blocks(memory.at[kept], (memory.canary - memory.baseline)[kept], BLOCK_S)
+    if len(at) < LEAST_BLOCKS:
+        return []
     found = trend(at, extra, 0.90)
     if found is None:
         return [_ruling(Result.INCONCLUSIVE, "the readings do not vary: is it measured at all?", using)]

@@ -53,6 +53,7 @@ KINDS: dict[str, Right] = {
     "observation": Right.OBSERVE,
     "decision": Right.OBSERVE,
     CLOSING: Right.OBSERVE,
+    "contract": Right.OBSERVE,
     SUSPICION: Right.OBSERVE,
     "commitment": Right.COMMIT,
     "opening": Right.COMMIT,

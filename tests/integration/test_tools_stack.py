@@ -302,6 +302,22 @@ async def test_a_way_is_changed_and_changed_back(shop: Shop, action: str, key: s
     await shop.healthy()
 
 
+async def test_a_share_of_the_requests_reaches_the_other_version(shop: Shop) -> None:
+    """Both versions answer side by side, about as often as was said; the undo gives everything back to the former one."""
+    result = await shop.do("split_release", "api", version="v2", percent=40)
+    assert result.outcome is Outcome.SUCCEEDED, result.summary
+    url = shop.facts["shop_url"] + "/api/catalogue"
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+
+        async def versions(count: int) -> list[str]:
+            return [str((await client.get(url)).json().get("release")) for _ in range(count)]
+
+        assert 8 <= (await versions(60)).count("v2") <= 42
+        back = await shop.undo(result)
+        assert back.outcome is Outcome.SUCCEEDED, back.summary
+        assert set(await versions(10)) == {"v1"}
+
+
 async def test_a_snapshot_is_taken_and_put_back(shop: Shop) -> None:
     """What was written since is gone, which the dry run said."""
     assert (await shop.do("take_snapshot", "postgres")).outcome is Outcome.SUCCEEDED

@@ -1,0 +1,122 @@
+"""Rollouts of this app: begun, watched tick by tick, taken up again after a restart; one per service at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from traceback import format_exc
+
+import structlog
+
+from contracts.enforcement.enforcer import Enforcer
+from contracts.enforcement.files import RolloutFiles
+from contracts.enforcement.opening import Order, opened
+from contracts.enforcement.rollout import Rollout
+from contracts.enforcement.yard import Yard
+from domain.errors import ConfigError, ConflictError, FirebreakError
+from graph.checkpoint.lease import Lease, Leases
+from graph.tasks import end_tasks
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 2.0
+LEASE_S = 15.0
+Serving = Callable[[str], Awaitable[str]]
+"""Service → the version that serves now. Raises ConflictError."""
+
+
+class Rollouts:
+    """`start` takes up whatever was under way; `close` leaves it where it is: the files have everything."""
+
+    def __init__(self, yard: Yard, folder: Path, leases: Leases, holder: str, serving: Serving) -> None:
+        self._yard = yard
+        self._files = RolloutFiles(folder)
+        self._leases = leases
+        self._holder = holder
+        self._serving = serving
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stops: dict[str, str] = {}
+
+    async def start(self) -> None:
+        """Go on with every rollout that had not ended."""
+        for rollout in self._files.all():
+            if not rollout.status.ended:
+                self._drive(rollout.id)
+
+    async def close(self) -> None:
+        """Nothing is taken back: whoever starts next goes on."""
+        await end_tasks(self._tasks)
+
+    async def submit(self, order: Order, person: str) -> Rollout:
+        """Check, write down and begin one. Raises ConfigError, ConflictError: nothing was changed then."""
+        service = order.contract.service
+        busy = [r.id for r in self._files.all() if r.service == service and not r.status.ended]
+        if busy:
+            raise ConflictError(f"a rollout of {service} is under way", expected="one at a time", found=busy[0])
+        if self._yard.inventory.service(service) is None:
+            known = ", ".join(self._yard.inventory.names())
+            raise ConfigError(f"the inventory has no service {service}", expected=known, found=service)
+        former = await self._serving(service)
+        found = await opened(order, self._yard, person, former)
+        self._files.keep(found.rollout.id, "before", found.before, [], 0.0)
+        self._files.save(found.rollout)
+        stages = [{"percent": row.percent, "seconds": row.seconds} for row in found.rollout.stages]
+        await self._yard.note("contract", found.rollout.id, {"event": "deployed", "by": person, "stages": stages})
+        self._drive(found.rollout.id)
+        return found.rollout
+
+    def all(self) -> list[Rollout]:
+        """Newest first."""
+        return self._files.all()
+
+    def get(self, rollout_id: str) -> Rollout:
+        """Raises NotFoundError."""
+        return self._files.get(rollout_id)
+
+    async def stop(self, rollout_id: str, person: str, reason: str) -> Rollout:
+        """A person takes it back. Raises NotFoundError, ConflictError."""
+        rollout = self.get(rollout_id)
+        if rollout.status.ended:
+            raise ConflictError(f"{rollout_id} has ended", expected="one that runs", found=rollout.status.value)
+        self._stops[rollout_id] = f"{person}: {reason}"
+        return rollout
+
+    def _drive(self, rollout_id: str) -> None:
+        task = asyncio.create_task(self._run(rollout_id), name=f"rollout {rollout_id}")
+        self._tasks[rollout_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(rollout_id, None))
+
+    async def _run(self, rollout_id: str) -> None:
+        while not self.get(rollout_id).status.ended:
+            try:
+                await self._watch(rollout_id)
+            except FirebreakError as error:
+                log.warning("rollout.delayed", rollout=rollout_id, error=error.message)
+            except Exception:
+                log.error("rollout.broke", rollout=rollout_id, trace=format_exc(limit=-4))
+            await self._yard.clock.sleep(TICK_S)
+
+    async def _watch(self, rollout_id: str) -> None:
+        lease = await self._leases.acquire(rollout_id, self._holder, LEASE_S)
+        if lease is None:
+            return
+        keeper = asyncio.create_task(self._keep(lease))
+        try:
+            enforcer = Enforcer(self.get(rollout_id), self._yard, self._files)
+            while not enforcer.rollout.status.ended:
+                if (why := self._stops.pop(rollout_id, "")) and enforcer.rollout.back_at is None:
+                    await enforcer.stop(why)
+                await enforcer.tick()
+                await self._yard.clock.sleep(TICK_S)
+        finally:
+            keeper.cancel()
+            with suppress(FirebreakError, OSError):
+                await self._leases.release(lease)
+
+    async def _keep(self, lease: Lease) -> None:
+        while True:
+            await asyncio.sleep(LEASE_S / 3)
+            with suppress(FirebreakError, OSError):
+                await self._leases.renew(lease, LEASE_S)

@@ -1,0 +1,24 @@
+"""How much memory each version of a service uses, where the versions run side by side and say so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from domain.inventory import Service
+from tools.http import fetch
+from tools.telemetry.exposition import samples
+
+MEMORY = "process_resident_memory_bytes"
+"""Name that Prometheus client libraries give it."""
+
+
+async def memory_by_version(service: Service) -> Mapping[str, float]:
+    """Version → resident bytes, from `options.scrapes` of the release binding; without those that do not answer."""
+    release = service.bindings.get("release")
+    found: dict[str, float] = {}
+    for version, url in ((release.options.get("scrapes") if release else None) or {}).items():
+        answer = await fetch(str(url), timeout_s=1.0)
+        if answer.status == 200:
+            used = next((value for name, value in samples(answer.text) if name == MEMORY), None)
+            found |= {str(version): used} if used is not None else {}
+    return found
