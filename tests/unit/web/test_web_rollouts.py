@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from contracts.enforcement.enforcer import Enforcer
+from contracts.enforcement.opening import opened
 from domain.contract import Canary
 from graph.checkpoint.lease import ProcessLeases
 from graph.contracts.rollouts import Rollouts
@@ -58,6 +60,25 @@ async def test_a_rollout_is_begun_followed_and_stopped(client: httpx.AsyncClient
     assert [row["id"] for row in (await client.get("/api/rollouts")).json()["rollouts"]] == [begun]
     assert (await client.get("/api/rollouts/dep-none")).status_code == 404
     assert (await client.post("/api/rollouts", json={"contract": {}})).status_code == 422
+
+
+async def test_a_rollout_is_drawn_against_its_abort_line(client: httpx.AsyncClient) -> None:
+    """List and page: stages with what they see, each look with its interval, why it ended; a form takes it back."""
+    site: Site = client.site  # type: ignore[attr-defined]
+    assert "No rollout yet" in (await client.get("/rollouts", headers={"Accept": "text/html"})).text
+    site.failing = 0.08
+    found = await opened(site.order(), site.yard(), "<b>maria</b>", "v1")
+    site.files().keep(found.rollout.id, "before", found.before, [], 0.0)
+    enforcer = Enforcer(found.rollout, site.yard(), site.files())
+    while not (await enforcer.tick()).status.ended:
+        site.clock.advance(5.0)
+    page = (await client.get(f"/rollouts/{enforcer.rollout.id}", headers={"Accept": "text/html"})).text
+    assert "&lt;b&gt;maria" in page
+    assert 'class="abort"' in page
+    assert "look failed" in page
+    assert "broke a term at 10 %" in page
+    assert "Take it back now" not in page
+    assert enforcer.rollout.id in (await client.get("/rollouts", headers={"Accept": "text/html"})).text
 
 
 async def test_an_app_without_rollouts_says_so(tmp_path: Path) -> None:
