@@ -1,4 +1,4 @@
-"""The commands of `firebreak contract` that talk to a running Firebreak: enforce, rollouts, stop."""
+"""The commands of `firebreak contract` that carry one out (enforce, rollouts, stop) or hand it on (export)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RolloutId = Annotated[str, typer.Argument(help="A rollout's id, as `firebreak co
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for name, command in (("enforce", enforce), ("rollouts", rollouts), ("stop", stop)):
+    for name, command in (("enforce", enforce), ("rollouts", rollouts), ("stop", stop), ("export", export)):
         app.command(name)(command)
 
 
@@ -102,6 +102,18 @@ def stop(
         return
     for line in ending(document):
         say(line)
+
+
+def export(
+    contract: Annotated[Path, typer.Argument(help="A contract, as `firebreak contract draft --json` prints it.")],
+) -> None:
+    """Print the contract for Argo Rollouts: an AnalysisTemplate and the canary steps, as YAML.
+
+    Example: firebreak contract export contract.json | kubectl apply --dry-run=server -f -
+    """
+    from contracts.argo import exported
+
+    say(exported(read_contract(contract)).rstrip())
 
 
 def read_contract(file: Path) -> Contract:

@@ -57,9 +57,9 @@ def _drawn(rollout: Rollout, metric: Metric, words: str, same: float) -> Drawing
     looks = [(look, ruling) for look in rollout.judgements for ruling in _whole(look, metric)]
     if not looks:
         return None
-    edges = [value - same for _, r in looks for value in (r["low"], r["high"], r["visible"])]
+    edges: list[float] = [value - same for _, r in looks for value in (r["low"], r["high"], r["visible"])]
     top, bottom = max([*edges, 0.0]), min([*edges, 0.0])
-    end = max(rollout.clock, looks[-1][0]["at"], 1.0)
+    end: float = max(rollout.clock, float(looks[-1][0]["at"]), 1.0)
 
     def y(value: float) -> float:
         return round(PAD + (HEIGHT - 2 * PAD) * (top - (value - same)) / ((top - bottom) or 1.0), 1)

@@ -30,8 +30,8 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
         if ports.rollouts is None:
             raise NotFoundError("No rollouts are watched here.", hint="`firebreak up` starts an app that does.")
         found = ports.rollouts.get(rollout_id)
-        context = {"r": found, "drawings": drawings(found), "width": WIDTH, "height": HEIGHT}
-        return await pages.render(request, "rollout.html", **context)
+        drawn = drawings(found)
+        return await pages.render(request, "rollout.html", r=found, drawings=drawn, width=WIDTH, height=HEIGHT)
 
     @router.post("/rollouts/{rollout_id}/stop")
     async def stop(rollout_id: str, caller: Caller, reason: Reason) -> RedirectResponse:
