@@ -18,6 +18,8 @@ BENCHMARKS = (
     "footprint",
     "revocation",
     "drills",
+    "releases",
+    "rollouts",
     "ledger",
     "crash_points",
     "diagnosis",
