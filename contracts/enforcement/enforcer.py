@@ -23,6 +23,8 @@ VERIFY_S = 12.0
 SETTLED_S = 3.0
 """Requests that were under way while the traffic moved end within this."""
 NAME = "seen"
+TOLD = ("violated", "fulfilled")
+"""What other systems are told as well, under the contract's own kinds of entries."""
 
 
 class Enforcer:
@@ -216,4 +218,5 @@ class Enforcer:
             "stage": rollout.stage + 1,
             "percent": rollout.now.percent,
         }
-        await self._yard.note("contract", rollout.id, {**facts, **content})
+        kind = f"contract {event}" if event in TOLD else "rollout"
+        await self._yard.note(kind, rollout.id, {**facts, **content})

@@ -53,7 +53,6 @@ KINDS: dict[str, Right] = {
     "observation": Right.OBSERVE,
     "decision": Right.OBSERVE,
     CLOSING: Right.OBSERVE,
-    "contract": Right.OBSERVE,
     SUSPICION: Right.OBSERVE,
     "commitment": Right.COMMIT,
     "opening": Right.COMMIT,
@@ -62,6 +61,9 @@ KINDS: dict[str, Right] = {
     "gate": Right.ANSWER,
     "contract": Right.ANSWER,
     "contract drafted": Right.OBSERVE,
+    "contract violated": Right.OBSERVE,
+    "contract fulfilled": Right.OBSERVE,
+    "rollout": Right.OBSERVE,
 }
 """Kinds that holders of a token may write themselves, and the right it takes. All others only the guard writes."""
 

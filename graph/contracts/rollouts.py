@@ -63,7 +63,7 @@ class Rollouts:
         self._files.keep(found.rollout.id, "before", found.before, [], 0.0)
         self._files.save(found.rollout)
         stages = [{"percent": row.percent, "seconds": row.seconds} for row in found.rollout.stages]
-        await self._yard.note("contract", found.rollout.id, {"event": "deployed", "by": person, "stages": stages})
+        await self._yard.note("rollout", found.rollout.id, {"event": "deployed", "by": person, "stages": stages})
         self._drive(found.rollout.id)
         return found.rollout
 

@@ -45,7 +45,7 @@ async def test_a_rollout_is_watched_to_its_end_and_only_one_at_a_time(tmp_path: 
     assert (await ended(rollouts, begun)).status is RolloutStatus.FULFILLED
     assert [r.id for r in rollouts.all()] == [begun.id]
     assert site.notes[0] == {
-        "kind": "contract",
+        "kind": "rollout",
         "change": begun.id,
         "event": "deployed",
         "by": "maria",
