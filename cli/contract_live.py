@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 
 def enforce(
-    contract: Annotated[Path, typer.Argument(help="A contract, as `firebreak contract draft --json` prints it.")],
+    contract: Annotated[
+        str, typer.Argument(help="The id of a contract on the table, or a file that `contract draft --json` wrote.")
+    ],
     version: Annotated[str, typer.Option(help="The version that goes out; the contract's when unsaid.")] = "",
     exempt: Annotated[
         str, typer.Option(help="security or p0_fix: goes out although the error budget is used up.")
@@ -44,9 +46,10 @@ def enforce(
     Exit code 0 when every term was kept, 3 when the release was taken back, 4 when a person must act.
     Example: firebreak contract enforce contract.json --version v2
     """
-    order: dict[str, Any] = {"contract": read_contract(contract).model_dump(mode="json"), "version": version}
-    order |= {"exemption": exempt, "reason": reason} if exempt else {}
     with connect(SESSION.home) as client:
+        found = read_contract(Path(contract)) if Path(contract).is_file() else on_the_table(client, contract)
+        order: dict[str, Any] = {"contract": found.model_dump(mode="json"), "version": version}
+        order |= {"exemption": exempt, "reason": reason} if exempt else {}
         rollout = client.post("/api/rollouts", order)
         if not detach:
             rollout = follow(client, rollout, quiet=as_json)
@@ -114,6 +117,12 @@ def export(
     from contracts.argo import exported
 
     say(exported(read_contract(contract)).rstrip())
+
+
+def on_the_table(client: AppClient, contract: str) -> Contract:
+    """A contract that is kept by the app, as it stands. Raises NotFoundError."""
+    document = client.get(f"/api/contracts/{contract}")
+    return Contract.model_validate({name: document[name] for name in Contract.model_fields if name in document})
 
 
 def read_contract(file: Path) -> Contract:

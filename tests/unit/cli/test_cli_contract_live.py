@@ -52,6 +52,9 @@ class Client:
         return {**ROLLOUT, "status": "running", "judgements": []}
 
     def get(self, path: str, **_: Any) -> dict[str, Any]:
+        if path.startswith("/api/contracts/"):
+            answer = runner.invoke(app, ["contract", "draft", str(EXAMPLE), "--json"])
+            return {**json.loads(answer.stdout), "quorum": 2, "missing": []}
         return {"rollouts": self.found} if path == "/api/rollouts" else ROLLOUT
 
 
@@ -95,6 +98,13 @@ def test_an_exemption_is_passed_on_and_a_detached_one_is_only_begun(client: Clie
     assert (answer.exit_code, "dep-1 began" in answer.output) == (0, True)
     posted = client.posted["/api/rollouts"]
     assert (posted["exemption"], posted["reason"]) == ("security", "closes the hole")
+
+
+def test_a_contract_on_the_table_goes_out_by_its_id(client: Client) -> None:
+    """As it stands there; how the bargaining went is no term."""
+    answer = runner.invoke(app, ["contract", "enforce", "con-1", "--detach"])
+    assert answer.exit_code == 0, answer.output
+    assert client.posted["/api/rollouts"]["contract"]["status"] == "draft"
 
 
 def test_rollouts_are_listed_shown_and_stopped(client: Client) -> None:
