@@ -17,9 +17,12 @@ from pathlib import Path
 from agents.perception.facts import Facts
 from agents.perception.ranking import Ranked
 from agents.perception.symptoms import Symptoms
+from domain.bundle import Span
 
 FAR_Z = 12.0
 """Robust deviations from which on more tell nothing more."""
+MANY = 60
+"""Points of a series from which on more tell nothing more."""
 WEIGHTS = Path(__file__).with_name("calibration.json")
 
 
@@ -32,7 +35,12 @@ def features(facts: Facts, suffering: Symptoms, ranked: Sequence[Ranked]) -> dic
     rivals = [r.claim.strength for r in ranked[1:] if r.claim.service != top.claim.service]
     bundle = facts.bundle
     kinds = {s.kind for s in top.claim.signs}
-    unseen = {r.claim.service for r in ranked[:4]} - facts.seen
+    suspects = {r.claim.service for r in ranked[:4]} | set(
+        facts.callees(top.claim.service) if facts.mapped else facts.services
+    )
+    unseen = suspects - facts.measured
+    points = [s.data["points"] for s in top.claim.signs if "points" in s.data]
+    before, during = (max((p[i] for p in points), default=MANY) for i in (0, 1))
     return {
         "strength": top.claim.strength,
         "lead": top.claim.strength - max(rivals, default=0.0),
@@ -44,8 +52,23 @@ def features(facts: Facts, suffering: Symptoms, ranked: Sequence[Ranked]) -> dic
         "alert": float(bool(bundle.alert and bundle.alert.service)),
         "felt": float(suffering.present),
         "told": float(facts.windows.told),
+        "signs": min(1.0, (len(top.claim.signs) - 1) / 3) if top.claim.signs else 0.0,
+        "whole": whole_traces(bundle.spans),
+        "points before": _many(before),
+        "points during": _many(during),
         "far": min(1.0, max((abs(float(s.data.get("z", 0.0))) for s in top.claim.signs), default=0.0) / FAR_Z),
     }
+
+
+def _many(points: int) -> float:
+    """0 for one point, 1 for MANY and more, logarithmic between."""
+    return min(1.0, math.log(max(1, points)) / math.log(MANY))
+
+
+def whole_traces(spans: Sequence[Span]) -> float:
+    """Share of spans whose parent was kept too; 1 where there are none."""
+    known = {s.span_id for s in spans}
+    return sum(not s.parent_id or s.parent_id in known for s in spans) / len(spans) if spans else 1.0
 
 
 def probability(found: Mapping[str, float], weights: Mapping[str, float]) -> float:

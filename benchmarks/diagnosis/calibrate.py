@@ -1,17 +1,19 @@
 """Fit `agents/perception/calibration.json`: is the top right? Pooled over data sets and perturbations, checked out of fold.
 
-A case with all its variants is in one fold; each data set weighs the same. Prints the out-of-fold calibration error and
-the weights; writes the file with `--write`.
+A case with all its variants is in one fold, and a quarter of the cases is held back for validation: nothing is fitted on them. Each
+data set weighs the same. Prints calibration on both parts and the weights; writes the file with `--write`.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 import sys
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from agents.perception.evaluate import Truth, calibration_error
 from agents.perception.facts import Facts
 from agents.perception.history import History, PastCase
 from agents.perception.quiet import fault_free
+from agents.perception.verdict import FAULT
 from benchmarks.diagnosis.perturb import PERTURBATIONS
 from benchmarks.diagnosis.table import sets
 from domain.bundle import Bundle
@@ -39,11 +42,14 @@ KINDS = (
     "lossy",
     "short windows",
     "loud neighbour",
+    "few points",
 )
+QUIET_KINDS = ("as given", "few points")
 FOLDS = 5
 PARTS = (1.0, 0.7)
 """Where fault-free windows end, as a share of the normal time."""
 PENALTY = 1.0
+SURE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +58,20 @@ class Row:
 
     data: str
     case: str
+    kind: str
     found: dict[str, float]
     right: bool
     quiet: bool
+
+    @property
+    def family(self) -> str:
+        """The case that it is a variant of: all of them are fitted on, or none."""
+        return self.case.split(":")[0]
+
+    @property
+    def held(self) -> bool:
+        """Is it of the validation part, on which nothing is fitted? A quarter of the cases, by hash."""
+        return int(hashlib.sha256(self.family.encode()).hexdigest(), 16) % 4 == 0
 
 
 def main() -> int:
@@ -62,61 +79,90 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.diagnosis.calibrate")
     parser.add_argument("--cases", type=Path, help="a folder of data sets instead of the shipped ones")
     parser.add_argument("--every", type=int, default=1, help="take every n-th case only")
+    parser.add_argument(
+        "--rows", type=Path, help="diagnoses kept there are fitted again; else they are collected and kept there"
+    )
     parser.add_argument("--write", action="store_true", help="write the weights into the package")
     asked = parser.parse_args()
-    rows = [row for name, cases in sets(asked.cases) for row in _rows(name, cases[:: asked.every])]
-    held = _out_of_fold(rows)
-    pairs = [(p, r.right) for p, r in zip(held, rows, strict=True) if not r.quiet]
-    out = sys.stdout.write
-    out(
-        f"{len(rows)} diagnoses of {len({r.case for r in rows})} cases; ECE out of fold {calibration_error(pairs):.3f}\n"
-    )
-    faults = [r for r in rows if not r.quiet]
-    for name in dict.fromkeys(r.data for r in faults):
-        own = [p for p, r in zip(pairs, faults, strict=True) if r.data == name]
-        out(
-            f"  {name:<20} {len(own):>5}  right {np.mean([y for _, y in own]):.3f}  said {np.mean([p for p, _ in own]):.3f}  "
-            f"ECE {calibration_error(own):.3f}\n"
-        )
-    sure = [y for p, y in pairs if p >= 0.8]
-    out(f"  said 0.8 and more: {len(sure)}, right {np.mean(sure):.3f}\n")
-    calm = [p for p, r in zip(held, rows, strict=True) if r.quiet]
-    out(
-        f"  fault-free windows with a suspect: {len(calm)}, said {np.mean(calm):.3f}, 0.5 and more {sum(p >= 0.5 for p in calm)}\n"
-    )
-    weights = _fit(rows)
-    out("\n".join(f"  {k:<16} {v:+.3f}" for k, v in weights.items()) + "\n")
+    rows = _kept(asked.rows) or [r for name, cases in sets(asked.cases) for r in _rows(name, cases[:: asked.every])]
+    if asked.rows and not asked.rows.exists():
+        asked.rows.write_text("".join(json.dumps(asdict(r)) + "\n" for r in rows))
+    fitted, held = [r for r in rows if not r.held], [r for r in rows if r.held]
+    weights = _fit(fitted)
+    inner, outer = _out_of_fold(fitted), [probability(r.found, weights) for r in held]
+    sys.stdout.write("\n".join([
+        *_report("development, out of fold", fitted, inner), *_report("validation", held, outer),
+        *(f"  {k:<16} {v:+.3f}" for k, v in weights.items()),
+    ]) + "\n")  # fmt: skip
     if asked.write:
-        document = {
-            "schema_version": "1",
-            "rows": len(rows),
-            "ece_out_of_fold": round(calibration_error(pairs), 4),
-            "weights": weights,
-        }
-        WEIGHTS.write_text(json.dumps(document, indent=1) + "\n")
+        _write(weights, fitted, inner, held, outer)
     return 0
 
 
+def _kept(place: Path | None) -> list[Row]:
+    lines = place.read_text().splitlines() if place and place.exists() else []
+    return [Row(**json.loads(line)) for line in lines]
+
+
+def _report(title: str, rows: list[Row], said: list[float]) -> list[str]:
+    """Calibration of one part: in all, as given, per data set; how often the sure are right; what quiet windows are told."""
+    faults = [(r, p) for r, p in zip(rows, said, strict=True) if not r.quiet]
+    calm = [p for r, p in zip(rows, said, strict=True) if r.quiet]
+    groups = {"all": faults, "as given": [(r, p) for r, p in faults if r.kind in ("as given", "learnt")]}
+    groups |= {name: [(r, p) for r, p in faults if r.data == name] for name in dict.fromkeys(r.data for r, _ in faults)}
+    lines = [f"{title}: {len(rows)} diagnoses of {len({r.case for r in rows})} cases"]
+    for name, own in groups.items():
+        pairs = [(p, r.right) for r, p in own]
+        sure = [right for p, right in pairs if p >= SURE]
+        lines.append(
+            f"  {name:<22} {len(pairs):>5}  right {np.mean([y for _, y in pairs]):.3f}  said {np.mean([p for p, _ in pairs]):.3f}  "
+            f"ECE {calibration_error(pairs):.3f}  said {SURE} and more {len(sure):>4}, right {np.mean(sure) if sure else 0:.3f}"
+        )
+    accused = sum(p >= FAULT for p in calm)
+    return [
+        *lines,
+        f"  fault-free windows with a suspect: {len(calm)}, said {np.mean(calm):.3f}, {FAULT} and more {accused}",
+    ]
+
+
+def _write(
+    weights: dict[str, float], fitted: list[Row], inner: list[float], held: list[Row], outer: list[float]
+) -> None:
+    def error(rows: list[Row], said: list[float]) -> float:
+        return round(calibration_error([(p, r.right) for r, p in zip(rows, said, strict=True) if not r.quiet]), 4)
+
+    document = {
+        "schema_version": "1",
+        "fitted_by": "python -m benchmarks.diagnosis.calibrate --write",
+        "rows": len(fitted),
+        "data": dict(Counter(r.data for r in fitted)),
+        "ece_out_of_fold": error(fitted, inner),
+        "ece_validation": error(held, outer),
+        "weights": weights,
+    }
+    WEIGHTS.write_text(json.dumps(document, indent=1) + "\n")
+
+
 def _rows(name: str, cases: list[tuple[Bundle, Truth]]) -> list[Row]:
-    found = []
     faults = [(b, t) for b, t in cases if not t.healthy]
-    for number, (bundle, truth) in enumerate(faults):
+    calm = [b for b, t in cases if t.healthy]
+    cut = [fault_free(b, part) for b, _ in faults for part in PARTS]
+    quiet = [(b, Truth(healthy=True)) for b in (*calm, *cut) if b is not None]
+    return [*_varied(name, faults, KINDS), *_varied(name, quiet, QUIET_KINDS), *_with_history(name, faults)]
+
+
+def _varied(name: str, cases: list[tuple[Bundle, Truth]], kinds: Sequence[str]) -> list[Row]:
+    """Each case as given and changed; a change that changes nothing counts once."""
+    found = []
+    for number, (bundle, truth) in enumerate(cases):
         seen: set[tuple[tuple[str, float], ...]] = set()
-        for kind in KINDS:
+        for kind in kinds:
             changed, true = PERTURBATIONS[kind](bundle, truth, random.Random(number))
-            row = _row(name, bundle.id, changed, true, None)
+            row = _row(name, kind, changed, true, None)
             if row and (key := tuple(row.found.items())) not in seen:
                 seen.add(key)
                 found.append(row)
-    return [*found, *_quiet(name, cases), *_with_history(name, faults)]
-
-
-def _quiet(name: str, cases: list[tuple[Bundle, Truth]]) -> list[Row]:
-    """Windows without a fault: those of the set, and ends of normal times."""
-    calm = [(b.id, b) for b, t in cases if t.healthy]
-    cut = [(b.id, fault_free(b, part)) for b, t in cases if not t.healthy for part in PARTS]
-    rows = [_row(name, case, b, Truth(healthy=True), None) for case, b in (*calm, *cut) if b is not None]
-    return [r for r in rows if r]
+    return found
 
 
 def _with_history(name: str, cases: list[tuple[Bundle, Truth]]) -> list[Row]:
@@ -131,25 +177,28 @@ def _with_history(name: str, cases: list[tuple[Bundle, Truth]]) -> list[Row]:
             if i % FOLDS != fold
         ]
         history = History(cases=tuple(past))
-        found += [_row(f"{name} learnt", b.id, b, t, history) for i, (b, t) in enumerate(cases) if i % FOLDS == fold]
+        found += [
+            _row(f"{name} learnt", "learnt", b, t, history) for i, (b, t) in enumerate(cases) if i % FOLDS == fold
+        ]
     return [r for r in found if r]
 
 
-def _row(name: str, case: str, bundle: Bundle, truth: Truth, history: History | None) -> Row | None:
+def _row(name: str, kind: str, bundle: Bundle, truth: Truth, history: History | None) -> Row | None:
     facts = Facts(bundle)
     suffering, ranked = consider(facts, history)
     if not ranked:
         return None
     right = not truth.healthy and ranked[0].claim.service in truth.services
-    return Row(name, case, features(facts, suffering, ranked), right, truth.healthy)
+    return Row(name, bundle.id, kind, features(facts, suffering, ranked), right, truth.healthy)
 
 
 def _out_of_fold(rows: list[Row]) -> list[float]:
-    names = sorted({r.case for r in rows})
+    """Said by weights that never saw the case, in none of its variants."""
+    names = sorted({r.family for r in rows})
     random.Random(1).shuffle(names)
     fold = {case: i % FOLDS for i, case in enumerate(names)}
-    models = [_fit([r for r in rows if fold[r.case] != i]) for i in range(FOLDS)]
-    return [probability(r.found, models[fold[r.case]]) for r in rows]
+    models = [_fit([r for r in rows if fold[r.family] != i]) for i in range(FOLDS)]
+    return [probability(r.found, models[fold[r.family]]) for r in rows]
 
 
 def _fit(rows: list[Row]) -> dict[str, float]:

@@ -184,8 +184,10 @@ def test_six_points_before_and_two_during_are_enough() -> None:
     found = bundle(short("store", LATENCY, CALM, [0.9, 1.0]), short("shop", LATENCY, CALM, [0.9, 1.0]),
                    short("web", LATENCY, CALM, [0.95, 1.05]), **JUST_BEGUN)  # fmt: skip
     diagnosis = diagnose(found)
-    assert diagnosis.verdict is DiagnosisVerdict.FAULT
+    assert diagnosis.verdict is not DiagnosisVerdict.HEALTHY
     assert diagnosis.hypotheses[0].service == "store"
+    longer = bundle(*(series(s, LATENCY, 0.1, 1.0 + 0.05 * (s == "web")) for s in ("store", "shop", "web")))
+    assert diagnose(longer).confidence > diagnosis.confidence + 0.2
 
 
 def test_a_short_history_that_swings_as_much_accuses_nobody() -> None:
