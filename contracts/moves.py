@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal, assert_never
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from contracts.negotiation import Negotiation, Proof, offered, proven, rejected, said, signed
 from domain.contract import OfferKind
@@ -14,8 +15,30 @@ from domain.value import Value
 Text = Annotated[str, Field(max_length=2000)]
 
 
+_WORDS: dict[str, JsonValue] = {"type": "string", "pattern": "[0-9A-Za-z]"}
+_NEEDED: dict[str, tuple[str, dict[str, JsonValue]]] = {
+    "offer": ("offer", {"type": "string"}),
+    "say": ("text", _WORDS),
+    "prove": ("proof", {"type": "object"}),
+    "sign": ("digest", {"type": "string", "minLength": 1}),
+    "reject": ("text", _WORDS),
+}
+"""Kind of a move → what it cannot do without, as the published schema says it."""
+_RULES: dict[str, JsonValue] = {
+    "allOf": [
+        {
+            "if": {"properties": {"kind": {"const": kind}}},
+            "then": {"required": [name], "properties": {name: dict(needed)}},
+        }
+        for kind, (name, needed) in _NEEDED.items()
+    ]
+}
+
+
 class Move(Value):
     """One move. Who makes it comes from the credential, never from here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_RULES)
 
     kind: Literal["offer", "say", "prove", "sign", "reject"]
     offer: OfferKind | None = None
@@ -29,16 +52,12 @@ class Move(Value):
 
     @model_validator(mode="after")
     def _whole(self) -> Move:
-        needed = {
-            "offer": self.offer,
-            "say": self.text.strip(),
-            "prove": self.proof,
-            "sign": self.digest,
-            "reject": self.text.strip(),
-        }
-        if not needed[self.kind]:
-            names = {"offer": "offer", "say": "text", "prove": "proof", "sign": "digest", "reject": "text (the reason)"}
-            raise ValueError(f"a move of kind {self.kind} needs {names[self.kind]}")
+        name, _ = _NEEDED[self.kind]
+        given = getattr(self, name)
+        if not given or (name == "text" and not re.search("[0-9A-Za-z]", given)):
+            raise ValueError(
+                f"a move of kind {self.kind} needs {name}{' (letters or digits)' if name == 'text' else ''}"
+            )
         return self
 
     @property

@@ -45,7 +45,7 @@ def confidence_of(findings: Sequence[Finding], doubts: Sequence[tuple[str, float
     """How sure the score is, 0.1 to 0.95: how directly the findings were read, less the cost of each doubt."""
     weight = math.fsum(f.points for f in findings)
     sure = math.fsum(f.points * f.sure for f in findings) / weight if weight else 1.0
-    return round(max(_LEAST, _KNOWN * sure - math.fsum(cost for _, cost in doubts)), 3)
+    return round(max(_LEAST, _KNOWN * sure - math.fsum(max(0.0, cost) for _, cost in doubts)), 3)
 
 
 def _odds(points: float) -> float:

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command
@@ -40,7 +40,10 @@ class Drafting(Value):
 
     context: DeploymentContext
     findings: list[Finding] = Field(default=[], max_length=20_000)
-    doubts: list[tuple[str, float]] = Field(default=[], max_length=200)
+    doubts: list[tuple[Annotated[str, Field(max_length=1000)], Annotated[float, Field(ge=0, le=1)]]] = Field(
+        default=[], max_length=200
+    )
+    """What is not known, and what that costs of the confidence: a doubt never adds to it."""
 
 
 class Bargains:

@@ -122,6 +122,11 @@ async def test_a_contract_is_put_on_the_table_and_bargained_over(client: httpx.A
     ("path", "body", "status"),
     [
         ("/api/contracts", {"context": {"deployment_id": "d"}}, 422),
+        (
+            "/api/contracts",
+            {"context": {"deployment_id": "d", "service_name": "s"}, "doubts": [["none at all", -1]]},
+            422,
+        ),
         ("/api/contracts/con-000000000000/moves", {"kind": "say", "text": "hello"}, 404),
         ("/api/contracts/..%2F..%2Fsecrets/moves", {"kind": "say", "text": "hello"}, 404),
         ("/api/contracts/con-1/moves", {"kind": "approve"}, 422),
