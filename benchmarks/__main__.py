@@ -23,6 +23,7 @@ BENCHMARKS = (
     "ledger",
     "crash_points",
     "diagnosis",
+    "local_faults",
     "skills",
     "contracts",
 )

@@ -2,7 +2,8 @@
 
 The stack comes up and lives normally for a while before each fault; `firebreak drill run --fault X` breaks it blind, and
 `firebreak incident export` takes what the responder saw. Its hands are off, so that the trouble stands while it looks. The
-export is cut to the time around the trouble and thinned; the drill's opened label becomes `truth.json`. Nothing else is edited.
+export is cut to the time around the trouble and thinned; the drill's opened label becomes `truth.json`, folders of
+this machine get other names. Nothing else is edited.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -37,6 +39,13 @@ SETTLE_S = 15.0
 """Seconds before those, in which the traces of what was broken before fade."""
 AFTER_S = 10.0
 """Seconds kept after the probes looked: so long the examiner waits for a cure before it takes the fault back."""
+PLACES = (
+    (re.escape(sys.prefix.encode()), b"/opt/venv"),
+    (re.escape(sys.base_prefix.encode()), b"/usr"),
+    (re.escape(str(Path(__file__).resolve().parents[1]).encode()), b"/opt/firebreak"),
+    (rb"/[\w./-]*/firebreak-record-\w+/home", b"/var/lib/firebreak"),
+)
+"""Folders of the machine that records, as regular expressions → what stands in a bundle instead."""
 TRIES = 5
 LINES, SPANS = 1200, 1500
 MOST_BYTES = 300_000
@@ -105,6 +114,7 @@ def truth_of(result: DrillResult) -> dict[str, Any]:
 def write(bundle: Bundle, truth: dict[str, Any], place: Path, fault: str) -> int:
     """The cut bundle with its label as one archive; its size in bytes."""
     files = contents(cut(replace(bundle, id=fault))) | {"truth.json": json.dumps(truth).encode()}
+    files = {name: anywhere(content) for name, content in files.items()}
     place.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(place, "w:gz", compresslevel=9) as archive:
         for name, content in files.items():
@@ -112,6 +122,13 @@ def write(bundle: Bundle, truth: dict[str, Any], place: Path, fault: str) -> int
             member.size, member.mode = len(content), 0o644
             archive.addfile(member, io.BytesIO(content))
     return place.stat().st_size
+
+
+def anywhere(content: bytes) -> bytes:
+    """The content without the names of this machine's folders."""
+    for here, there in PLACES:
+        content = re.sub(here, there, content)
+    return content
 
 
 def cut(bundle: Bundle) -> Bundle:

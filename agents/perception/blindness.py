@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agents.perception.claim import NO_ANSWER
 from agents.perception.facts import Facts
+from agents.perception.ranking import Ranked
 
 STALE_S = 30.0
 ENOUGH_ASKED = 5
@@ -33,6 +36,18 @@ def strain(facts: Facts, culprit: str) -> float:
     silent = sum(r.service not in silenced and NO_ANSWER.search(r.data_gap) is not None for r in facts.gaps())
     asked = silent + sum(r.service not in silenced for r in facts.bundle.readings if not r.data_gap)
     return silent / asked if asked >= ENOUGH_ASKED else 0.0
+
+
+def rival_below(facts: Facts, ranked: Sequence[Ranked]) -> bool:
+    """Whether a dependency of the first one may be the origin as well, and could not be looked at.
+
+    It waits longer for one that shows nothing from within, or a log names what ails one and no probe could confirm it.
+    """
+    below = facts.dependencies(ranked[0].claim.service)
+    unseen = below - {span.service for span in facts.bundle.spans}
+    rivals = [r.claim for r in ranked[1:5]]
+    waits = any(c.indicator == "time" and c.service in unseen for c in rivals)
+    return waits or any(c.fault_class and c.service in below and any(s.kind == "log" for s in c.signs) for c in rivals)
 
 
 def blind_spots(facts: Facts) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from agents.perception.attribution import attribute, take_up
-from agents.perception.blindness import blind_spots, strain, weighing
+from agents.perception.blindness import blind_spots, rival_below, strain, weighing
 from agents.perception.calibration import calibrated
 from agents.perception.claim import Claim, Sign
 from agents.perception.confidence import CEILING, less_when_blind, less_when_strained
@@ -30,6 +30,8 @@ BESIDE_READING = 0.35
 """What is left of a signal's own claim where a probe reads something broken now: the present state beats a correlation."""
 READ_AT_ALL = 0.5
 """Strength from which a direct claim counts as such a reading."""
+UNREAD_MOST = 0.79
+"""Most that signals alone are believed where probes read nothing of it, or a rival could not be seen: less than sure."""
 FEW_CHANGES = 0.79
 """Most that a change at fault is believed on signals alone: the labelled cases with changes are too few to promise nine in ten."""
 BESIDE_HISTORY = 0.5
@@ -132,6 +134,8 @@ def _sure(facts: Facts, suffering: Symptoms, ranked: list[Ranked], blind: list[s
         return [_dimmed(facts, entry, blind) for entry in ranked]
     # Signals alone: what they are worth was measured on labelled cases, gaps included.
     ceiling = FEW_CHANGES if facts.bundle.changes_asked else CEILING
+    if ranked and rival_below(facts, ranked):
+        ceiling = min(ceiling, UNREAD_MOST)
     return [
         replace(e, confidence=p) for e, p in zip(ranked, calibrated(facts, suffering, ranked, ceiling), strict=True)
     ]
@@ -140,6 +144,8 @@ def _sure(facts: Facts, suffering: Symptoms, ranked: list[Ranked], blind: list[s
 def _dimmed(facts: Facts, entry: Ranked, blind: list[str]) -> Ranked:
     count = weighing(facts, blind, entry.claim.service, direct=entry.claim.direct)
     sure = less_when_blind(entry.confidence, count)
+    if entry.claim.fault_class is None:
+        sure = min(sure, UNREAD_MOST)
     if entry.claim.by_silence:
         sure = less_when_strained(sure, strain(facts, entry.claim.service))
     return Ranked(claim=entry.claim, confidence=sure, by=entry.by)

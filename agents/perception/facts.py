@@ -160,6 +160,11 @@ class Facts:
         """Direct dependants, and those of what only passes their calls on to it."""
         return _through(service, self._callers, self._passes_on)
 
+    def between(self, caller: str, callee: str) -> list[str]:
+        """What only passes the caller's calls on to the callee."""
+        hops = [s for s in self.callees(caller) if s != callee and self._passes_on(s)]
+        return [s for s in hops if callee in self.callees(s)]
+
     def _passes_on(self, service: str) -> bool:
         return self.kind(service) in PROXY_KINDS
 

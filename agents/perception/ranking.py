@@ -13,6 +13,8 @@ from agents.perception.symptoms import Symptoms
 SHOWN = 8
 """Hypotheses shown at most."""
 FAINT = 0.04
+SAID = 0.5
+"""Strength from which a rule's claim takes up signals about the same service."""
 CURIOUS = 0.3
 """Factor for a claim that needs somebody to suffer when nobody does."""
 
@@ -56,7 +58,22 @@ def merge(claims: list[Claim]) -> list[Claim]:
             direct=known.direct or claim.direct,
             strength=max(known.strength, min(0.97, known.strength + 0.03)),
         )
-    return list(kept.values())
+    return _classified(list(kept.values()))
+
+
+def _classified(claims: list[Claim]) -> list[Claim]:
+    """Signals that only say where are evidence of what a rule says about the same service, and no rival of it."""
+    said: dict[str, Claim] = {}
+    for claim in claims:
+        if claim.findings and claim.fault_class and claim.strength >= SAID:
+            said.setdefault(claim.service, claim)
+    mere = {c.service: c for c in claims if c.fault_class is None and c.change is None and c.service in said}
+    joined = {
+        id(said[s]): replace(said[s], signs=(*said[s].signs, *c.signs[:3]), strength=max(said[s].strength, c.strength))
+        for s, c in mere.items()
+    }
+    gone = {id(c) for c in mere.values()}
+    return [joined.get(id(c), c) for c in claims if id(c) not in gone]
 
 
 def _settle(facts: Facts, symptoms: Symptoms, claim: Claim) -> Claim:

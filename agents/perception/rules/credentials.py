@@ -69,7 +69,7 @@ def refused_in_log(facts: Facts, _: Symptoms) -> Iterable[Claim]:
             fault_class="credential_revoked",
             strength=0.6,
             needs_symptom=True,
-            statement=f"The database refuses {lines[-1].service}'s credentials, its log says.",
+            statement=f"{service} refuses credentials, the log of {lines[-1].service} says.",
             signs=(of_log(lines[-1], "the database refuses the service", len(lines)),),
             falsify="the service can log in with its own secret",
             probe=("db_auth", lines[-1].service, "login_ok true"),

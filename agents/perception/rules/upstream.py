@@ -63,7 +63,7 @@ REFUSALS = (
 
 def refusing(facts: Facts, _: Symptoms) -> Iterable[Claim]:
     """The upstream refuses, fails or keeps silent: counted by the caller, or at least said in its log."""
-    for reading in facts.readings("upstream_status"):
+    for reading in (*facts.readings("upstream_status"), *_uncounted(facts)):
         counts = _counts(reading)
         total = sum(counts.values())
         if (total and not _still(reading)) or _upstream(facts, reading) == reading.service:
@@ -75,6 +75,15 @@ def refusing(facts: Facts, _: Symptoms) -> Iterable[Claim]:
             share = seen / total if total else 0.0
             if share >= MIN_SHARE or (not total and len(lines) >= LINES):
                 yield _claim(facts, reading, refusal, share, int(seen), lines)
+
+
+def _uncounted(facts: Facts) -> Iterable[Reading]:
+    """An empty reading for every caller of an upstream whose calls nobody could count: its log may tell."""
+    callers = dict.fromkeys(line.service for line, _ in facts.complaints)
+    for service in callers:
+        empty = Reading(probe="upstream_status", service=service, time=facts.now, ok=None)
+        if facts.reading("upstream_status", service) is None and _upstream(facts, empty) != service:
+            yield empty
 
 
 def slow(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
@@ -118,7 +127,8 @@ def _claim(facts: Facts, reading: Reading, refusal: Refusal, share: float, seen:
     own = [r for r in facts.readings("http_health") if r.service == upstream]
     state = facts.reading("process_state", upstream)
     doubts: list[Sign] = [of_reading(r, "its own health check passes") for r in own if r.ok][:1]
-    signs = [of_reading(reading, refusal.words, f"{seen} calls: {refusal.words}" if not reading.text else "")]
+    counted = f"{seen} calls: {refusal.words}" if not reading.text else ""
+    signs = [of_reading(reading, refusal.words, counted)] if _counts(reading) else []
     signs += [of_log(line, refusal.words, len(lines)) for line in lines[-1:]]
     if refusal.fault_class == "upstream_429" and state is not None and state.ok:
         signs.append(of_reading(state, "the upstream runs: it refuses, it is not down"))
