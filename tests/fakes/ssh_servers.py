@@ -37,7 +37,7 @@ AllowTcpForwarding {forwarding}
 MaxStartups 100
 MaxSessions 100
 LogLevel ERROR
-SetEnv HOME={home}
+SetEnv HOME={home} PATH={home}/bin:/usr/local/bin:/usr/bin:/bin
 """
 
 
