@@ -35,10 +35,7 @@ def features(facts: Facts, suffering: Symptoms, ranked: Sequence[Ranked]) -> dic
     rivals = [r.claim.strength for r in ranked[1:] if r.claim.service != top.claim.service]
     bundle = facts.bundle
     kinds = {s.kind for s in top.claim.signs}
-    suspects = {r.claim.service for r in ranked[:4]} | set(
-        facts.callees(top.claim.service) if facts.mapped else facts.services
-    )
-    unseen = suspects - facts.measured
+    alerts_only = bool(bundle.signals) and not (bundle.series or bundle.spans or bundle.logs)
     points = [s.data["points"] for s in top.claim.signs if "points" in s.data]
     before, during = (max((p[i] for p in points), default=MANY) for i in (0, 1))
     return {
@@ -47,8 +44,8 @@ def features(facts: Facts, suffering: Symptoms, ranked: Sequence[Ranked]) -> dic
         "alone": float(not rivals),
         "kinds": min(1.0, (len(kinds) - 1) / 2) if kinds else 0.0,
         "learnt": float("case" in kinds),
-        "alerts only": float(bool(bundle.signals) and not (bundle.series or bundle.spans or bundle.logs)),
-        "unseen rival": float(bool(unseen)),
+        "alerts only": float(alerts_only),
+        "unseen rival": float(not alerts_only and bool(_rivals(facts, ranked) - facts.measured)),
         "alert": float(bool(bundle.alert and bundle.alert.service)),
         "felt": float(suffering.present),
         "told": float(facts.windows.told),
@@ -58,6 +55,12 @@ def features(facts: Facts, suffering: Symptoms, ranked: Sequence[Ranked]) -> dic
         "points during": _many(during),
         "far": min(1.0, max((abs(float(s.data.get("z", 0.0))) for s in top.claim.signs), default=0.0) / FAR_Z),
     }
+
+
+def _rivals(facts: Facts, ranked: Sequence[Ranked]) -> set[str]:
+    """Services that could be meant as well: the leading ones, and what the first calls (any, where no graph is known)."""
+    top = ranked[0].claim.service
+    return {r.claim.service for r in ranked[:4]} | set(facts.callees(top) if facts.mapped else facts.services)
 
 
 def _many(points: int) -> float:

@@ -1,7 +1,8 @@
 """Fit `agents/perception/calibration.json`: is the top right? Pooled over data sets and perturbations, checked out of fold.
 
-A case with all its variants is in one fold, and a quarter of the cases is held back for validation: nothing is fitted on them. Each
-data set weighs the same. Prints calibration on both parts and the weights; writes the file with `--write`.
+A case with all its variants is in one fold, and a quarter of the cases is held back for validation: nothing is fitted on them. A
+data set weighs as the root of its diagnoses: large ones more, but less than they are larger. Prints calibration on both parts and
+the weights; writes the file with `--write`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import random
 import sys
 from collections import Counter, defaultdict
@@ -36,6 +38,7 @@ KINDS = (
     "no spans",
     "metrics only",
     "no culprit metrics",
+    "no bystander metrics",
     "no topology",
     "no alert",
     "no onset",
@@ -209,7 +212,8 @@ def _fit(rows: list[Row]) -> dict[str, float]:
     for row in rows:
         counts[row.data] += 1
     table = np.asarray([[r.found[n] for n in names] for r in rows])
-    shares = [len(rows) / len(counts) / counts[r.data] for r in rows]
+    shares = [1 / math.sqrt(counts[r.data]) for r in rows]
+    shares = [s * len(rows) / sum(shares) for s in shares]
     model: Any = LogisticRegression(C=1 / PENALTY, max_iter=2000)
     model.fit(table, [r.right for r in rows], sample_weight=shares)
     return {"bias": round(float(model.intercept_[0]), 4)} | {

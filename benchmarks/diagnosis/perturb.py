@@ -75,6 +75,13 @@ def blind_culprit(bundle: Bundle, truth: Truth, _: random.Random) -> Labelled:
     return replace(bundle, series=tuple(s for s in bundle.series if s.service not in truth.services)), truth
 
 
+def blind_bystander(bundle: Bundle, truth: Truth, rng: random.Random) -> Labelled:
+    """No metric of one service that did nothing."""
+    innocent = sorted({s.service for s in bundle.series} - set(truth.services))
+    gone = rng.choice(innocent) if innocent else ""
+    return replace(bundle, series=tuple(s for s in bundle.series if s.service != gone)), truth
+
+
 def no_topology(bundle: Bundle, truth: Truth, _: random.Random) -> Labelled:
     """Without the call graph."""
     return replace(bundle, edges=(), nodes=()), truth
@@ -250,6 +257,7 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "no spans": no_spans,
     "metrics only": metrics_only,
     "no culprit metrics": blind_culprit,
+    "no bystander metrics": blind_bystander,
     "no topology": no_topology,
     "no alert": no_alert,
     "no windows": null_windows,

@@ -9,12 +9,14 @@ from dataclasses import replace
 import pytest
 
 from agents.perception import diagnose
+from agents.perception.calibration import whole_traces
 from agents.perception.counters import levels, rate
 from agents.perception.facts import Facts
 from agents.perception.onset import stretch
 from agents.perception.roles import Role, is_ratio, role_of
 from agents.perception.silence import silent
 from agents.perception.windows import find_windows
+from benchmarks.diagnosis.calibrate import Row
 from domain.bundle import AlertHint, Bundle, Edge, LogLine, Series, Span
 from domain.diagnosis import DiagnosisVerdict
 
@@ -234,3 +236,29 @@ def test_lines_alone_do_not_measure_a_callee() -> None:
     lines = tuple(LogLine(time=T0 + 100 * i, service="store", message="served") for i in range(20))
     found = bundle(series("shop", LATENCY, 0.1, 1.0), series("web", LATENCY, 0.12, 1.02), logs=lines)
     assert {h.service for h in diagnose(found).hypotheses} >= {"shop", "store"}
+
+
+def test_a_service_that_nobody_measures_makes_less_sure() -> None:
+    """It may be meant as well: what the first calls, or any service where no graph is known."""
+    seen = [series("shop", LATENCY, 0.1, 1.0), series("web", LATENCY, 0.12, 1.02)]
+    whole = diagnose(bundle(*seen, series("store", LATENCY, 0.05, 0.05)))
+    assert whole.hypotheses[0].service == "shop"
+    assert diagnose(bundle(*seen)).confidence < whole.confidence - 0.3
+    assert diagnose(replace(bundle(*seen), edges=())).confidence < whole.confidence - 0.3
+
+
+def test_spans_whose_parents_are_lost_are_counted() -> None:
+    """One of two spans is torn off; no spans are whole."""
+    kept = [
+        Span(trace_id="t", span_id=name, parent_id=parent, service="web", operation="get", start=T0, duration_ms=1.0)
+        for name, parent in (("a", ""), ("b", "gone"))
+    ]
+    assert whole_traces(kept) == 0.5
+    assert whole_traces([]) == 1.0
+
+
+def test_variants_of_a_case_are_held_back_together() -> None:
+    """A window cut out of a case is fitted on exactly where the case is."""
+    rows = [Row("d", f"case-{i}{tail}", "as given", {}, True, False) for i in range(40) for tail in ("", ":fault-free")]
+    assert {r.family for r in rows if r.held}.isdisjoint({r.family for r in rows if not r.held})
+    assert 0 < sum(r.held for r in rows) < len(rows) / 2
