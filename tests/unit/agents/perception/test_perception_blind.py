@@ -7,11 +7,16 @@ from dataclasses import replace
 import pytest
 
 from agents.perception import diagnose
+from agents.perception.claim import Claim, Sign, finding
 from agents.perception.contrast import appeared, contrasts
 from agents.perception.facts import Facts
+from agents.perception.ranking import merge
 from agents.perception.silence import silent
+from agents.perception.timing import slower
+from agents.perception.traces import forest
 from agents.perception.windows import find_windows
-from domain.bundle import Bundle, Edge, Node, Reading, Series
+from domain.bundle import Bundle, Edge, Node, Reading, Series, Span
+from domain.conditions import Condition
 from domain.diagnosis import DiagnosisVerdict
 from tests.unit.agents.perception.shop_world import NOW, World
 
@@ -124,3 +129,84 @@ def test_a_host_that_does_not_answer_is_no_symptom() -> None:
     assert any("process_state of postgres" in spot for spot in blind.blind_spots)
     own_page = diagnose(unanswered(mute_database(), ("http_health", "api")))
     assert own_page.confidence == pytest.approx(known.confidence, abs=0.01)
+
+
+def call(number: int, *, slow: float, other: dict[str, str]) -> list[Span]:
+    """A request to the api, which calls something that has no spans of its own."""
+    entry = Span(
+        trace_id=f"t{number}",
+        span_id=f"a{number}",
+        service="api",
+        operation="GET /",
+        start=ONSET - 120 + number,
+        duration_ms=20.0 + slow,
+    )
+    waits = replace(
+        entry,
+        span_id=f"b{number}",
+        parent_id=f"a{number}",
+        operation="query",
+        duration_ms=10.0 + slow,
+        attributes=other,
+    )
+    return [entry, waits]
+
+
+def stored(**other: str) -> Bundle:
+    """The api keeps its data behind a link, and its calls there become slow with the onset."""
+    spans = [s for i in range(150) for s in call(i, slow=0.0 if i < 120 else 900.0, other=dict(other))]
+    return Bundle(
+        id="i",
+        onset=ONSET,
+        normal=(ONSET - 120, ONSET),
+        abnormal=(ONSET, END),
+        services=("api", "link", "store", "cache"),
+        edges=tuple(Edge(caller=a, callee=b) for a, b in (("api", "link"), ("link", "store"), ("api", "cache"))),
+        nodes=tuple(Node(name=n, kind=k) for n, k in (("link", "proxy"), ("store", "database"), ("cache", "cache"))),
+        spans=tuple(spans),
+    )
+
+
+@pytest.mark.parametrize("attributes", [{"peer.service": "store"}, {"db.system": "postgresql"}])
+def test_a_call_without_an_other_end_is_waiting_for_it(attributes: dict[str, str]) -> None:
+    """Its time is no work of the caller's; nothing tells a slow store from a slow way to it, so both are suspected, half each."""
+    slow, _ = slower(Facts(stored(**attributes)), forest(stored(**attributes).spans))
+    assert {s.service: round(s.share, 2) for s in slow} == {"store": 0.5, "link": 0.5}
+    found = diagnose(stored(**attributes))
+    assert {h.service for h in found.hypotheses[:2]} == {"store", "link"}
+    assert found.confidence < 0.8
+
+
+def test_a_call_to_nobody_known_stays_the_callers_own() -> None:
+    """A system of another kind, or none that is named, explains nothing."""
+    for attributes in ({"db.system": "cassandra-nowhere", "peer.service": "moon"}, {}):
+        bundle = replace(stored(**attributes), nodes=())
+        slow, _ = slower(Facts(bundle), forest(bundle.spans))
+        assert [s.service for s in slow] == ["api"]
+
+
+def test_a_log_speaks_where_the_calls_could_not_be_counted() -> None:
+    """Nobody counted the calls to payments; what the api wrote names the dependency and the class, with less confidence."""
+    world = World().users_fail().log("api", "POST /orders failed: payments answered 429: too many requests")
+    counted = world.bundle()
+    world.say(
+        "upstream_status", "api", False, dependency="payments", statuses={"200": 5, "429": 50}, recent_error_ratio=0.9
+    )
+    known, told = diagnose(world.bundle()), diagnose(unanswered(World(), ("upstream_status", "api")))
+    gap = diagnose(replace(unanswered(World().users_fail(), ("upstream_status", "api")), logs=counted.logs))
+    assert gap.top is not None
+    assert (gap.top.service, gap.top.fault_class) == ("payments", "upstream_429")
+    assert gap.confidence < known.confidence
+    assert told.verdict is DiagnosisVerdict.HEALTHY
+
+
+def test_signals_are_evidence_of_what_a_rule_says_about_the_same_service() -> None:
+    """One hypothesis with both, instead of two that share the belief; a rule that is unsure takes nothing up."""
+    sign = Sign(kind="metric", source="metrics:api", excerpt="slow", supports="it is slow")
+    mere = Claim(service="api", fault_class=None, strength=0.8, statement="here", signs=(sign,))
+    found = (finding(Condition.POOL_SATURATED, "api"),)
+    for strength, left in ((0.6, [("pool_exhaustion", 0.8)]), (0.4, [(None, 0.8), ("pool_exhaustion", 0.4)])):
+        ruled = Claim(service="api", fault_class="pool_exhaustion", strength=strength, statement="full", findings=found)
+        kept = merge([mere, ruled])
+        assert [(c.fault_class, c.strength) for c in kept] == left
+    assert sign in merge([mere, replace(ruled, strength=0.6)])[0].signs
