@@ -30,6 +30,7 @@ PATHS = {
     "ConfigMap": ("api/v1", "configmaps"),
     "Deployment": ("apis/apps/v1", "deployments"),
     "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
+    "RoleBinding": ("apis/rbac.authorization.k8s.io/v1", "rolebindings"),
     "Role": ("apis/rbac.authorization.k8s.io/v1", "roles"),
 }
 """Kind → where the API has it."""
@@ -77,6 +78,13 @@ class Namespace:
     async def put(self, thing: Object) -> None:
         if await self._ask("PUT", thing["kind"], thing["metadata"]["name"], thing) is None:
             raise PatientError("the object has gone", expected=f"{thing['kind']} {thing['metadata']['name']}")
+
+    async def create(self, thing: Object) -> None:
+        version = PATHS[thing["kind"]][0].removeprefix("apis/").removeprefix("api/")
+        await self._ask("POST", thing["kind"], body={**thing, "apiVersion": version})
+
+    async def delete(self, kind: str, name: str) -> None:
+        await self._ask("DELETE", kind, name)
 
     async def aclose(self) -> None:
         """Close connections."""

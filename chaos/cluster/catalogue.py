@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.cluster.edit import Edit, Object, value_at
+from chaos.cluster.edit import Edit, Object, own_part, value_at
 from chaos.cluster.fault import ClusterFault, NoParameters, Planning
 from chaos.cluster.patient import Cluster, breakable, needs_of
 from chaos.errors import ChaosError
@@ -62,6 +62,24 @@ async def network_policy(cluster: Cluster, needs: Declared) -> Sequence[Edit]:
     return [_edited(policy, ("spec", "ingress"), []) for policy in open_]
 
 
+async def network_policy_deleted(cluster: Cluster, needs: Declared) -> Sequence[Edit]:
+    """The policy that lets callers in is gone, and another one keeps everybody out."""
+    labels = value_at(await _thing(cluster, "Deployment", needs.workload), ("spec", "template", "metadata", "labels"))
+    about = [p for p in await cluster.list("NetworkPolicy") if _about(p, labels or {})]
+    open_ = [p for p in about if p["spec"].get("ingress")]
+    if not open_ or len(open_) == len(about):
+        found = f"{len(open_)} that let in, {len(about) - len(open_)} that let nobody in"
+        raise ChaosError("deleting a policy would close nothing", expected="one of each kind", found=found)
+    return [Edit(kind=p["kind"], name=p["metadata"]["name"], path=(), old=own_part(p)) for p in open_]
+
+
+async def role_unbound(cluster: Cluster, needs: Declared) -> Sequence[Edit]:
+    """The role is bound to nobody any more."""
+    if needs.permissions is None:
+        raise ChaosError("no permissions are declared", expected="`options.permissions`", found="none")
+    return [await _edit(cluster, "RoleBinding", needs.permissions.role_binding, ("subjects",), [])]
+
+
 async def rbac_denied(cluster: Cluster, needs: Declared) -> Sequence[Edit]:
     """The role lost the rules about what the workload needs."""
     if needs.permissions is None:
@@ -99,6 +117,10 @@ WAYS = (
         plan=selector_mismatch, applies=lambda needs: needs.service),
     Way(name="network_policy", family="network", summary="network policies keep the callers of {} out",
         plan=network_policy, applies=lambda needs: needs.callers),
+    Way(name="network_policy_deleted", family="network", summary="the network policy for the callers of {} is gone",
+        plan=network_policy_deleted, applies=lambda needs: needs.callers),
+    Way(name="role_unbound", family="config", summary="the role of {} is bound to nobody",
+        plan=role_unbound, applies=lambda needs: needs.permissions),
     Way(name="rbac_denied", family="config", summary="{} may not do what it needs any more",
         plan=rbac_denied, applies=lambda needs: needs.permissions),
     Way(name="wrong_settings", family="config", summary="a setting of {} has another value",

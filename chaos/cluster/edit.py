@@ -16,14 +16,20 @@ class Edit(Value):
     kind: str
     name: str
     path: tuple[str | int, ...]
-    """Keys and indexes from the object down to the field."""
+    """Keys and indexes from the object down to the field; empty: the object as a whole, which is deleted."""
     old: Any = None
     """None: there was no such field."""
     new: Any = None
 
     def words(self) -> str:
         """`Deployment web: spec.replicas`."""
-        return f"{self.kind} {self.name}: {'.'.join(str(part) for part in self.path)}"
+        return f"{self.kind} {self.name}: {'.'.join(str(part) for part in self.path) or 'the object'}"
+
+
+def own_part(thing: Object) -> Object:
+    """What its owner wrote: an object that can be made again."""
+    meta = {key: thing["metadata"][key] for key in ("name", "labels", "annotations") if thing["metadata"].get(key)}
+    return {**{key: value for key, value in thing.items() if key not in ("status", "apiVersion")}, "metadata": meta}
 
 
 def value_at(thing: Any, path: tuple[str | int, ...]) -> Any:

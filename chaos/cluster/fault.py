@@ -76,11 +76,16 @@ def _edits(undo: Undo) -> list[Edit]:
 
 async def _stands(cluster: Cluster, edit: Edit) -> bool:
     thing = await cluster.get(edit.kind, edit.name)
+    if not edit.path:
+        return thing is None
     return thing is not None and value_at(thing, edit.path) == edit.new
 
 
 async def _write(cluster: Cluster, edit: Edit, expected: object, wanted: object) -> None:
     """Set the field when it still is as expected; leave everything else, and whatever is gone."""
+    if not edit.path:
+        await _whole(cluster, edit, wanted)
+        return
     for last in (False,) * (TRIES - 1) + (True,):
         thing = await cluster.get(edit.kind, edit.name)
         if thing is None or value_at(thing, edit.path) != expected:
@@ -92,3 +97,11 @@ async def _write(cluster: Cluster, edit: Edit, expected: object, wanted: object)
                 raise
         else:
             return
+
+
+async def _whole(cluster: Cluster, edit: Edit, wanted: object) -> None:
+    """Delete the object, or make it again where nobody else did."""
+    if wanted is None:
+        await cluster.delete(edit.kind, edit.name)
+    elif await cluster.get(edit.kind, edit.name) is None:
+        await cluster.create(edit.old)

@@ -31,6 +31,14 @@ class Cluster(Protocol):
         """Put an object back whole; its version must be the current one. Raises PatientError."""
         ...
 
+    async def create(self, thing: Object) -> None:
+        """Make an object. Raises PatientError when it is there."""
+        ...
+
+    async def delete(self, kind: str, name: str) -> None:
+        """No error when it is gone. Raises PatientError."""
+        ...
+
 
 Reach = Callable[[Service], AbstractAsyncContextManager[Cluster]]
 """Opens the namespace of a service. Raises ChaosError when its TARGET file does not allow that."""

@@ -18,6 +18,8 @@ def need(shop: Shop) -> None:
     """Web pods need the database over a policy, a setting that names it, and a permission; there are three of them."""
     shop.change("ConfigMap", "settings", lambda c: c["data"].update(DB_HOST="db"))
     shop.change("NetworkPolicy", "closed", lambda p: p["spec"].update(ingress=PATH))
+    everybody = {"podSelector": {"matchLabels": {"app": "db"}}, "policyTypes": ["Ingress"], "ingress": []}
+    shop.put("NetworkPolicy", {"metadata": {"name": "nobody"}, "spec": everybody})
     rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
     shop.change("Role", "reader", lambda r: r["rules"].append(rule))
     subject = {"kind": "ServiceAccount", "name": "web", "namespace": shop.namespace}

@@ -30,6 +30,7 @@ from tests.fakes.cluster.shop import Shop
 from tests.fakes.guard import Scene
 from tools.probes.runner import ProbeRunner
 from tools.registry import ActionRegistry
+from tools.runners.choose import reading_runner
 
 
 class LeasedFaults:
@@ -108,6 +109,7 @@ async def theatre(shop: Shop) -> AsyncIterator[Theatre]:
         store=SkillStore(shop.folder / "home" / "skills"),
         clock=clock,
         note=note,
+        reader=lambda name: reading_runner(service, env, shop.folder) if (service := inventory.service(name)) else None,
     )
     leases, faults = MemoryLeaseStore(), cluster_catalogue(inventory)
     async with open_site(shop.folder, shop.folder / "stack", shop.folder / "firebreak.yaml") as site:

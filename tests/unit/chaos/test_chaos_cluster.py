@@ -49,6 +49,12 @@ class Objects:
             raise PatientError("somebody else was faster")
         self.held[changed["kind"], changed["metadata"]["name"]] = changed
 
+    async def create(self, made: dict[str, Any]) -> None:
+        self.held[made["kind"], made["metadata"]["name"]] = made
+
+    async def delete(self, kind: str, name: str) -> None:
+        self.held.pop((kind, name), None)
+
 
 def inventory(**options: Any) -> Inventory:
     binding = Binding(via="kubernetes", path="t.yaml", options={**OPTIONS, **options})
@@ -110,6 +116,31 @@ async def test_a_cure_stays(tmp_path: Path) -> None:
     objects.held.clear()
     await fault.restore(site, undo)
     assert [o.ok for o in await fault.cleared(site, undo)] == [True]
+
+
+@pytest.mark.parametrize("cured", [False, True])
+async def test_an_object_that_was_deleted_is_made_again(cured: bool, tmp_path: Path) -> None:
+    """As its owner wrote it; where somebody made one meanwhile, theirs stays."""
+    selector = {"matchLabels": {"app": "web"}}
+    opened = thing("NetworkPolicy", "open", spec={"podSelector": selector, "ingress": [{}]}, status={"x": 1})
+    shut = thing("NetworkPolicy", "shut", spec={"podSelector": selector, "ingress": []})
+    held = {("Deployment", "web"): web(), ("NetworkPolicy", "open"): opened, ("NetworkPolicy", "shut"): shut}
+    objects, described = (
+        Objects(dict(held)),
+        inventory(callers={"network_policy": "p", "port": 1, "workloads": ["web"]}),
+    )
+    fault, site, undo = await broken("network_policy_deleted@web", objects, tmp_path, described)
+    assert ("NetworkPolicy", "open") not in objects.held
+    assert [o.ok for o in await fault.receipt(site, undo)] == [True]
+    theirs = thing("NetworkPolicy", "open", spec={})
+    if cured:
+        objects.held["NetworkPolicy", "open"] = theirs
+    await fault.restore(site, undo)
+    expected = theirs if cured else {k: v for k, v in opened.items() if k != "status"}
+    assert objects.held["NetworkPolicy", "open"] == expected
+    assert [o.ok for o in await fault.cleared(site, undo)] == [True]
+    with pytest.raises(ChaosError, match="close nothing"):
+        await broken("network_policy_deleted@web", Objects({("Deployment", "web"): web()}), tmp_path, described)
 
 
 async def test_what_cannot_be_broken_says_why(tmp_path: Path) -> None:
@@ -180,6 +211,7 @@ def test_a_field_is_set_and_removed() -> None:
     assert before == {"a": [{"b": 1}]}
     assert value_at(before, ("a", 1, "b")) is None
     assert Edit(kind="Pod", name="p", path=("a", 0)).words() == "Pod p: a.0"
+    assert Edit(kind="Pod", name="p", path=()).words() == "Pod p: the object"
 
 
 async def test_a_service_that_left_the_inventory(tmp_path: Path) -> None:
