@@ -27,7 +27,7 @@ async def measure(
     beside: int = 1,
     tell: Callable[[Row], None] = lambda _: None,
 ) -> list[Row]:
-    """All rows, in the order of methods, tasks and rounds; `beside` attempts at a time."""
+    """All rows, `beside` attempts at a time. Methods take turns, so that what else the machine does meets all alike."""
     free = asyncio.Semaphore(beside)
 
     async def one(name: str, task: Task, round: int) -> Row:
@@ -36,7 +36,7 @@ async def measure(
         tell(row)
         return row
 
-    wanted = [(name, task, n) for name in methods for task in tasks for n in range(1, rounds + 1)]
+    wanted = [(name, task, n) for n in range(1, rounds + 1) for task in tasks for name in methods]
     return list(await asyncio.gather(*(one(*row) for row in wanted)))
 
 

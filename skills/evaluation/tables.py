@@ -12,6 +12,7 @@ HEADS = (
     ("all rounds", "in all rounds"),
     ("hidden", "hidden checks pass"),
     ("unsafe", "unsafe"),
+    ("late", "out of time"),
     ("false claims", "claimed, not so"),
     ("rolled back", "failed and as before"),
     ("score", "score"),
