@@ -16,6 +16,7 @@ from domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from contracts.change.subject import Subject
+    from domain.contract import Contract
 
 ContractId = Annotated[str, typer.Argument(metavar="ID", help="As `contract show` lists it.")]
 
@@ -137,11 +138,21 @@ def _tell(found: dict[str, Any], as_json: bool) -> None:
         say(line)
 
 
-def _lines(found: dict[str, Any]) -> Iterator[str]:
-    from contracts.card import lines_of
+def contract_in(file: Path) -> Contract:
+    """The contract of a document. Raises ConfigError."""
+    return _contract(_from_file(file))
+
+
+def _contract(found: dict[str, Any]) -> Contract:
     from domain.contract import Contract
 
-    contract = Contract.model_validate({name: found[name] for name in Contract.model_fields if name in found})
+    return Contract.model_validate({name: found[name] for name in Contract.model_fields if name in found})
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    from contracts.card import lines_of
+
+    contract = _contract(found)
     yield from lines_of(contract)
     yield f"digest {contract.terms_digest()}"
     if "rounds" in found:
