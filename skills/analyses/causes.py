@@ -12,9 +12,20 @@ TOP_K = 3
 SURE = 0.5
 """Below this a cause is one of several."""
 
+NO_CAUSE: dict[str, Any] = {
+    "service": "",
+    "fault_class": "",
+    "confidence": 0.0,
+    "statement": "",
+    "sure": False,
+    "falsify": "",
+}
+NO_TASK = {"name": "", "intent": "", "workload": "", "fault_domain": "", "diagnosis": ""}
+"""Nothing is wrong is an answer too: a check that asks for a cause then does not hold, instead of not being told."""
+
 
 def diagnosis(observed: Observed, service: str) -> Reading:
-    """Values: {verdict, confidence, causes: [{service, fault_class, confidence, statement}], cause, evidence, impact, card}."""
+    """Values, there whatever the verdict: verdict, confidence, causes (rows), cause (card), evidence, impact, card (task)."""
     found = observed.diagnosis
     fault = found.verdict is DiagnosisVerdict.FAULT
     values: dict[str, Any] = {
@@ -22,13 +33,18 @@ def diagnosis(observed: Observed, service: str) -> Reading:
         "confidence": found.confidence,
         "causes": [_row(h) for h in found.hypotheses[:TOP_K]] if fault else [],
         "evidence": _evidence(found) if fault else {"items": 0, "sources": [], "independent": 0, "against": 0},
-        "impact": {"services": found.blast_radius.services, "users": found.blast_radius.users or ""},
+        "impact": _impact(found),
         "blind_spots": len(found.blind_spots),
+        "cause": _card(found.top) if fault and found.top is not None else NO_CAUSE,
+        "card": _task(found.top) if fault and found.top is not None else NO_TASK,
     }
-    if fault and found.top is not None:
-        values |= {"cause": _card(found.top), "card": _task(found.top)}
     text = found.top.statement if fault and found.top is not None else f"verdict: {found.verdict.value}"
     return told("diagnosis", service, observed, ok=not fault, text=text, **values)
+
+
+def _impact(found: Diagnosis) -> dict[str, Any]:
+    services = found.blast_radius.services
+    return {"services": services, "count": len(services), "users": found.blast_radius.users or ""}
 
 
 def _row(one: Hypothesis) -> dict[str, Any]:
