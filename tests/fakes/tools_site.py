@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
 from domain.inventory import Binding, Environment, HttpProbe, Inventory, Mode, Service, TcpProbe, Telemetry
@@ -40,6 +41,13 @@ CLUSTER: dict[str, Any] = {
     "service": "web",
     "replicas": 3,
     "settings": {"config_map": "settings", "values": {"MODE": "fast"}},
+    "permissions": {
+        "service_account": "web",
+        "role": "reader",
+        "role_binding": "readers",
+        "needs": [{"resource": "configmaps", "verbs": ["get"]}],
+    },
+    "callers": {"network_policy": "closed", "port": 8080, "workloads": ["db"]},
 }
 """What the inventory says of the service in a cluster."""
 
@@ -101,8 +109,11 @@ class Site:
             child.wait()
 
     def pause(self, name: str) -> None:
-        """SIGSTOP."""
-        os.kill(self.children[name].pid, signal.SIGSTOP)
+        """SIGSTOP, which has taken effect when this returns."""
+        process = psutil.Process(self.children[name].pid)
+        process.suspend()
+        while process.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
 
     def status(self) -> dict[str, Any]:
         """What GET /status says."""

@@ -98,6 +98,7 @@ async def test_the_house_opens_without_its_neighbours(tmp_path: Path, redis_url:
         "action_server": False,
         "telemetry": False,
         "model": True,
+        "alertmanager": True,
     }
     assert health["checkpoints"]["detail"] == ("redis" if with_redis else "sqlite")
 
