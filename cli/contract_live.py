@@ -130,9 +130,8 @@ def read_contract(file: Path) -> Contract:
     try:
         document = json.loads(file.read_bytes())
         digest = document.pop("digest", "")
-        document.pop("schema_version", None)
-        found = Contract.model_validate(document)
-    except (OSError, ValueError, TypeError) as error:
+        found = Contract.model_validate({k: v for k, v in document.items() if k in Contract.model_fields})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         expected = "a contract as `firebreak contract draft --json` prints it"
         raise ConfigError(
             f"{file} is no contract", expected=expected, found=str(error).splitlines()[0][:200]

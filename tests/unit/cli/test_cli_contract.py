@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
+from cli.contract_live import read_contract
 from cli.main import app
+from domain.errors import ConfigError
 from tests.unit.contracts.repository import Repository
 
 runner = CliRunner()
@@ -81,3 +84,15 @@ def test_objectives_and_neighbours_are_taken_from_their_own_files(tmp_path: Path
     found = json.loads(runner.invoke(app, words).stdout)
     assert found["guardrails"][0]["reason"].startswith("today's 0.12 is already at or above 0.1")
     assert "shop" in found["risk"]["affected_users"]
+
+
+def test_what_show_prints_can_be_enforced(tmp_path: Path) -> None:
+    """The negotiation beside the terms is left out; what is no document at all is refused in words."""
+    document = json.loads(runner.invoke(app, ["contract", "draft", str(EXAMPLE), "--json"]).stdout)
+    file = tmp_path / "contract.json"
+    file.write_text(json.dumps({**document, "drafted_by": ["dev"], "rounds": [], "missing": []}))
+    assert read_contract(file).id == document["id"]
+    for wrong in ("3", "[]", "{}", "{"):
+        file.write_text(wrong)
+        with pytest.raises(ConfigError):
+            read_contract(file)
