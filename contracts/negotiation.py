@@ -222,6 +222,18 @@ def aged(table: Negotiation, now: datetime) -> Negotiation:
     return _with_status(table, ContractStatus.EXPIRED) if waiting and now >= table.contract.expires_at else table
 
 
+def concluded(table: Negotiation, status: ContractStatus) -> Negotiation:
+    """What its rollout makes of it: deployed, then fulfilled, violated or rolled back. Raises ConflictError."""
+    if status not in table.contract.status.next:
+        raise ConflictError(
+            f"contract {table.contract.id} is {table.contract.status.value} and does not become {status.value}",
+            expected=" or ".join(sorted(s.value for s in table.contract.status.next)) or "nothing any more",
+            found=status.value,
+            code="contract.closed",
+        )
+    return _with_status(table, status)
+
+
 def _drafted(table: Negotiation, findings: Sequence[Finding], at: datetime) -> Contract:
     return draft_contract(table.context, id=table.contract.id, at=at, findings=findings, doubts=table.doubts)
 

@@ -364,7 +364,9 @@ def _pipelines(house: House, drills: Drills | None) -> PipelineRunner:
 def _rollouts(house: House) -> Rollouts:
     yard = yard_of(house.services, house.sources.telemetry, memory_by_version)
     serving = partial(serving_version, house.services.probes)
-    return Rollouts(yard, house.settings.home / "rollouts", house.leases, holder(house.settings), serving)
+    return Rollouts(
+        yard, house.settings.home / "rollouts", house.leases, holder(house.settings), serving, house.bargains
+    )
 
 
 @asynccontextmanager

@@ -47,7 +47,7 @@ async def opened(order: Order, yard: Yard, person: str, former: str) -> Opened:
     """Check everything that can be checked beforehand. Raises ConfigError or ConflictError; nothing was changed then."""
     contract, service = order.contract, _service(order.contract, yard)
     version = order.version or contract.version
-    _may_go_out(contract, yard)
+    _may_go_out(contract, service, yard)
     if not version or version == former:
         raise ConfigError("there is nothing to roll out", expected="a version that does not serve yet", found=version)
     check_ramp(contract)
@@ -127,14 +127,15 @@ def _service(contract: Contract, yard: Yard) -> Service:
     return service
 
 
-def _may_go_out(contract: Contract, yard: Yard) -> None:
-    sandbox = contract.environment is Environment.SANDBOX
+def _may_go_out(contract: Contract, service: Service, yard: Yard) -> None:
+    """Where it goes is the inventory's word; a contract for a sandbox opens no other environment."""
+    sandbox = contract.environment is service.environment is Environment.SANDBOX
     drafts = (ContractStatus.DRAFT, ContractStatus.NEGOTIATING)
     if contract.status is not ContractStatus.APPROVED and not (sandbox and contract.status in drafts):
         raise ConflictError(
             f"contract {contract.id} is {contract.status.value}",
             expected="an approved contract; in a sandbox also a draft",
-            found=f"{contract.status.value} for {contract.environment.value}",
+            found=f"{contract.status.value} for {service.environment.value}",
         )
     if contract.expires_at <= yard.clock.now():
         raise ConflictError(

@@ -14,11 +14,9 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import interrupt
 
 from contracts.moves import Move, moved
-from contracts.negotiation import Negotiation, redrafted
+from contracts.negotiation import Negotiation, concluded, redrafted
 from domain.contract import ContractStatus
 
-SETTLED = frozenset({ContractStatus.REJECTED, ContractStatus.EXPIRED})
-"""What no move leads out of. An approved one still waits: a commit may take the approval away."""
 RECURSION_LIMIT = 1000
 
 
@@ -68,7 +66,9 @@ def table_of(state: BargainState) -> Negotiation:
 
 
 def after(table: Negotiation, answer: dict[str, Any]) -> Negotiation:
-    """The table after an answer: a move, or the change as it is now. Pure; raises what the move raises."""
+    """The table after an answer: a move, the change as it is now, or how its rollout stands. Pure; raises what the move raises."""
+    if "outcome" in answer:
+        return concluded(table, ContractStatus(answer["outcome"]))
     at = datetime.fromisoformat(answer["at"])
     if "fresh" in answer:
         return redrafted(table, Negotiation.model_validate(answer["fresh"]), at=at)
@@ -76,8 +76,8 @@ def after(table: Negotiation, answer: dict[str, Any]) -> Negotiation:
 
 
 def onward(state: BargainState) -> str:
-    """Ask again until it is settled."""
-    return END if table_of(state).contract.status in SETTLED else "ask"
+    """Ask again until it is settled. An approved one still waits: a commit may take the approval away, a rollout carries it out."""
+    return END if table_of(state).contract.status.terminal else "ask"
 
 
 def _settling(save: Callable[[Negotiation], None]) -> Any:

@@ -19,8 +19,8 @@ from contracts.finding import Finding
 from contracts.moves import Move
 from contracts.negotiation import Negotiation, aged, opened
 from domain.clock import Clock
-from domain.contract import ContractStatus
-from domain.errors import NotFoundError
+from domain.contract import Contract, ContractStatus
+from domain.errors import ConflictError, NotFoundError
 from domain.guard import LedgerEntry
 from domain.value import Value, new_id
 from graph.contracts.bargain import BargainGraph, after, build_bargain
@@ -101,6 +101,29 @@ class Bargains:
         if not file.is_file():
             raise NotFoundError(f"there is no contract {contract_id[:60]!r}", hint="firebreak contract show")
         return aged(Negotiation.model_validate_json(file.read_text()), self._clock.now())
+
+    def binding(self, contract: Contract) -> Contract:
+        """The contract as it is kept here: its status is what people signed, not what a file says of itself.
+
+        One that is not kept is a draft. Raises ConflictError when the terms are not those on the table.
+        """
+        if not self._file(contract.id).is_file():
+            return contract.model_copy(update={"status": ContractStatus.DRAFT})
+        kept = self.get(contract.id).contract
+        if kept.terms_digest() != contract.terms_digest():
+            raise ConflictError(
+                f"the terms of {contract.id} are not those on the table",
+                expected=f"terms with digest {kept.terms_digest()[:12]}…",
+                found=f"{contract.terms_digest()[:12]}…",
+                hint=f"firebreak contract enforce {contract.id}",
+                code="contract.stale",
+            )
+        return kept
+
+    async def carried(self, contract_id: str, status: ContractStatus) -> None:
+        """How its rollout stands. A contract that is not kept, or was told so before, is left as it is."""
+        if self._file(contract_id).is_file() and status in self.get(contract_id).contract.status.next:
+            await self._answer(contract_id, {"outcome": status.value})
 
     def curve(self) -> Curve:
         """What the contracts that ended teach about scores."""

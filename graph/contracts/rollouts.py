@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from traceback import format_exc
+from typing import Protocol
 
 import structlog
 
@@ -15,6 +16,7 @@ from contracts.enforcement.files import RolloutFiles
 from contracts.enforcement.opening import Order, opened
 from contracts.enforcement.rollout import Rollout
 from contracts.enforcement.yard import Yard
+from domain.contract import Contract, ContractStatus
 from domain.errors import ConfigError, ConflictError, FirebreakError
 from graph.checkpoint.lease import Lease, Leases
 from graph.tasks import end_tasks
@@ -27,10 +29,23 @@ Serving = Callable[[str], Awaitable[str]]
 """Service → the version that serves now. Raises ConflictError."""
 
 
+class Kept(Protocol):
+    """Where contracts are kept."""
+
+    def binding(self, contract: Contract) -> Contract:
+        """The contract as it is kept, whatever a copy says. Raises ConflictError."""
+        ...
+
+    async def carried(self, contract_id: str, status: ContractStatus) -> None:
+        """Be told how its rollout stands, once or more often."""
+        ...
+
+
 class Rollouts:
     """`start` takes up whatever was under way; `close` leaves it where it is: the files have everything."""
 
-    def __init__(self, yard: Yard, folder: Path, leases: Leases, holder: str, serving: Serving) -> None:
+    def __init__(self, yard: Yard, folder: Path, leases: Leases, holder: str, serving: Serving, kept: Kept) -> None:
+        self._kept = kept
         self._yard = yard
         self._files = RolloutFiles(folder)
         self._leases = leases
@@ -40,9 +55,11 @@ class Rollouts:
         self._stops: dict[str, str] = {}
 
     async def start(self) -> None:
-        """Go on with every rollout that had not ended."""
+        """Go on with every rollout that had not ended; say of the others how they ended, should nobody have heard it."""
         for rollout in self._files.all():
-            if not rollout.status.ended:
+            if rollout.status.ended:
+                await self._carried(rollout)
+            else:
                 self._drive(rollout.id)
 
     async def close(self) -> None:
@@ -51,6 +68,7 @@ class Rollouts:
 
     async def submit(self, order: Order, person: str) -> Rollout:
         """Check, write down and begin one. Raises ConfigError, ConflictError: nothing was changed then."""
+        order = order.model_copy(update={"contract": self._kept.binding(order.contract)})
         service = order.contract.service
         busy = [r.id for r in self._files.all() if r.service == service and not r.status.ended]
         if busy:
@@ -64,6 +82,7 @@ class Rollouts:
         self._files.save(found.rollout)
         stages = [{"percent": row.percent, "seconds": row.seconds} for row in found.rollout.stages]
         await self._yard.note("rollout", found.rollout.id, {"event": "deployed", "by": person, "stages": stages})
+        await self._carried(found.rollout)
         self._drive(found.rollout.id)
         return found.rollout
 
@@ -97,6 +116,10 @@ class Rollouts:
             except Exception:
                 log.error("rollout.broke", rollout=rollout_id, trace=format_exc(limit=-4))
             await self._yard.clock.sleep(TICK_S)
+        await self._carried(self.get(rollout_id))
+
+    async def _carried(self, rollout: Rollout) -> None:
+        await self._kept.carried(rollout.contract.id, rollout.status.contract)
 
     async def _watch(self, rollout_id: str) -> None:
         lease = await self._leases.acquire(rollout_id, self._holder, LEASE_S)

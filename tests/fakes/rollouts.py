@@ -89,6 +89,8 @@ class Site:
     """What an attempt to give a share fails with; nothing comes of it."""
     stuck: bool = False
     """Nothing can be taken back."""
+    outcomes: list[tuple[str, ContractStatus]] = field(default_factory=list)
+    """What the place where contracts are kept was told."""
     _shares: list[tuple[float, float]] = field(default_factory=lambda: [(-1e9, 0.0)])
     _plans: dict[str, Plan] = field(default_factory=dict)
     _before: dict[str, float] = field(default_factory=dict)
@@ -113,6 +115,14 @@ class Site:
     def order(self, **changes: Any) -> Order:
         """What is asked for."""
         return Order.model_construct(contract=contract(self.clock, **changes), version="v2", exemption=None, reason="")
+
+    # -- where contracts are kept --------------------------------------------------------------------------------
+
+    def binding(self, contract: Contract) -> Contract:
+        return contract
+
+    async def carried(self, contract_id: str, status: ContractStatus) -> None:
+        self.outcomes.append((contract_id, status))
 
     # -- guard ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.enforcement.rollout import Rollout, RolloutStatus
 from domain.bundle import Reading
-from domain.contract import Canary
+from domain.contract import Canary, ContractStatus
 from domain.errors import ConfigError, ConflictError, NotFoundError
 from graph.checkpoint.lease import ProcessLeases
 from graph.contracts.rollouts import Rollouts
@@ -24,7 +24,7 @@ async def serving(service: str) -> str:
 
 
 def of(site: Site) -> Rollouts:
-    return Rollouts(site.yard(), site.folder, ProcessLeases(), "app", serving)
+    return Rollouts(site.yard(), site.folder, ProcessLeases(), "app", serving, site)
 
 
 async def ended(rollouts: Rollouts, rollout: Rollout) -> Rollout:
@@ -51,6 +51,10 @@ async def test_a_rollout_is_watched_to_its_end_and_only_one_at_a_time(tmp_path: 
         "by": "maria",
         "stages": [{"percent": 100.0, "seconds": 60.0}],
     }
+    async with asyncio.timeout(10):
+        while len(site.outcomes) < 2:
+            await asyncio.sleep(0.01)
+    assert site.outcomes == [("con-1", ContractStatus.DEPLOYED), ("con-1", ContractStatus.FULFILLED)]
     await rollouts.close()
 
 

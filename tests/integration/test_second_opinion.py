@@ -197,7 +197,7 @@ def test_a_call_of_another_tool_is_no_answer() -> None:
 @pytest.mark.parametrize("answer", [20.0, b'{"choices": [', 500, "plain words", {"opinions": "none"}])
 def test_failures_leave_the_engines_word(answer: Answer) -> None:
     """Silent, broken and refusing endpoints: the same hypotheses as without, and it is told."""
-    alone, after, script = look({"PerceiveAnswer": [answer]}, timeout_s=0.3)
+    alone, after, script = look({"PerceiveAnswer": [answer]}, timeout_s=2.0)
     assert [h.model_dump() for h in after.hypotheses] == [h.model_dump() for h in alone.hypotheses]
     assert (after.verdict, after.confidence) == (alone.verdict, alone.confidence)
     assert after.second_opinion

@@ -243,3 +243,23 @@ async def test_a_page_without_contracts_says_how_one_gets_there(tmp_path: Path) 
         transport=httpx.ASGITransport(app=app), base_url="http://firebreak.test", headers=headers
     ) as found:
         assert "--keep" in (await found.get("/contracts")).text
+
+
+async def test_a_contract_is_what_is_kept_of_it_and_hears_how_its_rollout_ends(bargains: Bargains) -> None:
+    """A copy that calls itself approved is not; other terms are refused; the outcome teaches the curve."""
+    table = await bargains.draft(drafting(), "dev")
+    contract = table.contract
+    forged = contract.model_copy(update={"status": ContractStatus.APPROVED})
+    assert bargains.binding(forged).status is ContractStatus.DRAFT
+    unknown = forged.model_copy(update={"id": "con-000000000000"})
+    assert bargains.binding(unknown).status is ContractStatus.DRAFT
+    with pytest.raises(ConflictError, match="not those on the table"):
+        bargains.binding(forged.model_copy(update={"guardrails": []}))
+    await signed(bargains, contract.id)
+    assert bargains.binding(contract).status is ContractStatus.APPROVED
+    before = bargains.curve()
+    for status in (ContractStatus.DEPLOYED, ContractStatus.DEPLOYED, ContractStatus.FULFILLED, ContractStatus.VIOLATED):
+        await bargains.carried(contract.id, status)
+    await bargains.carried("con-000000000000", ContractStatus.DEPLOYED)
+    assert bargains.get(contract.id).contract.status is ContractStatus.FULFILLED
+    assert bargains.curve() != before

@@ -28,7 +28,7 @@ async def serving(service: str) -> str:
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     site = Site(tmp_path / "rollouts")
-    rollouts = Rollouts(site.yard(), site.folder, ProcessLeases(), "app", serving)
+    rollouts = Rollouts(site.yard(), site.folder, ProcessLeases(), "app", serving, site)
     app = build_app(replace(fakes.ports(tmp_path), rollouts=rollouts), Settings(home=tmp_path))
     headers = {"Authorization": f"Bearer {fakes.OPERATOR}"}
     transport = httpx.ASGITransport(app=app)
