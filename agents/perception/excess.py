@@ -138,17 +138,22 @@ def _latency(contrasts: list[Contrast]) -> dict[str, Contrast]:
 
 
 def _errors(contrasts: list[Contrast]) -> dict[str, Contrast]:
-    """Per service its own share of failures or what is seen of it from outside, whichever is worse; else failures by count.
+    """Per service its own share of failures or what is seen of it from outside, whichever clearly deviates and is worse; else
+    failures by count.
 
     What hangs or is gone counts no failures of its own, and a refusal (429) is often none to who refuses.
     """
     told = _best(c for c in contrasts if c.role is Role.ERRORS and c.share)
     seen = _best(c for c in contrasts if c.role is Role.AVAILABILITY)
-    worse = {s: max(told[s], seen[s], key=lambda c: _amount(c, Role.ERRORS)) for s in told.keys() & seen.keys()}
+    worse = {s: max(told[s], seen[s], key=_clearly_worse) for s in told.keys() & seen.keys()}
     shares = told | seen | worse
     counts = sorted((c for c in contrasts if c.role is Role.ERRORS and not c.share), key=lambda c: c.reach)
     silent = {c.service: c for c in counts if c.service not in shares or shares[c.service].reach < NOTICEABLE_Z}
     return shares | silent
+
+
+def _clearly_worse(c: Contrast) -> tuple[bool, float]:
+    return c.reach >= NOTICEABLE_Z, _amount(c, Role.ERRORS)
 
 
 def _traffic(contrasts: list[Contrast]) -> dict[str, float]:

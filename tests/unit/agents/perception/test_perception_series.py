@@ -262,3 +262,25 @@ def test_variants_of_a_case_are_held_back_together() -> None:
     rows = [Row("d", f"case-{i}{tail}", "as given", {}, True, False) for i in range(40) for tail in ("", ":fault-free")]
     assert {r.family for r in rows if r.held}.isdisjoint({r.family for r in rows if not r.held})
     assert 0 < sum(r.held for r in rows) < len(rows) / 2
+
+
+def test_of_two_signs_of_failure_the_one_that_is_clear_counts() -> None:
+    """An alert came five seconds late: the check from outside has too little history left to deviate, the share of errors has."""
+    ratio = (*(0.0 for _ in range(17)), *(0.7 for _ in range(8)))
+    up = (*(1.0 for _ in range(12)), *(0.0 for _ in range(8)))
+    seen = (
+        Series(service="api", metric="error_ratio", times=tuple(T0 + i for i in range(25)), values=ratio),
+        Series(service="api", metric='probe_up{probe="front"}', times=tuple(T0 + 5 + i for i in range(20)), values=up),
+    )
+    found = diagnose(
+        Bundle(
+            id="late",
+            services=("api",),
+            series=seen,
+            normal=(T0 - 600, T0 + 22),
+            abnormal=(T0 + 22, T0 + 25),
+            alert=AlertHint(service="api", summary="failing"),
+        )
+    )
+    assert [h.service for h in found.hypotheses] == ["api"]
+    assert any("error_ratio" in e.excerpt for e in found.evidence)
