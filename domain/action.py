@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -117,6 +118,11 @@ class ActionResult(Value):
     undo: ActionCall | None = None
     """The call that takes this back, with the arguments captured from the pre-state."""
     seconds: float = 0.0
+
+    def half_done(self, declared: Sequence[str]) -> bool:
+        """Whether it failed and yet left something: a declared field, seen afterwards, is not as before."""
+        moved = (name in self.after and self.after[name] != self.before.get(name) for name in declared)
+        return self.outcome is Outcome.FAILED and any(moved)
 
 
 class Executor(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 from domain.action import ActionCall, Tier
@@ -77,6 +78,11 @@ class Claim(Value):
     """Names of the declared fields; an undo is verified on these."""
     receipt: Receipt | None = None
 
+    @property
+    def lasting(self) -> bool:
+        """Whether it left something: it was confirmed, or it failed half-way and its undo was kept."""
+        return self.state is ClaimState.CONFIRMED or (self.state is ClaimState.FAILED and self.undo is not None)
+
 
 def claim_key(*, change: str, plan: str, revision: int, step: str, call: ActionCall, purpose: Purpose) -> str:
     """The idempotency key of one effect."""
@@ -138,9 +144,11 @@ def unresolved(reader: Reader) -> list[Claim]:
 
 
 def compensable(reader: Reader, change: str | None = None) -> list[Claim]:
-    """Confirmed and not yet taken back, with a recorded undo; the latest first."""
-    return [
+    """What left something and was not yet taken back, with a recorded undo; the latest first."""
+    settled = (find_claims(reader, change=change, state=state) for state in (ClaimState.CONFIRMED, ClaimState.FAILED))
+    left = (
         claim
-        for claim in find_claims(reader, change=change, state=ClaimState.CONFIRMED)
-        if claim.purpose is Purpose.APPLY and claim.undo is not None and not claim.compensated
-    ]
+        for claim in chain.from_iterable(settled)
+        if claim.purpose is Purpose.APPLY and claim.lasting and claim.undo is not None and not claim.compensated
+    )
+    return sorted(left, key=lambda claim: claim.entry, reverse=True)

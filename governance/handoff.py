@@ -58,7 +58,7 @@ def handoff_of(reader: Reader, agent: str) -> Handoff | None:
 def collect(reader: Reader, agent: str, why: str) -> Handoff:
     """What of this agent is not over."""
     mine = [c for c in find_claims(reader) if c.agent == agent and c.purpose is Purpose.APPLY]
-    applied = [c for c in mine if c.state is ClaimState.CONFIRMED and not c.compensated]
+    applied = [c for c in mine if c.lasting and not c.compensated]
     unknown = [c for c in mine if c.state in {ClaimState.DISPATCHED, ClaimState.UNKNOWN}]
     waiting = [c for c in mine if c.state is ClaimState.CLAIMED]
     changes = list(dict.fromkeys(c.change for c in [*unknown, *waiting, *applied]))

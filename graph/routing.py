@@ -200,9 +200,9 @@ def judgement_of(state: State, step: Step) -> Judgement | None:
 
 
 def steps_to_undo(plan: Plan, state: State) -> list[str]:
-    """Applied steps of this plan that have an undo, last first."""
+    """Steps of this plan that left something and have an undo, last first. One that failed has it only when it was half done."""
     results = state.get("results", [])
-    applied = {r.step_id for r in results if not r.compensation and r.outcome in (Outcome.SUCCEEDED, Outcome.UNKNOWN)}
+    applied = {r.step_id for r in results if not r.compensation and r.outcome is not Outcome.SKIPPED}
     taken_back = {r.step_id for r in results if r.compensation}
     undoable = {r.step_id for r in results if r.undo is not None}
     return [s.id for s in reversed(plan.steps) if s.id in applied & undoable and s.id not in taken_back]

@@ -202,6 +202,12 @@ class Wrapper:
         await self.inner.carry_out(attempt)
 
 
+def _lasts(attempt: Attempt, result: ActionResult) -> bool:
+    """Whether something is, or may be, in the world that an undo takes back."""
+    declared = attempt.claim.witness if attempt.claim else ()
+    return result.outcome in {Outcome.SUCCEEDED, Outcome.UNKNOWN} or result.half_done(declared)
+
+
 def receipt_of(attempt: Attempt) -> Receipt:
     """The receipt of an attempt that went all the way."""
     result = attempt.result
@@ -214,7 +220,7 @@ def receipt_of(attempt: Attempt) -> Receipt:
         summary=result.summary if result else "nothing came back",
         reasons=list(attempt.reasons),
         ledger=list(attempt.entries),
-        undo=result.undo if result and result.outcome in {Outcome.SUCCEEDED, Outcome.UNKNOWN} else None,
+        undo=result.undo if result and _lasts(attempt, result) else None,
         before=result.before if result else {},
         after=result.after if result else {},
         seconds=result.seconds if result else 0.0,

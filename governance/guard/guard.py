@@ -23,7 +23,7 @@ from domain.guard import (
 from domain.plan import Plan, Step
 from governance.approval import close_unused, list_approvals, load_approval
 from governance.attribution import Suspicion
-from governance.claims import Claim, ClaimState, Purpose, applied_claim, unresolved
+from governance.claims import Claim, Purpose, applied_claim, unresolved
 from governance.guard.agents import Agents
 from governance.guard.answers import give_answer
 from governance.guard.attempt import Attempt, Parts, Refused, Wrapper, receipt_of
@@ -123,7 +123,7 @@ class GuardedExecutor:
         """Take one applied step back. Raises AuthError, NotFoundError, ConflictError."""
         pinned, step = await self._pinned(plan_id, step_id, actor, token)
         claim = applied_claim(self.parts.ledger, plan_id, step_id, pinned.change)
-        if claim is None or claim.state is not ClaimState.CONFIRMED:
+        if claim is None or not claim.lasting:
             raise ConflictError(
                 f"step {step_id} has nothing to take back",
                 expected="an applied and confirmed step",

@@ -83,14 +83,16 @@ def mark_compensated(tx: Transaction, claim: Claim) -> None:
 
 
 def _receipt(claim: Claim, result: ActionResult, entry: int) -> Receipt:
+    before = result.before or claim.pre_state
+    half_done = result.model_copy(update={"before": before}).half_done(claim.witness)
     return Receipt(
         step_id=claim.step,
         verdict=Verdict.ALLOW,
         outcome=result.outcome,
         summary=result.summary,
         ledger=[claim.entry, entry],
-        undo=(result.undo or claim.undo) if result.outcome is not Outcome.FAILED else None,
-        before=result.before or claim.pre_state,
+        undo=(result.undo or claim.undo) if result.outcome is not Outcome.FAILED or half_done else None,
+        before=before,
         after=result.after,
         seconds=result.seconds,
     )

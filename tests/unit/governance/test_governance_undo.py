@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from domain.action import Outcome, Tier, Verdict
+from domain.action import ActionCall, ActionResult, Outcome, Tier, Verdict
 from domain.errors import AuthError, ConflictError, NotFoundError
 from domain.guard import ApprovalAnswer, Decision
 from domain.inventory import Inventory, Mode
@@ -285,3 +285,39 @@ async def test_what_is_back_already_is_skipped_by_an_unwind() -> None:
     assert report.complete
     assert [r.outcome for r in report.receipts] == [Outcome.SUCCEEDED, Outcome.SKIPPED]
     assert await scene.operator.unwindable() == []
+
+
+async def test_a_step_that_failed_half_way_is_taken_back() -> None:
+    """The pool grew and then the step failed: it counts as applied where taking back is concerned, and as failed elsewhere."""
+    scene = Scene()
+    whole = scene.executor.execute
+
+    async def half(call: ActionCall, *, idempotency_key: str) -> ActionResult:
+        done = await whole(call, idempotency_key=idempotency_key)
+        return done.model_copy(update={"outcome": Outcome.FAILED, "summary": "it never settled"})
+
+    scene.executor.execute = half  # type: ignore[method-assign]
+    await scene.agent.judge(plan(SCALE), actor())
+    receipt = await scene.agent.apply("plan-1", "s1", actor())
+    assert (receipt.outcome, receipt.undo is not None) == (Outcome.FAILED, True)
+    scene.executor.execute = whole  # type: ignore[method-assign]
+    assert [item.step for item in await scene.operator.unwindable()] == ["s1"]
+    assert (await scene.agent.compensate("plan-1", "s1", actor())).outcome is Outcome.SUCCEEDED
+    assert scene.executor.world["api"]["pool"] == 5
+    assert await scene.operator.unwindable() == []
+
+
+async def test_a_step_that_failed_and_left_nothing_has_nothing_to_take_back() -> None:
+    """The declared fields are as before."""
+    scene = Scene()
+    whole = scene.executor.execute
+
+    async def nothing(call: ActionCall, *, idempotency_key: str) -> ActionResult:
+        done = await whole(call, idempotency_key=idempotency_key)
+        return done.model_copy(update={"outcome": Outcome.FAILED, "after": done.before})
+
+    scene.executor.execute = nothing  # type: ignore[method-assign]
+    await scene.agent.judge(plan(SCALE), actor())
+    assert (await scene.agent.apply("plan-1", "s1", actor())).undo is None
+    with pytest.raises(ConflictError, match="nothing to take back"):
+        await scene.agent.compensate("plan-1", "s1", actor())

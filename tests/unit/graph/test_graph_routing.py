@@ -266,7 +266,7 @@ def test_after_clarify(state: State, goes: str) -> None:
 
 
 def test_only_applied_undoable_steps_are_taken_back() -> None:
-    """Last first; failed, irreversible and already taken back ones are left alone."""
+    """Last first; irreversible and already taken back ones are left alone, failed ones too unless they were half done."""
     three = Step(id="r1s3", call=CALL, effect=Effect.REVERSIBLE, rationale="")
     results = [
         done(undo=CALL),
@@ -276,5 +276,8 @@ def test_only_applied_undoable_steps_are_taken_back() -> None:
     state = State(results=results)
     assert routing.steps_to_undo(plan(ONE, TWO, three), state) == ["r1s3", "r1s1"]
     assert routing.steps_to_undo(plan(ONE, TWO, three), State(results=[*results, done(compensation=True)])) == ["r1s3"]
+    failed = done(Outcome.FAILED)
+    assert routing.steps_to_undo(plan(ONE), State(results=[failed])) == []
+    assert routing.steps_to_undo(plan(ONE), State(results=[failed.model_copy(update={"undo": CALL})])) == ["r1s1"]
     assert routing.judgement_of(State(judgements=[ALLOW]), ONE) == ALLOW
     assert routing.judgement_of(State(), ONE) is None
