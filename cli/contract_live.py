@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -133,9 +134,7 @@ def read_contract(file: Path) -> Contract:
         found = Contract.model_validate({k: v for k, v in document.items() if k in Contract.model_fields})
     except (OSError, ValueError, TypeError, AttributeError) as error:
         expected = "a contract as `firebreak contract draft --json` prints it"
-        raise ConfigError(
-            f"{file} is no contract", expected=expected, found=str(error).splitlines()[0][:200]
-        ) from error
+        raise ConfigError(f"{file} is no contract", expected=expected, found=_mistakes(error)) from error
     if digest and digest != found.terms_digest():
         raise ConfigError(
             f"the terms in {file} are not those that were drafted",
@@ -144,6 +143,12 @@ def read_contract(file: Path) -> Contract:
             hint="draft the contract again; terms are bargained for, not edited",
         )
     return found
+
+
+def _mistakes(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:4])
+    return str(error).splitlines()[0][:200]
 
 
 def follow(client: AppClient, rollout: dict[str, Any], *, quiet: bool) -> dict[str, Any]:

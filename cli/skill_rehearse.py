@@ -14,6 +14,7 @@ from cli.client import AppClient, connect
 from cli.output import Exit, note, print_json, say
 from cli.rehearsed import passed, rehearsal_lines
 from cli.session import SESSION, JsonFlag
+from cli.skill_author import SHIPPED
 from cli.skill_live import patient_get, write_report
 from cli.stages import Model, Verifier, VerifierModel, verifier_of
 
@@ -45,7 +46,10 @@ def rehearse(
             found = [_follow(client, name, wish, quiet=as_json) for name in names]
     else:
         from cli.temporary import temporary_home
+        from skills.shelf import Shelf
 
+        for name in names:
+            Shelf(SHIPPED).procedure(name)  # a wrong name is told before a stack is started
         os.environ["FIREBREAK_AUTONOMY"] = "observe"
         with temporary_home("", tell) as client:
             found = [_follow(client, name, wish, quiet=as_json) for name in names]

@@ -53,6 +53,8 @@ class Rollouts:
         self._serving = serving
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stops: dict[str, str] = {}
+        self._beginning = asyncio.Lock()
+        """Two requests at once must not both find that nothing is under way."""
 
     async def start(self) -> None:
         """Go on with every rollout that had not ended; say of the others how they ended, should nobody have heard it."""
@@ -68,6 +70,10 @@ class Rollouts:
 
     async def submit(self, order: Order, person: str) -> Rollout:
         """Check, write down and begin one. Raises ConfigError, ConflictError: nothing was changed then."""
+        async with self._beginning:
+            return await self._begin(order, person)
+
+    async def _begin(self, order: Order, person: str) -> Rollout:
         order = order.model_copy(update={"contract": self._kept.binding(order.contract)})
         service = order.contract.service
         busy = [r.id for r in self._files.all() if r.service == service and not r.status.ended]

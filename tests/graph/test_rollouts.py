@@ -20,6 +20,7 @@ AT_ONCE = Canary(required=False)
 
 
 async def serving(service: str) -> str:
+    await asyncio.sleep(0)
     return "v1"
 
 
@@ -55,6 +56,16 @@ async def test_a_rollout_is_watched_to_its_end_and_only_one_at_a_time(tmp_path: 
         while len(site.outcomes) < 2:
             await asyncio.sleep(0.01)
     assert site.outcomes == [("con-1", ContractStatus.DEPLOYED), ("con-1", ContractStatus.FULFILLED)]
+    await rollouts.close()
+
+
+async def test_of_four_requests_at_once_one_begins(tmp_path: Path) -> None:
+    """Checking takes a while; whoever comes meanwhile waits, and finds the first one under way."""
+    rollouts = of(Site(tmp_path))
+    orders = (Site(tmp_path).order(canary=AT_ONCE) for _ in range(4))
+    found = await asyncio.gather(*(rollouts.submit(order, "maria") for order in orders), return_exceptions=True)
+    assert [type(one) for one in found].count(ConflictError) == 3
+    assert len(rollouts.all()) == 1
     await rollouts.close()
 
 
