@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from domain.conditions import Condition
-from domain.errors import ConflictError, UpstreamError
-from domain.injection import FaultRow
+from domain.errors import ConflictError
 from graph.checkpoint.lease import ProcessLeases
 from graph.checkpoint.serde import strict_serde
 from graph.skills.rehearsals import Rehearsals
@@ -21,39 +18,11 @@ from graph.skills.runner import SkillRunner
 from skills.rehearsal import Rehearsal
 from skills.store import Trust
 from skills.trust import trust_of
+from tests.fakes.breaker import Breaker, breaking
 from tests.fakes.world import World
 from tests.unit.skills.trial import PAUSED, POOL, RESUME, SERVED, STATE, Trial
 
 HOT = (Condition.POOL_SATURATED, "api")
-
-
-@dataclass
-class Breaker:
-    """Breaks the little world; a lift heals it."""
-
-    world: World
-    breaks: dict[str, Callable[[World], None]]
-    lifted: list[str] = field(default_factory=list)
-    away: bool = False
-
-    async def injectable(self) -> list[FaultRow]:
-        rows = [FaultRow(name=name, service="api") for name in self.breaks]
-        return [*rows, FaultRow(name="noop", service="api", abstain=True)]
-
-    async def inject(self, fault: str, *, lease_s: float) -> str:
-        if self.away:
-            raise UpstreamError("the chaos server does not answer")
-        if fault in self.breaks:
-            self.breaks[fault](self.world)
-        return f"lease-{fault}"
-
-    async def lift(self, lease: str) -> None:
-        self.lifted.append(lease)
-        self.world.wrong.clear()
-
-
-def breaking(condition: tuple[Condition, str]) -> Callable[[World], None]:
-    return lambda world: world.wrong.update({condition: {}})
 
 
 def with_faults(skill: dict[str, Any], *faults: str, **more: Any) -> dict[str, Any]:
