@@ -47,9 +47,8 @@ def list_skills(as_json: JsonFlag = False) -> None:
         return
     table = Table("name", "version", "stage", "trust", "for", "record")
     for row in document["skills"]:
-        track = row["track"]
-        record = f"{track['succeeded']} of {track['executed']}" if track["executed"] else "never run"
-        table.add_row(row["name"], row["version"], row["stage"], row["trust"], " ".join(row["fault_classes"]), record)
+        classes = " ".join(row["fault_classes"])
+        table.add_row(row["name"], row["version"], row["stage"], row["trust"], classes, record_of(row["track"]))
     Console().print(table)
 
 
@@ -65,6 +64,7 @@ def show(skill: Name, as_json: JsonFlag = False) -> None:
         return
     row = document["row"]
     say(f"{row['name']} {row['version']}  {row['trust']}  {row['digest']}")
+    say(f"Record here, incidents included: {record_of(row['track'])}")
     say(document["prose"].strip())
     say("\n" + yaml.safe_dump(document["procedure"], sort_keys=False, width=110).strip())
     say(f"\n{document['hidden_checks']} hidden checks")
@@ -132,13 +132,19 @@ def runs(
     if not document["runs"]:
         say("No run yet. Start with a dry one: firebreak skill run NAME")
         return
-    table = Table("id", "skill", "status", "signature", "started", "seconds")
+    table = Table("id", "skill", "status", "signature", "where", "started", "seconds")
     for row in document["runs"]:
         signature = (row["failure"] or {}).get("signature", "")
-        table.add_row(
-            row["id"], row["order"]["skill"], row["status"], signature, row["started_at"][:19], f"{row['seconds']:.1f}"
-        )
+        where = row["incident"] or ("rehearsal" if row["rehearsal"] else "ordered")
+        started, seconds = row["started_at"][:19], f"{row['seconds']:.1f}"
+        table.add_row(row["id"], row["order"]["skill"], row["status"], signature, where, started, seconds)
     Console().print(table)
+
+
+def record_of(track: dict[str, Any]) -> str:
+    """`3 of 4, 1 blocked`: of the runs that were carried out, those that kept the promise."""
+    blocked = f", {track['blocked']} blocked" if track["blocked"] else ""
+    return (f"{track['succeeded']} of {track['executed']}" if track["executed"] else "never run") + blocked
 
 
 def parameters(given: list[str]) -> dict[str, Any]:
@@ -189,7 +195,10 @@ def write_report(file: Path, report: dict[str, Any]) -> None:
 
 def report_lines(report: dict[str, Any]) -> list[str]:
     """A report for a person."""
-    head = f"{report['id']}  {report['order']['skill']} {report['version']} ({report['trust']}): {report['status']}"
+    where = f" in incident {report['incident']}" if report["incident"] else ""
+    head = (
+        f"{report['id']}  {report['order']['skill']} {report['version']} ({report['trust']}){where}: {report['status']}"
+    )
     lines = [f"{head} — {report['answer'].replace('_', ' ')}" if report["answer"] else head]
     for word, part in (("precondition", "preconditions"), ("criterion", "visible"), ("hidden", "hidden")):
         lines += [f"  {word} {s['name']} {_MARKS[s['holds']]}: {s['text']}" for s in report[part]]

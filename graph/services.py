@@ -18,7 +18,6 @@ from domain.crew import at_work
 from domain.diagnosis import Diagnosis
 from domain.guard import Actor, Guard
 from domain.inventory import Inventory
-from domain.plan import Plan
 from domain.reasoning import Reasoner
 from domain.retrieval import CaseStore, Retriever
 from domain.second_opinion import DiffReading
@@ -26,6 +25,7 @@ from governance.state.crew import Crew
 from graph.artifacts import Artifacts
 from graph.changes import Changes
 from graph.held import ReadHeld
+from skills.field import Used
 
 AGENT = "responder"
 """Who works on incidents."""
@@ -78,8 +78,8 @@ class Skilled(Protocol):
         """The same proposal, or one of a trusted skill."""
         ...
 
-    def disappointed(self, plan: Plan, incident: str) -> object:
-        """A skill's plan did not cure."""
+    async def settle(self, used: Used) -> str:
+        """What became of a skill's plan goes to its record; the record in words, empty when no skill wrote the plan."""
         ...
 
 

@@ -196,11 +196,12 @@ async def write_back(report: Report, bench: Bench) -> Report:
     now = bench.clock.now()
     ended = report.model_copy(update={"ended_at": now, "seconds": _seconds(report.started_at, now)})
     bench.store.save(ended)
-    await bench.note("observation", ended.id, _facts(ended))
+    change = ended.incident or ended.id
+    await bench.note("observation", change, _facts(ended))
     standing = after_field_run(ended, now)
     if standing is not None:
         bench.store.stand(standing)
-        await bench.note("decision", ended.id, {"event": "skill.quarantined", **standing.model_dump(mode="json")})
+        await bench.note("decision", change, {"event": "skill.quarantined", **standing.model_dump(mode="json")})
     return ended
 
 

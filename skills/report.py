@@ -188,6 +188,8 @@ class Report(Value):
     """Who looked at the criteria: the rules alone, or a model beside them, by name."""
     rehearsal: str = ""
     """Id of the rehearsal that it belongs to; empty: the field."""
+    incident: str = ""
+    """The incident whose own run carried it out; empty: it was ordered."""
     started_at: UtcTime
     ended_at: UtcTime | None = None
     seconds: float = 0.0

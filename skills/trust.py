@@ -44,7 +44,7 @@ def after_field_run(report: Report, now: datetime) -> Standing | None:
         by=OUTSIDE,
         reason=f"{report.failure.signature} in run {report.id}: {report.failure.text[:200]}",
         at=now,
-        evidence=[report.id],
+        evidence=[*([report.incident] if report.incident else []), report.id],
     )
 
 

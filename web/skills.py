@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -25,6 +26,7 @@ from web.persons import Caller
 from web.ports import Ports
 
 REHEARSALS_SHOWN = 5
+Room = TypeVar("Room")
 
 
 class SkillRow(Value):
@@ -107,78 +109,96 @@ def shown(package: Package, skill: Skill, store: SkillStore) -> SkillShown:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Who answers, where there is somebody. All raise NotFoundError where there is not."""
+
+    ports: Ports
+
+    def runner(self) -> SkillRunner:
+        """Runs skills."""
+        return _there(self.ports.skills, "No skills can be run here.")
+
+    def rehearsals(self) -> Rehearsals:
+        """Rehearses them."""
+        return _there(self.ports.rehearsals, "No skills can be rehearsed here.")
+
+    def missions(self) -> Missions:
+        """The manager agent."""
+        return _there(self.ports.missions, "No manager agent works here.")
+
+    def standings(self) -> Standings:
+        """Keeps how far they are trusted."""
+        return _there(self.ports.standings, "No skills are kept here.")
+
+
+def _there(room: Room | None, otherwise: str) -> Room:
+    if room is None:
+        raise NotFoundError(otherwise, hint="`firebreak up` starts an app that has them.")
+    return room
+
+
 def build(ports: Ports) -> APIRouter:
     """The endpoints."""
-    router = APIRouter(tags=["skills"])
+    router, rooms = APIRouter(tags=["skills"]), Rooms(ports)
+    for add in (_catalogue, _runs, _trust, _missions):
+        add(router, rooms)
+    return router
 
-    def runner() -> SkillRunner:
-        if ports.skills is None:
-            raise NotFoundError("No skills can be run here.", hint="`firebreak up` starts an app that can.")
-        return ports.skills
 
-    def rehearsals() -> Rehearsals:
-        if ports.rehearsals is None:
-            raise NotFoundError("No skills can be rehearsed here.", hint="`firebreak up` starts an app that can.")
-        return ports.rehearsals
-
-    def missions() -> Missions:
-        if ports.missions is None:
-            raise NotFoundError("No manager agent works here.", hint="`firebreak up` starts an app that has one.")
-        return ports.missions
-
-    def standings() -> Standings:
-        if ports.standings is None:
-            raise NotFoundError("No skills are kept here.", hint="`firebreak up` starts an app that does.")
-        return ports.standings
-
+def _catalogue(router: APIRouter, rooms: Rooms) -> None:
     @router.get("/api/skills", summary="Everything that can be run, with its track record")
     async def skills() -> SkillList:
-        bench = runner().bench
+        bench = rooms.runner().bench
         return SkillList(skills=[row_of(p, s, bench.store) for p, s in bench.shelf.procedures()])
 
     @router.get("/api/skills/{name}", summary="One skill with its history")
     async def skill(name: str) -> SkillShown:
-        bench = runner().bench
+        bench = rooms.runner().bench
         return shown(*bench.shelf.procedure(name), bench.store)
 
+
+def _runs(router: APIRouter, rooms: Rooms) -> None:
     @router.get("/api/skill-runs", summary="Runs, newest first")
     async def runs(skill: str | None = None) -> SkillRuns:
-        return SkillRuns(runs=runner().bench.store.runs(skill)[:100])
+        return SkillRuns(runs=rooms.runner().bench.store.runs(skill)[:100])
 
     @router.post("/api/skill-runs", status_code=202, summary="Run a skill, dry unless `execute`")
     async def start(order: Order, caller: Caller) -> Report:
-        return await runner().submit(order)
+        return await rooms.runner().submit(order)
 
     @router.get("/api/skill-runs/{run_id}", summary="One run, as far as it went")
     async def run(run_id: str) -> Report:
-        return runner().bench.store.run(run_id)
+        return rooms.runner().bench.store.run(run_id)
 
+
+def _trust(router: APIRouter, rooms: Rooms) -> None:
     @router.post("/api/skills/{name}/rehearsals", status_code=202, summary="Break what it claims to mend, and see")
     async def rehearse(name: str, caller: Caller, wish: Wish = AS_IT_IS) -> Rehearsal:
-        return await rehearsals().start(name, wish)
+        return await rooms.rehearsals().start(name, wish)
+
+    @router.get("/api/skill-rehearsals/{rehearsal_id}", summary="One rehearsal, as far as it went")
+    async def rehearsal(rehearsal_id: str) -> Rehearsal:
+        return rooms.rehearsals().get(rehearsal_id)
 
     @router.post("/api/skills/{name}/promote", summary="One step up, with your own token")
     async def promote(name: str, caller: Caller, word: Word | None = None) -> Standing:
         """draft → validated → (a rehearsal) → trusted. Who promotes is what the token says; the ledger keeps it."""
         reason = word.reason if word else ""
-        return await standings().promote(name, reason, person=caller.name, token=caller.token)
+        return await rooms.standings().promote(name, reason, person=caller.name, token=caller.token)
 
     @router.post("/api/skills/{name}/quarantine", summary="Out of use, with your own token")
     async def quarantine(name: str, caller: Caller, verdict: Verdict) -> Standing:
-        return await standings().quarantine(name, verdict.reason, person=caller.name, token=caller.token)
+        return await rooms.standings().quarantine(name, verdict.reason, person=caller.name, token=caller.token)
 
+
+def _missions(router: APIRouter, rooms: Rooms) -> None:
     @router.post(
         "/api/missions", status_code=202, summary="A task card for the manager agent; read-only unless allowed"
     )
     async def mission(wanted: Mission, caller: Caller) -> ManagerReport:
-        return await missions().submit(wanted)
+        return await rooms.missions().submit(wanted)
 
     @router.get("/api/missions/{mission_id}", summary="One mission, as far as it went")
     async def mission_report(mission_id: str) -> ManagerReport:
-        return missions().get(mission_id)
-
-    @router.get("/api/skill-rehearsals/{rehearsal_id}", summary="One rehearsal, as far as it went")
-    async def rehearsal(rehearsal_id: str) -> Rehearsal:
-        return rehearsals().get(rehearsal_id)
-
-    return router
+        return rooms.missions().get(mission_id)

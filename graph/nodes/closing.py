@@ -20,6 +20,7 @@ from domain.lifecycle import Phase
 from domain.report import Brief
 from domain.value import digest
 from graph.nodes.clarify import DISAGREED
+from graph.nodes.settle import settled
 from graph.nodes.verify import verified_words
 from graph.nodes.walk import Node, author, enter, entry, fallback_entries, knobs_of
 from graph.records.projection import project
@@ -148,7 +149,7 @@ def closing_entry(status: IncidentStatus, outcome: str, at: datetime) -> Any:
 
 
 def make_learn(services: Services) -> Node:
-    """The redacted case goes where later incidents find it."""
+    """The redacted case goes where later incidents find it, and what a skill came to into the skill's record."""
 
     async def learn(state: State, runtime: Runtime[Knobs]) -> dict[str, Any]:
         incident = project(state)
@@ -156,11 +157,8 @@ def make_learn(services: Services) -> Node:
         document = await services.cases.remember(incident.id, title, text, metadata)
         walked = enter(state, "learn")
         await services.note("closing", state["incident"], closing_note(state, walked, services.agent))
-        return {
-            "timeline": [entry(services.clock.now(), "case.remembered", f"remembered as {document}")]
-            if document
-            else [],
-        }
+        kept = [entry(services.clock.now(), "case.remembered", f"remembered as {document}")] if document else []
+        return {"timeline": [*kept, *await settled(services, state)]}
 
     return learn
 

@@ -11,6 +11,7 @@ from langgraph.runtime import Runtime
 from agents.planner import PlanRequest, Proposal
 from domain.guard import ApprovalStatus
 from domain.incident import IncidentStatus, TimelineEntry
+from graph.nodes.settle import settled
 from graph.nodes.walk import Node, author, entry, fallback_entries
 from graph.routing import current_step, was_carried_out
 from graph.services import Services
@@ -36,9 +37,8 @@ def make_plan(services: Services) -> Node:
             now=now,
         )
         proposal = await services.minds.planner.plan(request)
+        record = await settled(services, state)
         if services.skilled is not None:
-            if old is not None and was_carried_out(state):
-                services.skilled.disappointed(old, state["incident"])
             proposal = await services.skilled.prefer(request, proposal)
         await services.note("decision", state["incident"], plan_note(proposal))
         return {
@@ -52,7 +52,11 @@ def make_plan(services: Services) -> Node:
             "stale": "",
             "model": proposal.by,
             "status": IncidentStatus.PLANNING,
-            "timeline": [*fallback_entries(now, "planner", proposal.fell_back), *plan_entries(proposal, now)],
+            "timeline": [
+                *record,
+                *fallback_entries(now, "planner", proposal.fell_back),
+                *plan_entries(proposal, now),
+            ],
         }
 
     return plan

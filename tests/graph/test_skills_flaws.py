@@ -148,7 +148,7 @@ async def test_declared_effect_never_observed(tmp_path: Path) -> None:
     async def apply(*given: Any) -> Receipt:
         return (await plain(*given)).model_copy(update={"undo": None})
 
-    trial.guard.apply = apply  # type: ignore[method-assign]
+    trial.guard.apply = apply  # type: ignore[method-assign,assignment]
     found = await rehearsed("declared-effect-never-observed", trial, Breaker(trial.world, {"hot": breaking(HOT)}))
     assert found.faults[0].problems == ["widen is declared reversible, and the guard recorded no undo of it"]
 

@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from cli import main as cli_main
+from skills.report import Order, Report, RunStatus
 from tests.fakes.skill_home import skill_home
 from tests.fakes.world import World
 from tests.unit.skills.test_skills_generate import INVENTORY
@@ -83,10 +84,24 @@ def test_list_show_and_runs(home: Path) -> None:
     assert "paused-process" in firebreak(home, "list").stdout
     shown = firebreak(home, "show", "paused-process").stdout
     assert "1 hidden checks" in shown
+    assert "Record here, incidents included: 1 of 1" in shown
     assert "served" not in shown
     assert document(home, "show", "paused-process")["hidden_checks"] == 1
     assert [r["status"] for r in document(home, "runs", "--skill", "paused-process")["runs"]][-1] == "succeeded"
     assert "succeeded" in firebreak(home, "runs").stdout
+
+
+def test_a_run_in_an_incident_is_told_apart(home: Path, trial: Trial) -> None:
+    """It counts like any other, and says where it was; a refused one is blocked, not failed."""
+    fields = {"order": Order(skill="paused-process", execute=True), "version": "1.0.0", "trust": "trusted"}
+    digest = trial.bench.shelf.procedure("paused-process")[0].digest
+    for number, status in enumerate((RunStatus.SUCCEEDED, RunStatus.BLOCKED)):
+        at = trial.clock.now()
+        trial.bench.store.save(
+            Report(id=f"skr-{number}", digest=digest, status=status, incident="inc-7", started_at=at, **fields)
+        )
+    assert "1 of 1, 1 blocked" in firebreak(home, "list").stdout
+    assert "inc-7" in firebreak(home, "runs").stdout
 
 
 @pytest.mark.parametrize(

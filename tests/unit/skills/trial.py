@@ -50,6 +50,8 @@ class Trial:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     model: Reasoner | None = None
     minds: Minds | None = None
+    probes: Any = None
+    """Other looks than the world's own."""
 
     def __post_init__(self) -> None:
         self.clock = TickingClock()
@@ -79,7 +81,7 @@ class Trial:
                 probes=frozenset({"state", "http_health", "process_state"}),
                 inventory=INVENTORY,
             ),
-            probes=WorldProbes(self.world),
+            probes=self.probes or WorldProbes(self.world),
             guard=self.guard,
             shelf=Shelf(self.root / "shelf"),
             store=SkillStore(self.root / "home"),

@@ -67,6 +67,7 @@ async def test_the_catalogue_and_one_skill(browser: httpx.AsyncClient, trial: Tr
         trust="draft",
         status=RunStatus.FAILED,
         failure=failure,
+        incident="inc-7",
         started_at=trial.clock.now(),
     )
     from skills.executor import suggest
@@ -88,6 +89,7 @@ async def test_the_catalogue_and_one_skill(browser: httpx.AsyncClient, trial: Tr
         "&lt;b&gt;still",
         "1 of 1 criteria",
         "widen, as before",
+        'href="/incidents/inc-7"',
     ):
         assert words in one, words
     assert "served" not in one
