@@ -1,4 +1,4 @@
-"""The `firebreak` command. Each noun lives in its own file; heavy libraries are imported by the command that needs them."""
+"""The `firebreak` command. Each noun lives in its own file, imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -10,45 +10,14 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from cli import (
-    agent,
-    backtest,
-    bundle,
-    change,
-    chat,
-    checkpoint,
-    config,
-    contract,
-    demo,
-    doctor,
-    drill,
-    evaluate,
-    events,
-    findings,
-    incident,
-    intake,
-    investigate,
-    kill,
-    ledger,
-    people,
-    pipeline,
-    policy,
-    rag,
-    shadow,
-    skill,
-    stack,
-    target,
-    tiers,
-    up,
-    vault,
-    webhook,
-)
+from cli.nouns import Nouns
 from cli.output import Exit, fail, note
 from cli.session import SESSION
 from domain.errors import ConfigError, FirebreakError
 
 app = typer.Typer(
     name="firebreak",
+    cls=Nouns,
     help="Takes an alert, finds the cause, mends it through one guarded door, and proves what it did.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -77,38 +46,6 @@ def session(
     Start here:  firebreak demo  ·  firebreak up --detach  ·  firebreak serve --config firebreak.yaml
     """
     SESSION.use(home)
-
-
-for module in (demo, up, doctor, investigate, chat, kill):
-    module.register(app)
-for name, group in (
-    ("incident", incident.app),
-    ("bundle", bundle.app),
-    ("drill", drill.app),
-    ("stack", stack.app),
-    ("config", config.app),
-    ("intake", intake.app),
-    ("change", change.app),
-    ("checkpoint", checkpoint.app),
-    ("rag", rag.app),
-    ("tiers", tiers.app),
-    ("findings", findings.app),
-    ("ledger", ledger.app),
-    ("events", events.app),
-    ("webhook", webhook.app),
-    ("policy", policy.app),
-    ("pipeline", pipeline.app),
-    ("skill", skill.app),
-    ("contract", contract.app),
-    ("agent", agent.app),
-    ("eval", evaluate.app),
-    ("vault", vault.app),
-    ("people", people.app),
-    ("shadow", shadow.app),
-    ("target", target.app),
-):
-    app.add_typer(group, name=name, no_args_is_help=True)
-app.add_typer(backtest.app, name="backtest")
 
 
 def run() -> None:

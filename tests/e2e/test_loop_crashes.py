@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -71,7 +72,7 @@ def test_a_deploy_that_only_came_first_is_left_alone(here: Installation) -> None
     """A drill whose right answer is to do nothing: abstained, said, and nothing was touched; the rules decide alone."""
     here.calm()
     result = here.ask("drill", "run", "--fault", "red_herring_deploy")
-    assert result["abstained"] is True
+    assert result["abstained"] is True, json.dumps([result, here.ask("incident", "show", result["incident"])])[:12_000]
     assert result["actions"] == []
     assert result["ledger"]["verified"] is True
 
