@@ -15,9 +15,7 @@ from chaos.experiment import Request
 from chaos.gate import Gate
 from chaos.lease import Lease, LeaseState, LeaseStore
 from chaos.model import Fault, Magnitude, all_ok
-from chaos.oracle import SLOW_MS as SLOW
 from chaos.oracle import (
-    VISIT_GAP_S,
     Baseline,
     Judging,
     OracleVerdict,
@@ -27,6 +25,7 @@ from chaos.oracle import (
     steady_state,
     take_baseline,
 )
+from chaos.outside import OutsideWatch, watched
 from chaos.responder import Door, Responder
 from chaos.score import Examination, Watch, deeds, score
 from chaos.site import Site
@@ -73,23 +72,6 @@ class DrillOrder:
         return self.finish_s + judged + CLOSING_MARGIN_S + 20.0
 
 
-class OutsideWatch:
-    """Visits the shop all the time and remembers since when its users have been served without a break."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self.served_since: datetime | None = None
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            began = self._site.clock.now()
-            visit = await self._site.shop.visit()
-            good = visit.ok and visit.ms <= SLOW
-            self.served_since = (self.served_since or began) if good else None
-            await self._site.clock.sleep(VISIT_GAP_S)
-
-
 class Drill:
     """One run from steady state to score. Use once."""
 
@@ -122,11 +104,13 @@ class Drill:
         known = {row.id for row in await self._responder.incidents()}
         before = await take_baseline(self._site)
         sealed = await self._commit()
-        lease = await self._inject(sealed)
-        try:
-            result = await self._examine(lease, sealed, before, known, started)
-        finally:
-            await asyncio.shield(self._restore(lease.id))
+        async with watched(self._site) as watch:
+            lease = await self._inject(sealed)
+            watch.begin()
+            try:
+                result = await self._examine(lease, sealed, before, known, started, watch)
+            finally:
+                await asyncio.shield(self._restore(lease.id))
         await self._tell(DrillPhase.ENDED, _verdict(result), result.incident)
         return result
 
@@ -182,24 +166,20 @@ class Drill:
         return lease
 
     async def _examine(
-        self, lease: Lease, sealed: Sealed, before: Baseline, known: set[str], started: float
+        self, lease: Lease, sealed: Sealed, before: Baseline, known: set[str], started: float, watch: OutsideWatch
     ) -> DrillResult:
-        watch = OutsideWatch(self._site)
-        watching = asyncio.ensure_future(watch.run())
-        try:
-            await self._page(lease)
-            own = await own_damage(self._site, before)
-            incident, detected_at = await self._detect(lease, known)
-            if incident is not None:
-                incident = await self._follow(incident, lease, known, watch)
-            await self._tell(
-                DrillPhase.JUDGING, "the outside oracle looks while the fault's lease still runs", _id(incident)
-            )
-            recovered_at = watch.served_since
-            oracle = await self._judge(lease, before, recovered_at)
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        await self._page(lease)
+        own = await own_damage(self._site, before)
+        incident, detected_at = await self._detect(lease, known)
+        if incident is not None:
+            incident = await self._follow(incident, lease, known, watch)
+        await self._tell(
+            DrillPhase.JUDGING, "the outside oracle looks while the fault's lease still runs", _id(incident)
+        )
+        recovered_at = watch.served_since
+        oracle = await self._judge(lease, before, recovered_at)
+        if self._order.fault.spec.abstain:
+            watch.demand_calm()
         if incident is not None:
             incident = await self._responder.incident(incident.id)
         seen = Watch(

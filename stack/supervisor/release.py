@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from stack.problem import ProblemError
 from stack.supervisor.settled import VERSIONS, Release
 from stack.supervisor.supervisor import Supervisor
+from stack.wire import fetch
 
-READY_S = 10.0
+READY_S = 15.0
+WARM_S = 3.0
+"""So long a fresh process may take to open its connections before users come. It gets them afterwards in any case: what it
+waits for may be what the release is to mend."""
 
 
 async def apply(stack: Supervisor, version: str, weights: Mapping[str, float]) -> bool:
@@ -33,6 +40,7 @@ async def _split(stack: Supervisor, wanted: Release) -> None:
     if running != "v1":
         await _roll(stack, "v1")
     await _spare(stack, {"api": "v1", "api-v2": "v2"})
+    await _warm(stack, "api-v2")
     stack.settle(release=wanted)
     await stack.set_backends()
 
@@ -49,6 +57,7 @@ async def _roll(stack: Supervisor, version: str) -> None:
     """Spare up with the new version, traffic to it, main process replaced, traffic back."""
     running = stack.versions()["api"]
     await _spare(stack, {"api": running, "api-v2": version})
+    await _warm(stack, "api-v2")
     await stack.set_backends("api-v2")
     stack.rolling = {"api": version, "api-v2": version}
     api = stack.processes["api"]
@@ -63,6 +72,7 @@ async def _roll(stack: Supervisor, version: str) -> None:
         await stack.set_backends("api")
         await stack.processes["api-v2"].stop()
         raise _not_ready(version)
+    await _warm(stack, "api")
     await stack.set_backends("api")
 
 
@@ -76,6 +86,15 @@ async def _spare(stack: Supervisor, versions: dict[str, str]) -> None:
     if await stack.wait_ready(["api-v2"], READY_S):
         await spare.stop()
         raise _not_ready(versions["api-v2"])
+
+
+async def _warm(stack: Supervisor, name: str) -> None:
+    deadline = time.monotonic() + WARM_S
+    while time.monotonic() < deadline:
+        with suppress(OSError, TimeoutError, ValueError):
+            if (await fetch("GET", f"{stack.processes[name].spec().url}/readyz", timeout_s=1.0)).status == 200:
+                return
+        await asyncio.sleep(0.1)
 
 
 def _not_ready(version: str) -> ProblemError:

@@ -70,11 +70,21 @@ def test_production_asks_and_a_crash_while_waiting_loses_nothing(here: Installat
 
 def test_a_deploy_that_only_came_first_is_left_alone(here: Installation) -> None:
     """A drill whose right answer is to do nothing: abstained, said, and nothing was touched; the rules decide alone."""
-    here.calm()
-    result = here.ask("drill", "run", "--fault", "red_herring_deploy")
+    result = _undisturbed(here, "red_herring_deploy")
     assert result["abstained"] is True, json.dumps([result, here.ask("incident", "show", result["incident"])])[:12_000]
     assert result["actions"] == []
     assert result["ledger"]["verified"] is True
+
+
+def _undisturbed(here: Installation, fault: str) -> dict[str, Any]:
+    """The drill's result. A void one is run again: on a small machine a second release alone may keep users waiting."""
+    for _ in range(3):
+        here.calm()
+        done = here.run("drill", "run", "--fault", fault, "--json", timeout_s=180)
+        if "The drill is void" not in done.stderr:
+            break
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def test_a_dead_supervisor_is_followed_by_another_that_carries_on(here: Installation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +181,23 @@ async def test_an_abstain_drill_pages_like_a_customer(tmp_path: Path) -> None:
     assert page["title"] == "a complaint"
     assert "wound" not in str(page)
     assert (found.abstained, found.mitigated, found.harmful_actions) == (True, False, [])
+
+
+async def test_an_abstain_drill_in_which_users_suffered_is_void(tmp_path: Path) -> None:
+    """Nothing was to be broken; if users were not served all the same, nobody is examined, and all is taken back."""
+    calm = incident(IncidentStatus.DISMISSED, diagnosis=diagnosis(verdict=DiagnosisVerdict.HEALTHY))
+    stage = Stage(tmp_path, [calm], abstain=True)
+    page = stage.responder.page
+
+    async def page_and_stumble(alert: Mapping[str, Any]) -> None:
+        stage.world.broken = True
+        await page(alert)
+
+    stage.responder.page = page_and_stumble  # type: ignore[method-assign]
+    with pytest.raises(ChaosError, match="void") as told:
+        await stage.run()
+    assert "visits were not; the first:" in str(told.value.found)
+    assert [lease.state for lease in stage.store.leases()] == [LeaseState.RESTORED]
 
 
 async def test_a_dismissed_incident_hands_over_to_the_next(tmp_path: Path) -> None:
