@@ -8,6 +8,10 @@ from typing import Any, Protocol
 Vector = list[float]
 
 
+LEARNT_FROM = 2000
+"""At most so many passages, evenly spaced, decide the axes; all are projected on them. Bounds time and memory of a fit."""
+
+
 class Embedder(Protocol):
     """Makes vectors. `fit` is told the whole corpus before it is embedded; a fixed model ignores it."""
 
@@ -26,29 +30,48 @@ class Embedder(Protocol):
 
 
 class LatentSemanticEmbedder:
-    """TF-IDF over words and character n-grams, reduced by truncated SVD (latent semantic analysis, Deerwester et al. 1990)."""
+    """TF-IDF over words and character n-grams, reduced by latent semantic analysis (Deerwester et al. 1990)."""
 
-    name = "lsa"
+    name = "lsa-2"
 
     def __init__(self, dimensions: int = 128) -> None:
         self._dimensions = dimensions
-        self._pipeline: Any = None
+        self._features: Any = None
+        self._axes: Any = None
 
     def fit(self, corpus: Sequence[str]) -> None:
-        from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.pipeline import make_pipeline, make_union
-        from sklearn.preprocessing import Normalizer
+        from sklearn.pipeline import make_union
 
         words = TfidfVectorizer(sublinear_tf=True, stop_words="english", ngram_range=(1, 2))
         shapes = TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(3, 5), max_features=20_000)
-        union = make_union(words, shapes)
-        features: Any = union.fit_transform(list(corpus))
-        size = max(2, min(self._dimensions, features.shape[0] - 1, features.shape[1] - 1))
-        svd = TruncatedSVD(n_components=size, random_state=7).fit(features)
-        self._pipeline = make_pipeline(union, svd, Normalizer(copy=False))
+        self._features = make_union(words, shapes)
+        features: Any = self._features.fit_transform(list(corpus))
+        step = -(-features.shape[0] // LEARNT_FROM)
+        self._axes = _axes(features[::step], self._dimensions)
 
     def embed(self, texts: Sequence[str]) -> list[Vector]:
-        if self._pipeline is None:
+        from sklearn.preprocessing import normalize
+
+        if self._features is None:
             raise ValueError("expected fit() before embed(), found an embedder that has seen no corpus")
-        return [[float(x) for x in row] for row in self._pipeline.transform(list(texts))]
+        reduced = normalize(self._features.transform(list(texts)) @ self._axes)
+        return [[float(x) for x in row] for row in reduced]
+
+
+def _axes(features: Any, dimensions: int) -> Any:
+    """The leading right singular vectors of a sparse (passages x features) matrix, as (features x dimensions).
+
+    There are far fewer passages than features, so they come from the eigenvectors of the small Gram matrix (the method
+    of snapshots, Sirovich 1987): exact, and without one dense matrix over all features per iteration.
+    """
+    import numpy as np
+    from scipy.linalg import eigh
+
+    count = features.shape[0]
+    size = max(2, min(dimensions, count - 1))
+    values, vectors = eigh((features @ features.T).toarray(), subset_by_index=[count - size, count - 1])
+    kept = values > values[-1] * 1e-9
+    axes = features.T @ (vectors[:, kept] / np.sqrt(values[kept]))
+    largest = np.argmax(np.abs(axes), axis=0)
+    return axes * np.sign(axes[largest, range(axes.shape[1])])
