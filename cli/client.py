@@ -10,6 +10,7 @@ import httpx
 
 from cli.home import Home
 from domain.errors import AuthError, ConflictError, FirebreakError, NotFoundError, UpstreamError
+from tools.http import trust
 
 
 class AppClient:
@@ -17,7 +18,11 @@ class AppClient:
 
     def __init__(self, url: str, token: str, timeout_s: float = 15.0) -> None:
         self._http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=timeout_s, trust_env=False
+            base_url=url,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=timeout_s,
+            trust_env=False,
+            verify=trust(),
         )
         self.url = url
 

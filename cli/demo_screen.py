@@ -23,6 +23,7 @@ from domain.errors import FirebreakError
 from domain.incident import Incident, IncidentStatus
 from domain.plan import Plan
 from domain.report import Brief, Sentence
+from tools.http import trust
 
 _MARK = {
     DrillPhase.BROKEN: "red",
@@ -69,7 +70,7 @@ class Screen:
         for path in ("/", "/api/catalogue"):
             started = time.monotonic()
             try:
-                said = f"HTTP {httpx.get(shop + path, timeout=3, trust_env=False).status_code}"
+                said = f"HTTP {httpx.get(shop + path, timeout=3, trust_env=False, verify=trust()).status_code}"
             except httpx.HTTPError as error:
                 said = type(error).__name__
             self._line("visitor", f"GET {shop}{path}: {said} in {1000 * (time.monotonic() - started):.0f} ms")
