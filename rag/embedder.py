@@ -51,12 +51,13 @@ class LatentSemanticEmbedder:
         self._axes = _axes(features[::step], self._dimensions)
 
     def embed(self, texts: Sequence[str]) -> list[Vector]:
+        import numpy as np
         from sklearn.preprocessing import normalize
 
         if self._features is None:
             raise ValueError("expected fit() before embed(), found an embedder that has seen no corpus")
-        reduced = normalize(self._features.transform(list(texts)) @ self._axes)
-        return [[float(x) for x in row] for row in reduced]
+        vectors: list[Vector] = np.asarray(normalize(self._features.transform(list(texts)) @ self._axes)).tolist()
+        return vectors
 
 
 def _axes(features: Any, dimensions: int) -> Any:
@@ -66,12 +67,11 @@ def _axes(features: Any, dimensions: int) -> Any:
     of snapshots, Sirovich 1987): exact, and without one dense matrix over all features per iteration.
     """
     import numpy as np
-    from scipy.linalg import eigh
 
     count = features.shape[0]
     size = max(2, min(dimensions, count - 1))
-    values, vectors = eigh((features @ features.T).toarray(), subset_by_index=[count - size, count - 1])
-    kept = values > values[-1] * 1e-9
+    values, vectors = np.linalg.eigh((features @ features.T).toarray())
+    kept = (values > values[-1] * 1e-9) & (np.arange(count) >= count - size)
     axes = features.T @ (vectors[:, kept] / np.sqrt(values[kept]))
     largest = np.argmax(np.abs(axes), axis=0)
     return axes * np.sign(axes[largest, range(axes.shape[1])])
