@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from domain.commands import plain_words, read_command
+from domain.conditions import Condition
 from skills.folder import PROCEDURE, Package
 from skills.report import Edit, Failure, Report
 from skills.rules import RULES
@@ -33,6 +35,23 @@ PROBE_OF: Mapping[str, str] = {
     "kubernetes": "workload_state",
 }
 """Aspect of a binding → the probe that reads it."""
+DIAGNOSIS = "diagnosis"
+"""The analysis whose reading names the leading cause."""
+BETWEEN = frozenset(
+    c.value
+    for c in (
+        Condition.LINK_SLOW,
+        Condition.LINK_DOWN,
+        Condition.PATH_CLOSED,
+        Condition.DEPENDENCY_REJECTING,
+        Condition.DEPENDENCY_DOWN,
+        Condition.ROLE_CANNOT_LOGIN,
+        Condition.ROLE_LACKS_RIGHTS,
+    )
+)
+"""Seen on the way between two services: which of them a procedure changes is its own choice."""
+LONGEST_CLASSES = 180
+"""Characters; a pattern has room for so many."""
 Operation = dict[str, Any]
 
 
@@ -90,7 +109,7 @@ def operations_for(failure: Failure, skill: Skill, words: Vocabulary) -> list[Op
         case Signature.READINESS_NOT_MET:
             return _readiness(action)
         case Signature.VERIFICATION_FAILED:
-            return _only_when_broken(failure.step, skill)
+            return [*_only_when_broken(failure.step, skill), *_only_for_its_cause(skill, words)]
         case _:
             return []
 
@@ -180,6 +199,20 @@ def _only_when_broken(criterion: str, skill: Skill) -> list[Operation]:
     document = check.model_dump(mode="json", exclude_defaults=True, exclude={"within_s", "hold_s"})
     value = {**document, "name": f"broken-{check.name}"[:60], "expect": {**document["expect"], "ok": False}}
     return [{"add": "preconditions", "value": value}]
+
+
+def _only_for_its_cause(skill: Skill, words: Vocabulary) -> list[Operation]:
+    """It ran where another fault stood: demand that the diagnosis names one that it is for, at the service that it changes."""
+    action = next((a for a in skill.actions if a.action is not None and a.effect.mutating), None)
+    classes = "|".join(re.escape(name) for name in sorted(skill.metadata.fault_classes))
+    if action is None or not classes or len(classes) > LONGEST_CLASSES or DIAGNOSIS not in words.probes:
+        return []
+    wanted = {"cause-is-its-own": {"path": "cause.fault_class", "matches": f"^({classes})$"}}
+    spec = words.actions.get(action.action or "")
+    if spec is not None and BETWEEN.isdisjoint(spec.removes):
+        wanted["cause-is-in-its-place"] = {"path": "cause.service", "equals": action.target}
+    look = {"probe": DIAGNOSIS, "service": action.target}
+    return [{"add": "preconditions", "value": {"name": n, **look, "expect": expect}} for n, expect in wanted.items()]
 
 
 def _precondition(name: str, action: Action, argv: Sequence[str], expect: Mapping[str, Any]) -> Operation:

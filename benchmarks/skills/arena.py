@@ -12,9 +12,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from domain.clock import ManualClock
+from agents.perception.engine import diagnose
+from domain.alert import Alert, Change
+from domain.bundle import LogLine, Series, Span, Window
+from domain.clock import Clock, ManualClock
 from domain.inventory import Binding, Environment, Inventory, Mode, Service
 from domain.runner import Runner
+from graph.gather import LiveGather
+from graph.skills.looks import Looks
 from skills.bench import Bench
 from skills.evaluation.task import Task
 from skills.shelf import Shelf
@@ -24,6 +29,7 @@ from tests.fakes.cluster.kinds import BY_KIND
 from tests.fakes.cluster.server import ClusterServer
 from tests.fakes.cluster.shop import Shop
 from tests.fakes.guard import Scene
+from tools.kubernetes.dump import LivePlatform
 from tools.probes.runner import ProbeRunner
 from tools.registry import ActionRegistry
 from tools.runners.choose import reading_runner
@@ -141,7 +147,7 @@ class ClusterPlace:
         self._bench = Bench(
             inventory=inventory,
             words=registered(inventory),
-            probes=ProbeRunner(inventory, env, root=shop.folder),
+            probes=self._looks(ProbeRunner(inventory, env, root=shop.folder), clock),
             guard=Scene(inventory=inventory, executor=registry, clock=clock).agent,
             shelf=shelf,
             store=SkillStore(shop.folder / "skills"),
@@ -149,6 +155,12 @@ class ClusterPlace:
             note=_nothing,
             reader=self._reader,
         )
+
+    def _looks(self, probes: ProbeRunner, clock: Clock) -> Looks:
+        """Probes, and analyses of the objects of the namespace; nothing else is measured here."""
+        platform = LivePlatform(self._inventory, self._shop.folder, clock)
+        gather = LiveGather(self._inventory, Unmeasured(), probes, clock, platform=platform)
+        return Looks(probes, gather, diagnose, _no_alerts, clock)
 
     def _reader(self, name: str) -> Runner | None:
         service = self._inventory.service(name)
@@ -201,6 +213,26 @@ class ClusterArena:
         FAULTS[task.fault](shop)
         environment = Environment.PRODUCTION if task.fault.endswith(PRODUCTION) else Environment.SANDBOX
         yield ClusterPlace(shop, self._shelf, environment)
+
+
+class Unmeasured:
+    """Telemetry of a namespace that nobody scrapes."""
+
+    async def series(self, window: Window, **asked: Any) -> list[Series]:
+        return []
+
+    async def logs(self, window: Window, **asked: Any) -> list[LogLine]:
+        return []
+
+    async def spans(self, window: Window, **asked: Any) -> list[Span]:
+        return []
+
+    async def changes(self, window: Window) -> list[Change]:
+        return []
+
+
+async def _no_alerts() -> list[Alert]:
+    return []
 
 
 async def _nothing(kind: str, change: str, content: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from benchmarks.skills.arena import ClusterArena, words
 from benchmarks.skills.campaign import METHODS, TASKS
+from benchmarks.skills.lessons import HEALTHY, LESSONS
 from benchmarks.skills.shelf import written_shelf
 from cli.main import app
 from graph.skills.measure import measure
@@ -41,6 +42,12 @@ async def test_methods_are_told_apart(tmp_path: Path) -> None:
     assert kept("nearest procedure")[:2] == [False, False]
     lost: Row = found["no hidden verification", "two-releases-back"]
     assert (lost.claim, lost.why) == ("done", "last-good-release does not hold")
+
+
+def test_no_review_is_judged_by_the_failure_that_it_learnt_from() -> None:
+    """Held out is held out: neither the learnt task nor, among the other faults, the skill's own."""
+    for learnt, own, other in LESSONS.values():
+        assert len({learnt, own, other, *HEALTHY}) == 3 + len(HEALTHY)
 
 
 @pytest.mark.parametrize(("option", "value"), [("--mode", "slow"), ("--task", "make-coffee")])

@@ -154,6 +154,25 @@ def test_signatures_prescribe_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
+    ("action", "place"),
+    [
+        ({"action": "resume_process", "effect": "transient"}, ["api"]),
+        ({"action": "shift_traffic", "effect": "reversible"}, []),
+    ],
+)
+def test_a_cure_that_ran_under_another_fault_asks_the_diagnosis_first(action: dict[str, Any], place: list[str]) -> None:
+    """For one of its own fault classes, at the service that it changes; a path lies between two, so its place is not asked."""
+    meta = {**RESUME["metadata"], "fault_classes": ["hang", "crash"]}
+    skill = skill_of({**RESUME, "metadata": meta, "actions": [{"name": "do", "target": "api", **action}]})
+    failure = Failure(signature="VERIFICATION_FAILED", text="x", step="hidden-1")
+    checks = [op["value"] for op in operations_for(failure, skill, registered())]
+    assert {(c["probe"], c["service"]) for c in checks} == {("diagnosis", "api")}
+    assert checks[0]["expect"] == {"path": "cause.fault_class", "matches": "^(crash|hang)$"}
+    assert [c["expect"]["equals"] for c in checks[1:]] == place
+    assert operations_for(failure, skill_of({**RESUME, "metadata": RESUME["metadata"]}), registered()) == []
+
+
+@pytest.mark.parametrize(
     ("text", "signature"),
     [
         ('pods is forbidden: User "x" cannot list resource "pods"', Signature.RBAC_DENIED),
