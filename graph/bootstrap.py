@@ -57,6 +57,7 @@ from graph.services import AGENT, Charge, Minds, Services
 from graph.settings import Settings
 from graph.skills.bench import bench_of
 from graph.skills.incident import IncidentSkills
+from graph.skills.looks import open_alerts
 from graph.skills.missions import Missions
 from graph.skills.rehearsals import Rehearsals
 from graph.skills.runner import SkillRunner
@@ -301,7 +302,7 @@ def build_house(
         artifacts=FileArtifacts(settings.home / "artifacts"),
         clock=clock,
     )
-    bench = bench_of(services, settings, env, circuits, records.firing, root=root)
+    bench = bench_of(services, settings, env, circuits, open_alerts(records, clock), root=root)
     services = replace(services, skilled=IncidentSkills(bench))
     house = House(
         settings=settings,

@@ -195,11 +195,14 @@ class SqliteRecords:
         sql = "SELECT id FROM incidents WHERE terminal = 0 ORDER BY opened_at"
         return [row[0] for row in await self._do(lambda db: db.execute(sql).fetchall())]
 
-    async def firing(self) -> list[Alert]:
-        """The alerts of all incidents that some run still works on."""
-        sql = "SELECT body FROM incidents WHERE terminal = 0 ORDER BY opened_at"
-        rows = await self._do(lambda db: db.execute(sql).fetchall())
-        return [alert for (body,) in rows for alert in Incident.model_validate_json(body).alerts]
+    async def told_since(self, since: datetime) -> list[Alert]:
+        """The alerts, as they stand now, of incidents that some run still works on or that closed after `since`."""
+        sql = (
+            "SELECT a.body FROM alerts a JOIN incidents i ON i.id = a.incident "
+            "WHERE i.terminal = 0 OR i.closed_at > ? ORDER BY i.opened_at, a.rowid"
+        )
+        rows = await self._do(lambda db: db.execute(sql, (since.isoformat(),)).fetchall())
+        return [Alert.model_validate_json(body) for (body,) in rows]
 
     async def related(self, alert: Alert, late: timedelta) -> list[OpenIncident]:
         """Incidents that an alert may join, newest first: the open ones, and those closed after what it reports began.

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from domain.alert import Alert
 from domain.bundle import Reading
 from domain.clock import Clock
+from graph.deliveries import LATE
+from graph.records.sqlite import SqliteRecords
 from graph.services import Diagnose, Gather, Probes
 from skills.analyses.analysis import Observed
 from skills.analyses.catalogue import ANALYSES
@@ -16,6 +18,15 @@ FRESH_S = 1.0
 """Checks that are looked at side by side share one observation."""
 
 OpenAlerts = Callable[[], Awaitable[Sequence[Alert]]]
+
+
+def open_alerts(records: SqliteRecords, clock: Clock) -> OpenAlerts:
+    """Of incidents that are open or closed so lately that their senders' last word is still heard."""
+
+    async def told() -> list[Alert]:
+        return await records.told_since(clock.now() - LATE)
+
+    return told
 
 
 class Looks:

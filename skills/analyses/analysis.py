@@ -24,7 +24,7 @@ class Observed:
     bundle: Bundle
     diagnosis: Diagnosis
     alerts: Sequence[Alert]
-    """Of incidents that are open."""
+    """Of incidents that are open or closed just now, as their senders told them last."""
 
     @property
     def since(self) -> float:

@@ -7,8 +7,12 @@ from collections.abc import Sequence
 
 from domain.alert import Alert
 from domain.bundle import Bundle, Reading
+from domain.clock import ManualClock
 from domain.conditions import Condition
-from graph.skills.looks import Looks
+from domain.incident import Incident, IncidentStatus
+from graph.deliveries import LATE
+from graph.records.sqlite import SqliteRecords
+from graph.skills.looks import Looks, open_alerts
 from tests.fakes.world import TickingClock, World, WorldProbes, alert, diagnose_world
 
 
@@ -46,3 +50,26 @@ async def test_analyses_and_probes_answer_alike() -> None:
     assert (await looks.run(["diagnosis"], ["api"]))[0].ok is True
     assert gather.asked == 2
     assert {r.probe for r in await looks.run(None, ["api"])} == {"state"}
+
+
+async def test_an_alert_is_heard_until_its_incident_was_closed_for_a_while() -> None:
+    """Handed to a person at once, it still fires; when its sender says that it is over, or would be heard no more, it does not."""
+    records, clock = SqliteRecords(":memory:"), ManualClock()
+    told, raised = open_alerts(records, clock), alert(service="api")
+    row = Incident(
+        id="inc-1",
+        thread_id="inc-1",
+        title="t",
+        status=IncidentStatus.ESCALATED,
+        opened_at=clock.now(),
+        alerts=[raised],
+        run_id="run-1",
+        phase="EXIT",
+        severity=raised.severity,
+    )
+    await records.open(row.model_copy(update={"closed_at": clock.now()}), [(raised, "api")], [])
+    clock.advance(LATE.total_seconds() - 1)
+    assert [a.identity for a in await told()] == ["shop-down"]
+    clock.advance(2)
+    assert await told() == []
+    records.close()
