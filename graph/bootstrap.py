@@ -286,6 +286,7 @@ def build_house(
             changes,
             sources.origins,
             LivePlatform(inventory, root or Path.cwd(), clock),
+            records.mended_since,
         ),
         diagnose=diagnose,
         probes=probes,

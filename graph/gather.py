@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 
+from agents.perception.windows import LEAD_S
 from domain.alert import Alert, AlertStatus
 from domain.bundle import AlertHint, Bundle, Edge, Node, Origin, Reading
 from domain.clock import Clock
+from domain.incident import Incident
 from domain.inventory import Inventory
 from domain.redaction import redact
 from domain.telemetry import Telemetry
@@ -21,15 +24,22 @@ CHANGES_S = 3600.0
 """Seconds before now whose changes are asked for: leaks and full pools show late."""
 PAUSE_S = 2.0
 """Seconds between two looks at the same system."""
+Mended = Callable[[datetime], Awaitable[Sequence[Incident]]]
+"""Incidents that closed as resolved after that time."""
 
 
 async def _no_cluster() -> Platform:
     return Platform()
 
 
+async def _none_mended(since: datetime) -> Sequence[Incident]:
+    return ()
+
+
 class LiveGather:
     """Implements graph.services.Gather over the ports. `gaps` says what telemetry could not tell at its last reading,
-    `origins` who was asked; `changes` tells more changes than telemetry alone; `platform` what stands in clusters."""
+    `origins` who was asked; `changes` tells more changes than telemetry alone; `platform` what stands in clusters,
+    `mended` which trouble ended lately: what it left behind is not held against anybody a second time."""
 
     def __init__(
         self,
@@ -41,6 +51,7 @@ class LiveGather:
         changes: Changes | None = None,
         origins: Callable[[], Sequence[Origin]] = tuple,
         platform: Callable[[], Awaitable[Platform]] = _no_cluster,
+        mended: Mended = _none_mended,
     ) -> None:
         self._inventory = inventory
         self._telemetry = telemetry
@@ -50,12 +61,14 @@ class LiveGather:
         self._changes = changes or telemetry.changes
         self._origins = origins
         self._platform = platform
+        self._mended = mended
 
     async def __call__(self, incident: str, alerts: Sequence[Alert], extra: Sequence[Reading], look: int) -> Bundle:
         """Everything known now."""
         if look:
             await self._clock.sleep(PAUSE_S)
-        now = self._clock.now().timestamp()
+        at = self._clock.now()
+        now = at.timestamp()
         window = (now - BEFORE_S, now)
         series, logs, spans, changes, readings, platform = await asyncio.gather(
             self._telemetry.series(window),
@@ -66,11 +79,13 @@ class LiveGather:
             self._platform(),
         )
         edges, nodes = topology(self._inventory)
+        alert = hint(alerts)
         return Bundle(
             id=incident,
             title=redact(alerts[0].title) if alerts else "",
             system=self._inventory.system,
-            alert=hint(alerts),
+            alert=alert,
+            onset=earliest_onset(alert, await self._mended(at - timedelta(seconds=BEFORE_S))),
             services=tuple(self._inventory.names()),
             edges=edges,
             nodes=nodes,
@@ -82,6 +97,15 @@ class LiveGather:
             platform=platform.objects,
             origins=tuple(self._origins()),
         )
+
+
+def earliest_onset(alert: AlertHint | None, mended: Sequence[Incident]) -> float | None:
+    """Epoch seconds before which this trouble cannot have begun: the end of one that was mended within the time that is
+    looked back over before an alert. None where none was, and the alert alone tells."""
+    if alert is None or alert.started_at is None:
+        return None
+    ends = [incident.closed_at.timestamp() for incident in mended if incident.closed_at is not None]
+    return max((end for end in ends if alert.started_at - LEAD_S < end <= alert.started_at), default=None)
 
 
 def unseen(bundle: Bundle) -> list[str]:
