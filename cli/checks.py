@@ -16,15 +16,15 @@ SIDE_BY_SIDE = ("--dist", "loadscope", "--no-loadscope-reorder")
 PARTS = (
     ("-m", "not integration and not e2e and not campaign", "-n", "3", *SIDE_BY_SIDE),
     ("-m", "integration and not campaign", "-n", "4", *SIDE_BY_SIDE),
-    ("-m", "e2e and not integration"),
+    ("-m", "e2e and not integration", "-n", "2", *SIDE_BY_SIDE),
 )
-"""Real servers have their own patience: they never share the machine with what only computes. Much of both is waiting, so
-there are more workers than the two cores of a small machine."""
+"""Real servers have their own patience: they never share the machine with what only computes. Much of it is waiting, so
+there are more workers than the two cores of a small machine; a whole installation takes about half a core."""
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def run_tests(extra: list[str]) -> int:
-    """What only computes, then what starts real servers, then the whole product alone; coverage of all together.
+    """What only computes, then what starts real servers, then the whole product; coverage of all together.
 
     With extra arguments it is one plain pytest run and no floor applies.
     """
