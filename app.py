@@ -42,6 +42,7 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
         missions=house.missions,
         bargains=house.bargains,
         rollouts=house.rollouts,
+        pulls=house.pulls,
         telemetry=house.sources.telemetry,
         slis=StoredSlis(house.telemetry, inventory, house.services.clock),
         retriever=house.documents,

@@ -85,6 +85,7 @@ def draft(
 app.command("show")(contract_bargain.show)
 app.command("negotiate")(contract_bargain.negotiate)
 app.command("comment")(contract_github.comment)
+app.command("check")(contract_github.check)
 
 Placing = tuple["Callable[[DeploymentContext], DeploymentContext]", list[str]]
 """What surrounds a context, and what of the objectives was left out."""

@@ -1,17 +1,20 @@
-"""`firebreak contract comment`: the contract on its pull request, one comment that is kept up to date."""
+"""`firebreak contract comment | check`: the contract on its pull request, and whether a pipeline goes on with it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from cli.contract_bargain import contract_in
-from cli.output import print_json, say
+from cli.output import Exit, print_json, say
 from cli.session import JsonFlag
+from domain.contract import Contract
 from domain.errors import ConfigError
+from domain.risk import RiskLevel
 
 
 def comment(
@@ -50,3 +53,40 @@ def comment(
         print_json({"comment": address, "state": state_of(contract)})
     else:
         say(address)
+
+
+def check(
+    file: Annotated[Path, typer.Argument(metavar="CONTRACT.json", help="What `contract draft --json` printed.")],
+    at_most: Annotated[RiskLevel, typer.Option(help="Highest level that passes.")] = RiskLevel.HIGH,
+    irreversible: Annotated[
+        Literal["allow", "refuse"], typer.Option(help="Whether what cannot be taken back passes.")
+    ] = "refuse",
+    output: Annotated[
+        Path | None, typer.Option(help="File that gets level=, score= and file= (GITHUB_OUTPUT).")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Pass or fail by a contract: exit code 0, or 3 with the reasons.
+
+    Example: firebreak contract check contract.json --at-most medium
+    """
+    contract = contract_in(file)
+    found = list(_objections(contract, at_most, irreversible == "allow"))
+    if output is not None:
+        with output.open("a") as lines:
+            lines.write(f"level={contract.risk.level.value}\nscore={contract.risk.score:.1f}\nfile={file}\n")
+    if as_json:
+        print_json({"passes": not found, "level": contract.risk.level.value, "reasons": found})
+    else:
+        say("\n".join(found) or f"passes: {contract.risk.level.value} risk, {contract.risk.score:.1f} of 100")
+    if found:
+        raise typer.Exit(int(Exit.FINDING))
+
+
+def _objections(contract: Contract, at_most: RiskLevel, irreversible: bool) -> Iterator[str]:
+    risk = contract.risk
+    if risk.level.rank > at_most.rank:
+        yield f"{risk.level.value} risk ({risk.score:.1f} of 100) is above {at_most.value}"
+        yield from (f"  {f.weight:.1f} {f.name.value}: {f.reason}" for f in risk.factors[:8])
+    if not contract.rollback.possible and not irreversible:
+        yield f"it cannot be taken back: {'; '.join(contract.rollback.reasons) or 'no way back is known'}"

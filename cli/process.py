@@ -63,7 +63,12 @@ def action_server(home: Home, settings: Settings, port: int) -> None:
         approval_ttl_s=settings.approval_ttl_s,
         baselines=FileBaselines(inventory, config.parent),
     )
-    sign_in = SignIn(people=people, oidc=_verifier(settings), by_proxy=bool(settings.trusted_proxies))
+    sign_in = SignIn(
+        people=people,
+        oidc=_verifier(settings),
+        by_proxy=bool(settings.trusted_proxies),
+        by_github=settings.github_signs,
+    )
     _serve(build_action_server(guard, sign_in, _pulses(settings)), settings.host, port)
 
 

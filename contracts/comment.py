@@ -7,11 +7,15 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from contracts.commands import HELP, SHORTEST
+from contracts.negotiation import Negotiation, Round
 from domain.contract import Contract, ContractStatus, Guardrail
 
 State = Literal["pending", "success", "failure"]
 LONGEST = 60_000
 """GitHub takes 65,536 characters."""
+SAID = 6
+"""Rounds and answers that are shown, the last ones."""
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
 _STATES: dict[ContractStatus, State] = {
     ContractStatus.DRAFT: "pending",
@@ -44,10 +48,40 @@ def summary_of(contract: Contract) -> str:
     ]
 
 
-def comment_of(contract: Contract) -> str:
-    """The whole comment."""
-    text = "\n".join([marker_of(contract.service), *_lines(contract)])
+def comment_of(contract: Contract, talk: Sequence[str] = ()) -> str:
+    """The whole comment; `talk` are Markdown lines of our own about how the bargaining stands."""
+    text = "\n".join([marker_of(contract.service), *_head(contract), *talk, *_lines(contract)])
     return text if len(text) <= LONGEST else text[:LONGEST] + "\n\n… the rest is in `firebreak contract show`"
+
+
+def talk_of(table: Negotiation, answers: Sequence[tuple[str, str]] = (), notes: Sequence[str] = ()) -> list[str]:
+    """How a contract stands on its table: what is missing, who signed, what was said last.
+
+    `answers`: (login, answer) to commands that made no move; `notes`: what became of the pull request.
+    """
+    return list(_talk(table, answers, notes))
+
+
+def _talk(table: Negotiation, answers: Sequence[tuple[str, str]], notes: Sequence[str]) -> Iterator[str]:
+    contract = table.contract
+    yield from (f"\n**{plain(note)}**" for note in notes)
+    if table.rejected_because:
+        yield f"\n**Rejected** by {plain(table.rejected_because)}"
+    if not contract.status.terminal and contract.status is not ContractStatus.DEPLOYED:
+        missing = ", ".join(kind.value for kind in table.missing) or "none"
+        names = ", ".join(plain(s.by) for s in table.signatures) or "nobody"
+        yield f"\nProofs missing: {missing}. Signed by {names}, of {table.quorum} needed."
+        yield f"\nTo sign exactly these terms: `/firebreak accept {contract.terms_digest()[: SHORTEST + 4]}`. Else {HELP}."
+    said = [*(_round(row) for row in table.rounds[-SAID:]), *(f"{plain(w)}: {plain(a)}" for w, a in answers[-SAID:])]
+    if said:
+        yield "\n**Said last**"
+        yield from (f"- {line}" for line in said)
+
+
+def _round(row: Round) -> str:
+    what = f"`{row.offer.value}`" if row.offer else plain(row.text[:200]) or "the change"
+    gains = f" ({plain('; '.join(row.buys[:6]))})" if row.buys else ""
+    return f"{plain(row.by)}: {what}: {plain(row.answer)}{gains}"
 
 
 def plain(text: str) -> str:
@@ -56,10 +90,14 @@ def plain(text: str) -> str:
     return html.escape(words, quote=False)
 
 
-def _lines(contract: Contract) -> Iterator[str]:
-    risk, back = contract.risk, contract.rollback
+def _head(contract: Contract) -> Iterator[str]:
+    risk = contract.risk
     yield f"### Deployment contract: {risk.level.value} risk, {risk.score:.1f} of 100"
     yield f"{plain(contract.service)} {plain(contract.version)}, {contract.status.value}, confidence {risk.confidence:.2f}"
+
+
+def _lines(contract: Contract) -> Iterator[str]:
+    risk, back = contract.risk, contract.rollback
     yield from _table(
         ("points", "factor", "why", "where"), [_factor_row(contract, i) for i in range(len(risk.factors))]
     )

@@ -91,17 +91,23 @@ class Negotiation(Value):
         }
         return [v.kind for v in self.contract.validators if v.required and v.kind not in ready]
 
+    @property
+    def signable(self) -> bool:
+        """Nothing but signatures is missing."""
+        return self.contract.status in (ContractStatus.DRAFT, ContractStatus.NEGOTIATING) and not self.missing
+
 
 def opened(
     context: DeploymentContext,
     findings: Sequence[Finding],
     doubts: Sequence[tuple[str, float]],
     contract: Contract,
-    by: str,
+    by: Sequence[str],
 ) -> Negotiation:
-    """A draft on the table."""
+    """A draft on the table; `by`: everybody who had a hand in it."""
+    authors = list(dict.fromkeys(by))
     return Negotiation(
-        contract=contract, context=context, findings=list(findings), doubts=list(doubts), drafted_by=[by]
+        contract=contract, context=context, findings=list(findings), doubts=list(doubts), drafted_by=authors
     )
 
 
@@ -191,6 +197,13 @@ def rejected(table: Negotiation, reason: str, *, by: str, at: datetime) -> Negot
     """Over, with the reason."""
     _open_for(table, at, ContractStatus.DRAFT, ContractStatus.NEGOTIATING)
     return _with_status(table, ContractStatus.REJECTED).model_copy(update={"rejected_because": f"{by}: {reason}"})
+
+
+def withdrawn(table: Negotiation, reason: str, *, by: str, at: datetime) -> Negotiation:
+    """Over because the change is: there is nothing left to promise anything about."""
+    _open_for(table, at, ContractStatus.DRAFT, ContractStatus.NEGOTIATING, ContractStatus.APPROVED)
+    row = Round(at=at, by=by, answer=reason)
+    return _with_status(table, ContractStatus.EXPIRED).model_copy(update={"rounds": [*table.rounds, row]})
 
 
 def redrafted(table: Negotiation, fresh: Negotiation, *, at: datetime) -> Negotiation:

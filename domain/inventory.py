@@ -145,6 +145,11 @@ class Service(Value):
     """A Git checkout with its source (absolute, or relative to this file): what a deploy changed is read there."""
     source: list[str] = []
     """Parts of the repository that are this service's; empty: all of it."""
+    github: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+)?$")] = ""
+    """Its repository at GitHub (owner/name): each of that one's pull requests gets a contract."""
+    rollout: Literal["by_hand", "on_merge"] = "by_hand"
+    """on_merge: a merged pull request whose contract is approved is rolled out under it, as the version that the first
+    twelve characters of the merge commit name."""
     golden: list[str] = []
     """Files or folders that this service is gone back to and that no agent may change, relative to this file."""
 
@@ -154,6 +159,8 @@ class Person(Value):
 
     name: str
     roles: list[Literal["viewer", "responder", "approver", "admin"]] = ["viewer"]
+    github: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]{0,60})?$")] = ""
+    """Login at GitHub, for what this person says on pull requests."""
 
 
 Variable = Annotated[str, Field(pattern=r"^([A-Z][A-Z0-9_]*)?$")]

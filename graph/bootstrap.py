@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -37,6 +37,7 @@ from graph.checkpoint.lease import Lease, Leases, ProcessLeases
 from graph.checkpoint.redis import RedisSaver
 from graph.checkpoint.sqlite import open_sqlite_saver
 from graph.contracts.bargains import Bargains
+from graph.contracts.hub import pulls_of
 from graph.contracts.placing import placing
 from graph.contracts.rollouts import Rollouts
 from graph.contracts.yard import serving_version, yard_of
@@ -71,6 +72,9 @@ from tools.kubernetes.dump import LivePlatform
 from tools.probes.runner import ProbeRunner
 from tools.telemetry.embedded import SqliteTelemetry
 from tools.versions import memory_by_version
+
+if TYPE_CHECKING:
+    from graph.contracts.pulls import Pulls
 
 log = structlog.get_logger(__name__)
 Answering = Callable[[], Awaitable[Any]]
@@ -123,6 +127,7 @@ class House:
     missions: Missions = field(init=False)
     bargains: Bargains = field(init=False)
     rollouts: Rollouts = field(init=False)
+    pulls: Pulls | None = None
     courier: Courier = field(init=False)
     tail: LedgerTail = field(init=False)
     checkpoints: str = "closed"
@@ -141,6 +146,8 @@ class House:
         await self.missions.start()
         self.bargains.start(self._opened)
         await self.rollouts.start()
+        if self.pulls is not None:
+            await self.pulls.start()
         self._outgoing = [
             asyncio.create_task(self.tail.follow_forever(), name="ledger tail"),
             asyncio.create_task(self.courier.carry_forever(), name="webhooks"),
@@ -149,6 +156,8 @@ class House:
     async def close(self) -> None:
         """Stop the runs where they are and close every store."""
         await stop(*self._outgoing)
+        if self.pulls is not None:
+            await self.pulls.close()
         await self.rollouts.close()
         await self.missions.close()
         await self.rehearsals.close()
@@ -334,6 +343,7 @@ def build_house(
     )
     house.standings = Standings(house.skills.bench, person_says(guard))
     house.rollouts = _rollouts(house)
+    house.pulls = pulls_of(house.settings, inventory, house.bargains, house.rollouts, guard)
     house.courier = Courier(inventory, house.records, house.outbox, env, clock)
     telling = house.responder.telling
     house.tail = LedgerTail(guard, telling.observed, telling.followed, clock)

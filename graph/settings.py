@@ -88,6 +88,18 @@ class Settings(BaseSettings):
     intake_secrets: str = Field(
         default="", description="Comma-separated Standard Webhooks secrets (whsec_…); several are valid at once."
     )
+    github_token: SecretStr | None = Field(
+        default=None,
+        description="Token that reads pull requests and writes their contract's comment and status. Unset: none are read.",
+    )
+    github_url: str = Field(default="https://api.github.com", description="Address of GitHub's API.")
+    github_login: str = Field(
+        default="", description="Login that the token writes as, e.g. `firebreak[bot]`. Unset: GitHub is asked."
+    )
+    github_signs: bool = Field(
+        default=False,
+        description="Whether people of the inventory may sign and reject contracts by comment: the app's word counts then.",
+    )
     oidc_issuer: str = Field(
         default="", description="OpenID provider for signing in, e.g. https://login.example.com/realms/ops."
     )

@@ -1,19 +1,20 @@
-"""GitHub, over its client library: one comment that is kept up to date on a pull request, and a commit's status."""
+"""GitHub, over its client library: what is asked of it, one comment that is kept up to date, and a commit's status."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from githubkit import GitHub, TokenAuthStrategy
-from githubkit.exception import GitHubException, RequestFailed
+from githubkit.exception import GitHubException, RateLimitExceeded, RequestFailed
 
 from domain.errors import AuthError, ConfigError, ToolError, ToolUnavailableError
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}/[\w.-]{1,100}")
-_PAGE = 100
+PAGE = 100
+"""Rows that GitHub gives at once."""
 _MOST_PAGES = 30
 _TIMEOUT_S = 20.0
 
@@ -26,47 +27,66 @@ class Repository:
     token: str = field(repr=False)
     url: str = "https://api.github.com"
     author: str = "github-actions[bot]"
-    """Login that the token writes as: only its comments are ever changed."""
+    """Login that the token writes as: only its comments are ever changed. Empty: GitHub is asked."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigError("this names no repository", expected="owner/name", found=self.name[:100])
 
+    def ask(self, question: Callable[[Any, str, str], Any]) -> Any:
+        """The JSON that GitHub answers to `question(rest, owner, name)`. Raises ToolError, AuthError."""
+        owner, name = self.name.split("/")
+        try:
+            return question(self._api().rest, owner, name).json()
+        except GitHubException as error:
+            raise _told(error) from error
+
+    def pages(self, question: Callable[[Any, str, str, int], Any], most: int = _MOST_PAGES) -> Iterator[dict[str, Any]]:
+        """Rows of a list, a hundred at a time; `question` is also told which page. Raises ToolError, AuthError."""
+        for page in range(1, most + 1):
+            rows = self._page(question, page)
+            yield from rows
+            if len(rows) < PAGE:
+                return
+
+    def _page(self, question: Callable[[Any, str, str, int], Any], page: int) -> list[dict[str, Any]]:
+        return list(self.ask(lambda rest, owner, name: question(rest, owner, name, page)))
+
+    def login(self) -> str:
+        """Whom the token writes as. Raises ConfigError for an app's token, which is nobody by itself."""
+        try:
+            return str(self.ask(lambda rest, _, __: rest.users.get_authenticated())["login"])
+        except AuthError as error:
+            hint = "set FIREBREAK_GITHUB_LOGIN, e.g. `my-app[bot]`, if it is an app's"
+            raise ConfigError(
+                "it is not known whom the token writes as", expected="a person's token", found=error.found, hint=hint
+            ) from error
+
     def keep_comment(self, number: int, marker: str, body: str) -> str:
         """Update the comment that begins with the marker and is ours, or write one. Its address. Raises ToolError."""
-        api, (owner, name) = self._api(), self.name.split("/")
-        try:
-            ours = next((c for c in self._comments(api, number) if _is_ours(c, marker, self.author)), None)
-            if ours is None:
-                answer = api.rest.issues.create_comment(owner, name, number, body=body)
-            elif ours["body"] == body:
-                return str(ours["html_url"])
-            else:
-                answer = api.rest.issues.update_comment(owner, name, int(ours["id"]), body=body)
-        except GitHubException as error:
-            raise _told(error) from error
-        return str(answer.json()["html_url"])
+        author = self.author or self.login()
+        ours = next((c for c in self._comments(number) if _is_ours(c, marker, author)), None)
+        if ours is None:
+            return str(self.ask(lambda rest, o, n: rest.issues.create_comment(o, n, number, body=body))["html_url"])
+        if ours["body"] == body:
+            return str(ours["html_url"])
+        which = int(ours["id"])
+        return str(self.ask(lambda rest, o, n: rest.issues.update_comment(o, n, which, body=body))["html_url"])
 
-    def set_status(self, commit: str, state: Literal["pending", "success", "failure"], text: str, context: str) -> None:
+    def set_status(
+        self, commit: str, state: Literal["pending", "success", "failure"], text: str, context: str, link: str = ""
+    ) -> None:
         """What the commit shows beside its checks. Raises ToolError."""
-        api, (owner, name) = self._api(), self.name.split("/")
-        try:
-            api.rest.repos.create_commit_status(owner, name, commit, state=state, description=text, context=context)
-        except GitHubException as error:
-            raise _told(error) from error
+        facts = {"state": state, "description": text, "context": context} | ({"target_url": link} if link else {})
+        self.ask(lambda rest, o, n: rest.repos.create_commit_status(o, n, commit, **facts))
 
     def _api(self) -> GitHub[TokenAuthStrategy]:
         return GitHub(
             TokenAuthStrategy(self.token), base_url=self.url, timeout=_TIMEOUT_S, auto_retry=False, http_cache=False
         )
 
-    def _comments(self, api: GitHub[TokenAuthStrategy], number: int) -> Iterator[dict[str, Any]]:
-        owner, name = self.name.split("/")
-        for page in range(1, _MOST_PAGES + 1):
-            rows: Any = api.rest.issues.list_comments(owner, name, number, per_page=_PAGE, page=page).json()
-            yield from rows
-            if len(rows) < _PAGE:
-                return
+    def _comments(self, number: int) -> Iterator[dict[str, Any]]:
+        return self.pages(lambda rest, o, n, at: rest.issues.list_comments(o, n, number, per_page=PAGE, page=at))
 
 
 def _is_ours(comment: dict[str, Any], marker: str, author: str) -> bool:
@@ -79,8 +99,12 @@ def _told(error: GitHubException) -> ToolError | AuthError:
     if not isinstance(error, RequestFailed):
         return ToolUnavailableError("GitHub does not answer", expected="an answer", found=type(error).__name__)
     code = error.response.status_code
+    if isinstance(error, RateLimitExceeded):
+        limited = ToolUnavailableError("GitHub was asked too often", expected="HTTP 2xx", found=f"HTTP {code}")
+        limited.retry_after = min(error.retry_after.total_seconds(), 3600.0)
+        return limited
     if code in (401, 403):
-        hint = "the token needs `pull-requests: write` and `statuses: write`"
+        hint = "the token needs `contents: read`, `pull-requests: write` and `statuses: write`"
         return AuthError("GitHub refuses the token", expected="a token that may write", found=f"HTTP {code}", hint=hint)
     if code >= 500 or code == 429:
         return ToolUnavailableError("GitHub cannot do it now", expected="HTTP 2xx", found=f"HTTP {code}")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from domain.errors import ConfigError, ToolError
 from tools.command import run_raw
@@ -46,9 +47,45 @@ class Entry:
         return "120000" in (self.old_mode, self.new_mode)
 
 
+class Changes(Protocol):
+    """What is asked of whoever knows what lies between two commits. All of it raises ToolError."""
+
+    async def commit(self, revision: str) -> str:
+        """Full id of a commit. Raises ConfigError when there is none of that name."""
+        ...
+
+    async def merge_base(self, one: str, other: str) -> str | None:
+        """The commit that both come from; None: cannot be told."""
+        ...
+
+    async def entries(self, base: str, head: str) -> list[Entry]:
+        """Every path that differs, with its numbers of lines."""
+        ...
+
+    async def sizes(self, objects: Iterable[str]) -> dict[str, int]:
+        """Bytes of each blob that is known."""
+        ...
+
+    async def contents(self, objects: Iterable[str]) -> dict[str, bytes]:
+        """The blobs themselves, as many as are to be had."""
+        ...
+
+    async def patch(self, base: str, head: str, entries: Sequence[Entry]) -> bytes:
+        """Unified diff of these paths, as far as it is to be had."""
+        ...
+
+    async def touched(self, head: str, *, days: int) -> list[tuple[str, frozenset[str]]]:
+        """Subject and paths of each commit of the `days` before `head`, newest first."""
+        ...
+
+    async def describe(self, commit: str) -> str:
+        """What the commit may be called as a version."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitRepository:
-    """A work tree or a bare repository."""
+    """A work tree or a bare repository. See Changes."""
 
     folder: Path
 

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from domain.errors import ConflictError, FirebreakError
 from domain.guard import REASONED, Approval, ApprovalAnswer, ApprovalStatus, Decision
 from domain.value import Value
+from web.bargain_pages import CHOICES
 from web.login import landing
 from web.pages import Pages
 from web.persons import Caller
@@ -79,7 +80,11 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
         found = await responder.approvals()
         waiting = [a for a in found if a.status is ApprovalStatus.OPEN and a.expires_at > now]
         answered = [a for a in found if a not in waiting][:50]
-        return await pages.render(request, "approvals.html", waiting=waiting, answered=answered)
+        tables = ports.bargains.all() if ports.bargains else []
+        to_sign = [t for t in tables if t.signable]
+        return await pages.render(
+            request, "approvals.html", waiting=waiting, answered=answered, to_sign=to_sign, **CHOICES
+        )
 
     @router.post("/approvals/{approval_id}", include_in_schema=False)
     async def submit(

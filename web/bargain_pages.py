@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from contracts.moves import Move
 from contracts.offers import AT_ONCE
-from domain.contract import OfferKind
+from domain.contract import ContractStatus, OfferKind
 from domain.errors import ConfigError
-from web.bargains import bargains_of, row_of
+from domain.risk import RiskLevel
+from web.bargains import ContractRow, bargains_of, row_of
 from web.pages import Pages
 from web.persons import Caller
 from web.ports import Ports
+
+PAGE_SIZE = 25
+CHOICES = {"offers": [kind.value for kind in OfferKind], "at_once": sorted(kind.value for kind in AT_ONCE)}
+"""What the card of a contract lets one offer."""
+
+
+def matches(row: ContractRow, status: str, level: str, words: str) -> bool:
+    """Whether a row is wanted; `open` is everything that is not settled, and empty is anything."""
+    right = not status or row.status == status or (status == "open" and not ContractStatus(row.status).terminal)
+    found = f"{row.id} {row.service} {row.version} {row.deployment}".lower()
+    return right and level in ("", row.level) and words.lower().strip() in found
 
 
 def build(ports: Ports, pages: Pages) -> APIRouter:
@@ -22,22 +35,37 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/contracts")
-    async def index(request: Request) -> HTMLResponse:
-        rows = [row_of(t) for t in ports.bargains.all()[:200]] if ports.bargains else []
-        return await pages.render(request, "contracts.html", contracts=rows)
+    async def index(
+        request: Request,
+        status: str = "",
+        level: str = "",
+        q: Annotated[str, Query(max_length=200)] = "",
+        page: Annotated[int, Query(ge=1, le=10_000)] = 1,
+    ) -> HTMLResponse:
+        tables = ports.bargains.all() if ports.bargains else []
+        rows = [row for t in tables if matches(row := row_of(t), status, level, q)]
+        more = {"status": status, "level": level, "q": q, "page": str(page + 1)}
+        following = urlencode({name: value for name, value in more.items() if value})
+        return await pages.render(
+            request,
+            "contracts.html",
+            contracts=rows[(page - 1) * PAGE_SIZE : page * PAGE_SIZE],
+            next=f"/contracts?{following}" if len(rows) > page * PAGE_SIZE else "",
+            filtered=bool(status or level or q),
+            under_way=[r for r in ports.rollouts.all() if not r.status.ended] if ports.rollouts else [],
+            trouble=ports.pulls.trouble if ports.pulls else "",
+            statuses=[s.value for s in ContractStatus],
+            levels=[found.value for found in RiskLevel],
+            status_wanted=status,
+            level=level,
+            q=q,
+        )
 
     @router.get("/contracts/{contract_id}")
     async def one(request: Request, contract_id: str) -> HTMLResponse:
         table = bargains_of(ports).get(contract_id)
-        return await pages.render(
-            request,
-            "contract.html",
-            t=table,
-            c=table.contract,
-            digest=table.contract.terms_digest(),
-            offers=[kind.value for kind in OfferKind],
-            at_once=sorted(kind.value for kind in AT_ONCE),
-        )
+        carried = [r for r in ports.rollouts.all() if r.contract.id == contract_id] if ports.rollouts else []
+        return await pages.render(request, "contract.html", t=table, c=table.contract, rollouts=carried, **CHOICES)
 
     @router.post("/contracts/{contract_id}")
     async def move(

@@ -23,6 +23,8 @@ class ContractRow(Value):
     status: str
     service: str
     version: str
+    deployment: str = ""
+    """As it was called when it was drafted, e.g. `acme/shop#12`."""
     level: str
     score: float
     created_at: str
@@ -44,6 +46,7 @@ def row_of(table: Negotiation) -> ContractRow:
         status=contract.status.value,
         service=contract.service,
         version=contract.version,
+        deployment=contract.deployment,
         level=contract.risk.level.value,
         score=contract.risk.score,
         created_at=contract.created_at.isoformat(),

@@ -10,11 +10,14 @@ from fastapi import APIRouter, Request
 from domain.errors import AuthError, FirebreakError, IntakeError
 from domain.value import Value
 from graph.face import Receipt
+from tools.intake.change import SOURCE as CHANGE
+from tools.intake.github import DEPLOYS
+from tools.intake.github import SOURCE as GITHUB
 from web.errors import status_of
 from web.keyring import Keyring
 from web.metrics import Metrics
 from web.persons import Caller
-from web.ports import Ports
+from web.ports import Ports, PullRequests
 from web.proof import kept_headers, prove
 
 _SOURCE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -25,8 +28,9 @@ class Accepted(Value):
 
     schema_version: str = "1"
     delivery: str
+    """Empty: it is about nothing that is looked after here."""
     receipts: str
-    """Where the receipts will be."""
+    """Where the receipts will be; empty for `github`: what became of it stands on the pull request."""
 
 
 class Receipts(Value):
@@ -42,9 +46,10 @@ def build(ports: Ports, keyring: Keyring, secrets: Sequence[str], metrics: Metri
 
     @router.post("/intake/{source}", status_code=202, summary="Deliver alerts (or, to `change`, change events)")
     async def deliver(source: str, request: Request) -> Accepted:
-        """Sources: `alertmanager`, `generic`, `change` (own records, GitHub deployments, PagerDuty change events, CDEvents).
+        """Sources: `alertmanager`, `generic`, `change` (own records, GitHub deployments, PagerDuty change events, CDEvents),
+        `github` (its pull requests, comments on them, and deployments).
 
-        Proof: intake token as bearer, a Standard Webhooks signature, or for `change` GitHub's.
+        Proof: intake token as bearer, a Standard Webhooks signature, or for `change` and `github` GitHub's.
         """
         body = await request.body()
         try:
@@ -53,7 +58,7 @@ def build(ports: Ports, keyring: Keyring, secrets: Sequence[str], metrics: Metri
             metrics.delivery(source, _result(error))
             raise
         metrics.delivery(source, "accepted")
-        return Accepted(delivery=delivery, receipts=f"/api/deliveries/{delivery}")
+        return Accepted(delivery=delivery, receipts="" if source == GITHUB else f"/api/deliveries/{delivery}")
 
     async def _store(source: str, request: Request, body: bytes) -> str:
         proof = prove(request.headers, body, keyring, secrets, ports.clock.now().timestamp(), source=source)
@@ -61,13 +66,28 @@ def build(ports: Ports, keyring: Keyring, secrets: Sequence[str], metrics: Metri
             raise IntakeError("There is no such source.", expected="a name", code="intake.unknown_source")
         if not body:
             raise IntakeError("The delivery is empty.", expected="the sender's payload as JSON", found="0 bytes")
-        return await ports.responder.submit_delivery(source, kept_headers(request.headers, proof), body)
+        kept = kept_headers(request.headers, proof)
+        if source == GITHUB and kept.get("x-github-event") not in DEPLOYS:
+            return await _pulls(ports).submit(body)
+        return await ports.responder.submit_delivery(CHANGE if source == GITHUB else source, kept, body)
 
     @router.get("/api/deliveries/{delivery_id}", summary="What became of a delivery, alert by alert")
     async def receipts(delivery_id: str, caller: Caller) -> Receipts:
         return Receipts(receipts=await ports.responder.delivery(delivery_id))
 
     return router
+
+
+def _pulls(ports: Ports) -> PullRequests:
+    if ports.pulls is None:
+        raise IntakeError(
+            "Pull requests are not read here.",
+            expected="a token for GitHub",
+            found="none",
+            hint="set FIREBREAK_GITHUB_TOKEN and name the repository of a service (`github: owner/name`)",
+            code="intake.unknown_source",
+        )
+    return ports.pulls
 
 
 def _result(error: FirebreakError) -> str:

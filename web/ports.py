@@ -232,6 +232,19 @@ class Outgoing(Protocol):
         ...
 
 
+class PullRequests(Protocol):
+    """Contracts on pull requests, as far as the face knows them."""
+
+    @property
+    def trouble(self) -> str:
+        """Why GitHub cannot be asked or told right now; empty: nothing is wrong."""
+        ...
+
+    async def submit(self, body: bytes) -> str:
+        """Keep a delivery whose proof held; its id, or empty when it is about nothing of ours. Raises IntakeError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """Everything the pages and endpoints ask; bound once in the composition root."""
@@ -246,6 +259,8 @@ class Ports:
     rehearsals: Rehearsals | None = None
     standings: Standings | None = None
     rollouts: Rollouts | None = None
+    pulls: PullRequests | None = None
+    """None: no token for GitHub."""
     missions: Missions | None = None
     drills: DrillRoom | None = None
     """None: this installation looks after someone's own systems and breaks nothing."""

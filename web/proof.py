@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from domain.alert import Signature
 from domain.errors import AuthError
 from tools.intake.change import SOURCE as CHANGE
+from tools.intake.github import SOURCE as GITHUB
 from tools.intake.normalise import PROOF_HEADER
 from tools.intake.proof import hmac_sha256, standard_webhooks
 from web.keyring import Keyring, bearer
@@ -21,7 +22,8 @@ def prove(
 ) -> Signature:
     """The proof that holds; `now` is epoch seconds. Raises AuthError when none does.
 
-    GitHub's signature carries no time, so it may be sent again: it proves changes only, which are known by their ids.
+    GitHub's signature carries no time, so it may be sent again: it proves changes, which are known by their ids, and hints
+    about pull requests, which are only reasons to look.
     """
     token = bearer(headers.get("authorization", ""))
     if token and keyring.may_send_alerts(token):
@@ -29,7 +31,7 @@ def prove(
     signature = standard_webhooks(headers, body, secrets, now=now)
     if signature.verified:
         return signature
-    if source == CHANGE and (given := headers.get("x-hub-signature-256", "")):
+    if source in (CHANGE, GITHUB) and (given := headers.get("x-hub-signature-256", "")):
         signature = hmac_sha256(given, body, secrets, prefix="sha256=")
         if signature.verified:
             return signature
@@ -37,7 +39,7 @@ def prove(
     raise AuthError(
         "This delivery does not prove where it comes from.",
         expected="Authorization: Bearer <intake token>, or a Standard Webhooks signature not older than 5 minutes,"
-        " or to change a GitHub signature",
+        " or to change and github a GitHub signature",
         found="a signature that does not hold" if signed else "a token that is not valid" if token else "neither",
         hint="The token is in secrets/intake.token of the home; webhook secrets are FIREBREAK_INTAKE_SECRETS.",
         code="auth.unproven_sender",

@@ -31,7 +31,10 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
             raise NotFoundError("No rollouts are watched here.", hint="`firebreak up` starts an app that does.")
         found = ports.rollouts.get(rollout_id)
         drawn = drawings(found)
-        return await pages.render(request, "rollout.html", r=found, drawings=drawn, width=WIDTH, height=HEIGHT)
+        kept = ports.bargains is not None and any(t.contract.id == found.contract.id for t in ports.bargains.all())
+        return await pages.render(
+            request, "rollout.html", r=found, kept=kept, drawings=drawn, width=WIDTH, height=HEIGHT
+        )
 
     @router.post("/rollouts/{rollout_id}/stop")
     async def stop(rollout_id: str, caller: Caller, reason: Reason) -> RedirectResponse:

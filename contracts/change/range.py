@@ -14,7 +14,7 @@ from unidiff.patch import PatchedFile, PatchSet
 from contracts.change.files import ChangedFile, Kind, Line
 from contracts.draft import Doubt
 from domain.errors import ConfigError
-from tools.repository import Entry, GitRepository
+from tools.repository import Changes, Entry
 
 MOST_FILES = 20_000
 MOST_BYTES = 1_000_000
@@ -59,7 +59,7 @@ def ends(text: str) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-async def read_range(repository: GitRepository, text: str) -> Range:
+async def read_range(repository: Changes, text: str) -> Range:
     """What HEAD adds since it left BASE (their merge base). Raises ConfigError, ToolError."""
     since, until = [await repository.commit(name) for name in ends(text)]
     base = await repository.merge_base(since, until)
@@ -74,7 +74,18 @@ async def read_range(repository: GitRepository, text: str) -> Range:
     patch, odd = _patched(await repository.patch(base, until, readable))
     whole = await repository.contents(o for e in readable if _is_wanted(e.path) for o in (e.old, e.new))
     files = [_file(e, patch.get(e.path), whole, large) for e in entries]
+    odd = odd or _unshown(readable, patch)
     return Range(base=base, head=until, files=tuple(files), doubts=(*doubts, *odd, *_unread(files)))
+
+
+def _unshown(readable: Iterable[Entry], patch: Mapping[str, PatchedFile]) -> list[Doubt]:
+    """Files whose lines changed and whose diff nobody gave."""
+    names = [e.path for e in readable if e.added + e.removed and e.path not in patch]
+    return [(f"{_some(names)}: the diff was not given, so the lines were not read", 0.1)] if names else []
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _readable(entries: Sequence[Entry], sizes: Mapping[str, int]) -> tuple[list[Entry], set[str]]:
@@ -167,6 +178,5 @@ def _unread(files: Iterable[ChangedFile]) -> list[Doubt]:
     for kind, (words, cost) in said.items():
         names = [f.path for f in files if f.kind == kind]
         if names:
-            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            doubts.append((f"{', '.join(names[:5])}{more}: {words}", cost))
+            doubts.append((f"{_some(names)}: {words}", cost))
     return doubts

@@ -12,7 +12,7 @@ from contracts.change.range import Range, read_range
 from contracts.context import DeploymentContext, FileChange
 from contracts.draft import Doubt
 from contracts.finding import Finding
-from tools.repository import GitRepository
+from tools.repository import Changes
 
 _WORDS = {"A": "added", "M": "modified", "D": "deleted", "R": "renamed", "C": "copied", "T": "type changed"}
 
@@ -26,7 +26,7 @@ class Subject:
     doubts: Sequence[Doubt]
 
 
-async def subject_of(repository: GitRepository, text: str, about: DeploymentContext) -> Subject:
+async def subject_of(repository: Changes, text: str, about: DeploymentContext) -> Subject:
     """`about` says what no diff can: the service, its objectives, its neighbours. Raises ConfigError, ToolError."""
     found = await read_range(repository, text)
     past = await repository.touched(found.base, days=DAYS)

@@ -177,6 +177,10 @@ class HttpGuard:
         """A session for whom a trusted proxy let through. Raises AuthError."""
         return one(Welcome, await self._call("POST", "/v1/sign-in/proxy", {"name": name}, repeatable=False))
 
+    async def sign_in_github(self, name: str) -> Welcome:
+        """A session for who wrote a comment on a pull request. Raises AuthError."""
+        return one(Welcome, await self._call("POST", "/v1/sign-in/github", {"name": name}, repeatable=False))
+
     async def _call(
         self,
         method: str,

@@ -29,6 +29,8 @@ class SignIn:
     oidc: OidcVerifier | None = None
     by_proxy: bool = False
     """True: the app may say who a trusted proxy let through. It then speaks for people; that is what trusting one means."""
+    by_github: bool = False
+    """True: the app may say who wrote a comment on a pull request. It then speaks for people here too."""
 
 
 class PersonBody(Value):
@@ -46,7 +48,7 @@ class OidcBody(Value):
 
 
 class NameBody(Value):
-    """`POST /v1/sign-in/proxy`."""
+    """`POST /v1/sign-in/proxy` and `/v1/sign-in/github`."""
 
     name: Name
 
@@ -124,10 +126,17 @@ class Desk:
 
     def with_proxy(self, name: str) -> Welcome:
         """A person whom a trusted proxy let through, on the app's word."""
+        return self._on_the_apps_word(name, "a trusted proxy", self._sign_in.by_proxy)
+
+    def with_github(self, name: str) -> Welcome:
+        """A person who wrote a comment on a pull request, on the app's word."""
+        return self._on_the_apps_word(name, "a comment at GitHub", self._sign_in.by_github)
+
+    def _on_the_apps_word(self, name: str, via: str, allowed: bool) -> Welcome:
         self._holder(Right.PROPOSE)
-        if not self._sign_in.by_proxy:
-            raise _closed("a trusted proxy")
-        return self._welcome("signed_in", name, self._sign_in.people.session(name, "trusted proxy"))
+        if not allowed:
+            raise _closed(via)
+        return self._welcome("signed_in", name, self._sign_in.people.session(name, via.split(" ", 1)[1]))
 
     def _holder(self, right: Right) -> Identity:
         identity = self._parts.identities.identify(self._token)
@@ -191,6 +200,12 @@ async def oidc(desk: AtDesk, body: OidcBody) -> Welcome:
 async def proxy(desk: AtDesk, body: NameBody) -> Welcome:
     """Who a trusted proxy let through, told by the app."""
     return desk.with_proxy(body.name)
+
+
+@ROUTES.post("/v1/sign-in/github")
+async def github(desk: AtDesk, body: NameBody) -> Welcome:
+    """Who wrote a comment on a pull request, told by the app, which asked GitHub."""
+    return desk.with_github(body.name)
 
 
 def _shown(row: PersonRow) -> PersonShown:

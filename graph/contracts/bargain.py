@@ -14,7 +14,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import interrupt
 
 from contracts.moves import Move, moved
-from contracts.negotiation import Negotiation, concluded, redrafted
+from contracts.negotiation import Negotiation, concluded, redrafted, withdrawn
 from domain.contract import ContractStatus
 
 RECURSION_LIMIT = 1000
@@ -70,6 +70,8 @@ def after(table: Negotiation, answer: dict[str, Any]) -> Negotiation:
     if "outcome" in answer:
         return concluded(table, ContractStatus(answer["outcome"]))
     at = datetime.fromisoformat(answer["at"])
+    if "withdrawn" in answer:
+        return withdrawn(table, answer["withdrawn"], by=answer["by"], at=at)
     if "fresh" in answer:
         return redrafted(table, Negotiation.model_validate(answer["fresh"]), at=at)
     return moved(table, Move.model_validate(answer["move"]), by=answer["by"], at=at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,10 +62,13 @@ class Bargains:
         """From here on moves are taken."""
         self._graph = build_bargain(self._save, saver)
 
-    async def draft(self, drafting: Drafting, person: str) -> Negotiation:
-        """A new contract, or the next revision of the one that is on the table for this deployment."""
+    async def draft(self, drafting: Drafting, *people: str) -> Negotiation:
+        """A new contract, or the next revision of the one that is on the table for this deployment.
+
+        `people` had a hand in the change, whoever drafts it first: none of them signs it.
+        """
         placed = drafting.model_copy(update={"context": await self._place(drafting.context)})
-        fresh = self._fresh(placed, person)
+        fresh = self._fresh(placed, people)
         known = next((t for t in self.all() if self._same(t, fresh)), None)
         if known is None:
             self._save(fresh)
@@ -89,6 +92,13 @@ class Bargains:
                 answer["by"] = entry.actor
                 after(self.get(contract_id), answer)
             return await self._resume(contract_id, answer)
+
+    async def withdraw(self, contract_id: str, person: str, reason: str) -> Negotiation:
+        """The change was given up. One that is not waiting any more is left as it is."""
+        if ContractStatus.EXPIRED not in (table := self.get(contract_id)).contract.status.next:
+            return table
+        await self._note(contract_id, {"event": "withdrawn", "by": person, "reason": reason, **_facts(table)})
+        return await self._answer(contract_id, {"withdrawn": reason, "by": person})
 
     def all(self) -> list[Negotiation]:
         """Newest first."""
@@ -125,12 +135,18 @@ class Bargains:
         if self._file(contract_id).is_file() and status in self.get(contract_id).contract.status.next:
             await self._answer(contract_id, {"outcome": status.value})
 
+    async def told(self, contract_id: str, status: ContractStatus, by: str) -> None:
+        """How a rollout stands that somebody else carries out; on record first."""
+        if status in (table := self.get(contract_id)).contract.status.next:
+            await self._note(contract_id, {"event": status.value, "by": by, **_facts(table)})
+            await self.carried(contract_id, status)
+
     def curve(self) -> Curve:
         """What the contracts that ended teach about scores."""
         ended = [t.contract for t in self.all() if t.contract.status in _ENDED]
         return learned([Ended(score=c.risk.score, failed=c.status in _FAILED) for c in ended])
 
-    def _fresh(self, drafting: Drafting, person: str) -> Negotiation:
+    def _fresh(self, drafting: Drafting, people: Sequence[str]) -> Negotiation:
         contract = draft_contract(
             drafting.context,
             id=new_id("con"),
@@ -139,7 +155,7 @@ class Bargains:
             doubts=drafting.doubts,
             curve=self.curve(),
         )
-        return opened(drafting.context, drafting.findings, drafting.doubts, contract, person)
+        return opened(drafting.context, drafting.findings, drafting.doubts, contract, people)
 
     def _same(self, known: Negotiation, fresh: Negotiation) -> bool:
         live = (

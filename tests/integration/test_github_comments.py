@@ -4,95 +4,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
 from typer.testing import CliRunner
 
 from cli.main import app
 from contracts.comment import marker_of
 from domain.errors import AuthError, ConfigError, ToolError, ToolUnavailableError
+from tests.fakes.github_server import US, GitHubDouble
 from tests.fakes.web_server import serving_app
 from tools.github import Repository
 
 pytestmark = pytest.mark.integration
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "deployment-context.json"
-US, MARKER = "github-actions[bot]", marker_of("payments")
-
-
-@dataclass
-class Double:
-    """Issue comments and commit statuses of one repository; `fail` answers everything with that code."""
-
-    comments: list[dict[str, Any]] = field(default_factory=list)
-    statuses: list[dict[str, Any]] = field(default_factory=list)
-    fail: int = 0
-    url: str = ""
-
-    def add(self, login: str, body: str) -> dict[str, Any]:
-        row = {
-            "id": len(self.comments) + 1,
-            "body": body,
-            "user": {"login": login},
-            "html_url": f"http://x/{len(self.comments) + 1}",
-        }
-        self.comments.append(row)
-        return row
-
-    def app(self) -> FastAPI:
-        api = FastAPI()
-        place = "/repos/acme/shop"
-
-        @api.middleware("http")
-        async def guarded(request: Request, onward: Any) -> Any:
-            if self.fail or request.headers.get("authorization") != "token good":
-                return JSONResponse({"message": "no"}, self.fail or 401)
-            return await onward(request)
-
-        @api.get(place + "/issues/7/comments")
-        async def listed(per_page: int = 30, page: int = 1) -> list[dict[str, Any]]:
-            return self.comments[(page - 1) * per_page : page * per_page]
-
-        @api.post(place + "/issues/7/comments", status_code=201)
-        async def made(request: Request) -> dict[str, Any]:
-            return self.add(US, (await request.json())["body"])
-
-        @api.patch(place + "/issues/comments/{comment}")
-        async def changed(comment: int, request: Request) -> dict[str, Any]:
-            self.comments[comment - 1]["body"] = (await request.json())["body"]
-            return self.comments[comment - 1]
-
-        @api.post(place + "/statuses/{commit}", status_code=201)
-        async def status(commit: str, request: Request) -> dict[str, Any]:
-            self.statuses.append({"commit": commit, **(await request.json())})
-            return {}
-
-        return api
+MARKER = marker_of("payments")
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Double]:
-    double = Double()
+def served() -> Iterator[GitHubDouble]:
+    double = GitHubDouble()
     with serving_app(double.app()) as url:
         double.url = url
         yield double
 
 
 @pytest.fixture
-def github(served: Double) -> Double:
+def github(served: GitHubDouble) -> GitHubDouble:
     served.comments, served.statuses, served.fail = [], [], 0
     return served
 
 
-def repository(github: Double, token: str = "good") -> Repository:
+def repository(github: GitHubDouble, token: str = "good") -> Repository:
     return Repository(name="acme/shop", token=token, url=github.url)
 
 
-def test_one_comment_is_kept_up_to_date(github: Double) -> None:
+def test_one_comment_is_kept_up_to_date(github: GitHubDouble) -> None:
     """Written once, then changed in place, also behind a hundred others; the same text writes nothing."""
     for i in range(101):
         github.add("somebody", f"talk {i}")
@@ -103,7 +50,7 @@ def test_one_comment_is_kept_up_to_date(github: Double) -> None:
     assert [c["body"] for c in github.comments if c["user"]["login"] == US] == [f"{MARKER}\ntwo"]
 
 
-def test_a_copied_comment_is_not_ours(github: Double) -> None:
+def test_a_copied_comment_is_not_ours(github: GitHubDouble) -> None:
     """Nobody makes us write into, or believe, their comment."""
     theirs = github.add("mallory", f"{MARKER}\napproved!")
     quoted = github.add(US, f"> {MARKER}\n\nquoted")
@@ -116,7 +63,7 @@ def test_a_copied_comment_is_not_ours(github: Double) -> None:
     ("code", "error"),
     [(401, AuthError), (403, AuthError), (404, ToolError), (422, ToolError), (500, ToolUnavailableError)],
 )
-def test_refusals_are_told(github: Double, code: int, error: type[Exception]) -> None:
+def test_refusals_are_told(github: GitHubDouble, code: int, error: type[Exception]) -> None:
     github.fail = code
     with pytest.raises(error):
         repository(github).keep_comment(7, MARKER, "x")
@@ -133,7 +80,7 @@ def test_nobody_there_and_no_such_name() -> None:
 
 
 def test_the_command_comments_and_sets_the_status(
-    github: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    github: GitHubDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = CliRunner()
     document = json.loads(run.invoke(app, ["contract", "draft", str(EXAMPLE), "--json"]).stdout)

@@ -78,7 +78,9 @@ class Town:
         )
         self.verifier = OidcVerifier(Trusted(issuer=idp.issuer, client_id=CLIENT), self.clock)
         by_proxy = bool(settings.get("trusted_proxies"))
-        self.server = build_action_server(guard, SignIn(people=people, oidc=self.verifier, by_proxy=by_proxy))
+        by_github = bool(settings.get("github_signs"))
+        sign_in = SignIn(people=people, oidc=self.verifier, by_proxy=by_proxy, by_github=by_github)
+        self.server = build_action_server(guard, sign_in)
         self.people = people
         ports = replace(web_services.ports(home), door=GuardDoor(self.holder("agent")), clock=self.clock)
         given = {"home": home, "oidc_issuer": idp.issuer, "oidc_client_id": CLIENT, **settings}
@@ -236,8 +238,22 @@ async def test_a_trusted_proxy_signs_people_in_and_nobody_else_does(tmp_path: Pa
     async with Town(tmp_path, idp).holder("agent") as agent:
         with pytest.raises(AuthError, match="trusted proxy"):
             await agent.sign_in_proxy("ada")
+        with pytest.raises(AuthError, match="comment at GitHub"):
+            await agent.sign_in_github("ada")
     with pytest.raises(ConfigError, match="trusted proxies"):
         Town(tmp_path, idp, trusted_proxies="my proxy")
+
+
+async def test_who_wrote_a_comment_is_the_apps_word_where_it_is_taken(tmp_path: Path, idp: Provider) -> None:
+    """A session for a person of the inventory, on record; nobody but the app may say so, and no stranger comes of it."""
+    town = Town(tmp_path, idp, github_signs=True)
+    async with town.holder("agent") as agent, town.holder("operator") as operator:
+        made = await agent.sign_in_github("ada")
+        assert (made.person.via, made.person.kind) == ("comment at GitHub", "session")
+        with pytest.raises(AuthError):
+            await operator.sign_in_github("ada")
+        with pytest.raises(AuthError, match="nobody here"):
+            await agent.sign_in_github("mallory")
 
 
 async def test_administrators_give_tokens_and_take_them_away(tmp_path: Path, idp: Provider) -> None:

@@ -45,7 +45,7 @@ def table(*findings: Finding, lines: int = 5, head: str = "a") -> Negotiation:
         qps=10,
     )
     contract = draft_contract(context, id="con-1", at=NOW, findings=findings)
-    return opened(context, findings, [], contract, "dev")
+    return opened(context, findings, [], contract, ["dev"])
 
 
 def move(found: Negotiation, kind: str, *, by: str = "dev", at: datetime = NOW, **given: Any) -> Negotiation:

@@ -236,6 +236,38 @@ async def test_the_pages_show_everything_and_take_moves(tmp_path: Path, bargains
         assert bargains.get(table.contract.id).signatures == []
 
 
+async def test_contracts_are_filtered_and_paged(client: httpx.AsyncClient, bargains: Bargains) -> None:
+    """25 to a page; the next one keeps the filter; nothing that matches says so."""
+    for number in range(27):
+        made = drafting()
+        context = made.context.model_copy(update={"deployment_id": f"acme/shop#{number}"})
+        await bargains.draft(made.model_copy(update={"context": context}), "dev")
+    browser = {"Accept": "text/html"}
+    first = (await client.get("/contracts?status=open&q=SHOP", headers=browser)).text
+    assert (first.count("row-link"), "status=open&amp;q=SHOP&amp;page=2" in first) == (25, True)
+    second = (await client.get("/contracts?status=open&q=SHOP&page=2", headers=browser)).text
+    assert (second.count("row-link"), "Older contracts" in second) == (2, False)
+    assert (await client.get("/contracts?q=%2326", headers=browser)).text.count("row-link") == 1
+    for nothing in ("?status=rejected", "?level=critical", "?q=other", "?page=9"):
+        assert (await client.get(f"/contracts{nothing}", headers=browser)).text.count("row-link") == 0
+    assert "No contract matches" in (await client.get("/contracts?level=critical", headers=browser)).text
+
+
+async def test_a_contract_that_lacks_only_signatures_waits_with_the_approvals(
+    client: httpx.AsyncClient, bargains: Bargains
+) -> None:
+    """On the same card as an action's; one that lacks proofs is not asked about yet."""
+    table = await bargains.draft(drafting(), "dev")
+    page = "/approvals"
+    assert table.contract.id not in (await client.get(page, headers={"Accept": "text/html"})).text
+    for kind in table.missing:
+        proof = Move.model_validate({"kind": "prove", "proof": {"kind": kind, "text": "see ci/1"}})
+        await bargains.move(table.contract.id, proof, person="dev", token="")
+    shown = (await client.get(page, headers={"Accept": "text/html"})).text
+    assert f'id="terms-{table.contract.id}"' in shown
+    assert f'action="/contracts/{table.contract.id}"' in shown
+
+
 async def test_a_page_without_contracts_says_how_one_gets_there(tmp_path: Path) -> None:
     app = build_app(fakes.ports(tmp_path), Settings(home=tmp_path))
     headers = {"Authorization": f"Bearer {fakes.OPERATOR}", "Accept": "text/html"}
