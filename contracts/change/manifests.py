@@ -22,6 +22,9 @@ Pins = Mapping[str, str]
 _VERSION = re.compile(r"\d+(?:\.\d+)*")
 _GO_REQUIRE = re.compile(r"^(?:require\s+)?([\w.\-/]+\.[\w.\-/]+)\s+v(\S+)", re.MULTILINE)
 _GEM = re.compile(r"^ {4}([\w\-]+) \(([\d.]+[\w.]*)\)$", re.MULTILINE)
+_YARN_ENTRY = re.compile(r'^"?(@?[^@"\s]+)@[^\n]*:\n(?:  [^\n]*\n)*?  version:? "?([^"\n]+)"?', re.MULTILINE)
+_POM_ENTRY = re.compile(r"<dependency>(.*?)</dependency>", re.DOTALL)
+_POM_FIELD = re.compile(r"<(groupId|artifactId|version)>\s*([^<]*?)\s*</")
 _POINTS = {"major": 28.0, "downgrade": 22.0, "removed": 15.0, "added": 12.0, "minor": 6.0}
 
 
@@ -114,10 +117,33 @@ def _package_json(text: str) -> Pins:
 
 
 def _package_lock(text: str) -> Pins:
-    packages: dict[str, Any] = json.loads(text or "{}").get("packages", {})
+    document: dict[str, Any] = json.loads(text or "{}")
+    packages: dict[str, Any] = document.get("packages") or document.get("dependencies", {})
     return {
         n.split("node_modules/")[-1]: str(v.get("version", "")) for n, v in packages.items() if n and not v.get("dev")
     }
+
+
+def _yarn(text: str) -> Pins:
+    """Both formats, classic and berry; several versions of one package stand together."""
+    if text.strip() and not _YARN_ENTRY.search(text):
+        raise ValueError("no entry with a version")
+    found: dict[str, list[str]] = {}
+    for name, version in _YARN_ENTRY.findall(text.replace("\r\n", "\n")):
+        if version != "0.0.0-use.local":
+            found.setdefault(name, []).append(version.strip())
+    return {name: ", ".join(sorted(versions)) for name, versions in found.items()}
+
+
+def _composer(text: str) -> Pins:
+    rows: list[dict[str, Any]] = json.loads(text or "{}").get("packages", [])
+    return {str(row["name"]): str(row.get("version", "")) for row in rows}
+
+
+def _pom(text: str) -> Pins:
+    """Dependencies as they are written; a version that stands elsewhere is empty here."""
+    rows = (dict(_POM_FIELD.findall(entry)) for entry in _POM_ENTRY.findall(text))
+    return {f"{row.get('groupId', '')}:{row.get('artifactId', '')}": row.get("version", "") for row in rows}
 
 
 def _toml_lock(text: str) -> Pins:
@@ -160,6 +186,9 @@ _READERS: Mapping[str, Callable[[str], Pins]] = {
     "cargo.toml": _cargo,
     "pipfile.lock": _pipfile_lock,
     "pnpm-lock.yaml": _pnpm,
+    "yarn.lock": _yarn,
+    "composer.lock": _composer,
+    "pom.xml": _pom,
     "go.mod": _go,
     "gemfile.lock": _gems,
 }

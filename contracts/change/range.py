@@ -38,7 +38,7 @@ _WHOLE = {
     ".cfg",
     ".in",
 }
-_WHOLE_NAMES = {"gemfile.lock", "pipfile.lock", "dockerfile", "requirements.in"}
+_WHOLE_NAMES = {"gemfile.lock", "pipfile.lock", "dockerfile", "requirements.in", "pom.xml"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ async def read_range(repository: Changes, text: str) -> Range:
     patch, odd = _patched(await repository.patch(base, until, readable))
     whole = await repository.contents(o for e in readable if _is_wanted(e.path) for o in (e.old, e.new))
     files = [_file(e, patch.get(e.path), whole, large) for e in entries]
-    odd = odd or _unshown(readable, patch)
+    odd = odd or [*_unshown(readable, patch), *_hardly_read(files)]
     return Range(base=base, head=until, files=tuple(files), doubts=(*doubts, *odd, *_unread(files)))
 
 
@@ -82,6 +82,15 @@ def _unshown(readable: Iterable[Entry], patch: Mapping[str, PatchedFile]) -> lis
     """Files whose lines changed and whose diff nobody gave."""
     names = [e.path for e in readable if e.added + e.removed and e.path not in patch]
     return [(f"{_some(names)}: the diff was not given, so the lines were not read", 0.1)] if names else []
+
+
+def _hardly_read(files: Sequence[ChangedFile]) -> list[Doubt]:
+    """Text that is none, and lines of which only the beginning was looked at."""
+    texts = [(f.path, text) for f in files for _, text in (*f.lines_added, *f.lines_removed)]
+    odd = list(dict.fromkeys(path for path, text in texts if "\ufffd" in text))
+    long = list(dict.fromkeys(path for path, text in texts if len(text) >= LONGEST_LINE))
+    said = [(odd, "not UTF-8, read as far as it is"), (long, f"lines beyond {LONGEST_LINE:,} characters were cut")]
+    return [(f"{_some(names)}: {words}", 0.02) for names, words in said if names]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from contracts.change.documents import DocumentError, documents
 from contracts.change.files import ChangedFile, at, line_with
+from contracts.change.terraform import terraform_findings
 from contracts.draft import Doubt
 from contracts.finding import Finding, Mark
 from domain.risk import FactorName as F
@@ -27,9 +28,6 @@ _STORES = {"PersistentVolume", "PersistentVolumeClaim", "StorageClass", "Statefu
 _CONFIG = {"ConfigMap"}
 _SIGNALS = {"PrometheusRule", "ServiceMonitor", "PodMonitor"}
 _GUARDS = {"PodDisruptionBudget", "HorizontalPodAutoscaler", "LimitRange", "ResourceQuota"}
-_TF_BLOCK = re.compile(r"^\s*(resource|module|data)\s+\"([\w-]+)\"(?:\s+\"([\w-]+)\")?")
-_TF_STATEFUL = re.compile(r"db_|rds|database|bucket|volume|disk|dynamodb|elasticache|redis|kms|efs|sql")
-_TF_RIGHTS = re.compile(r"iam|policy|role|security_group|firewall")
 Key = tuple[str, str]
 
 
@@ -37,7 +35,7 @@ def workload_findings(files: Iterable[ChangedFile]) -> Iterator[Finding | Doubt]
     """By what stands in the file; templates that are no YAML yet are named."""
     for file in files:
         if file.suffix in (".tf", ".tfvars") or file.name.endswith(".tf.json"):
-            yield from _terraform(file)
+            yield from terraform_findings(file)
         elif file.name.startswith(("dockerfile", "containerfile")):
             yield _about(file, F.INFRASTRUCTURE, 15, "changes how the image is built", _first(file))
         elif file.suffix in (".yaml", ".yml") and file.kind == "text":
@@ -136,23 +134,6 @@ def _containers(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     for key in ("template", "spec", "containers"):
         node = node.get(key) if isinstance(node, dict) else None
     return {str(c.get("name")): c for c in node if isinstance(c, dict)} if isinstance(node, list) else {}
-
-
-def _terraform(file: ChangedFile) -> Iterator[Finding]:
-    """Read by its blocks' first lines: what is taken away is worse than what is added."""
-    added = {m.groups(): n for n, line in file.lines_added if (m := _TF_BLOCK.match(line))}
-    removed = {m.groups(): n for n, line in file.lines_removed if (m := _TF_BLOCK.match(line))}
-    for block, line in removed.items():
-        if block not in added:
-            stateful = bool(_TF_STATEFUL.search(str(block[1])))
-            marks = {Mark.INFRASTRUCTURE} | ({Mark.DROPS_DATA} if stateful and block[0] == "resource" else set())
-            yield _about(
-                file, F.INFRASTRUCTURE, 60 if stateful else 40, f"removes {' '.join(filter(None, block))}", line, *marks
-            )
-    rights = any(_TF_RIGHTS.search(line) for _, line in (*file.lines_added, *file.lines_removed))
-    yield _about(file, F.INFRASTRUCTURE, 30, "changes infrastructure", _first(file), Mark.INFRASTRUCTURE)
-    if rights:
-        yield _about(file, F.PERMISSIONS, 30, "changes rights or firewall rules", _first(file), Mark.INFRASTRUCTURE)
 
 
 def _about(file: ChangedFile, factor: F, points: float, said: str, line: int, *marks: Mark) -> Finding:

@@ -170,6 +170,36 @@ def depended(path: str, before: str, after: str) -> dict[str, Finding]:
             '{"default": {"x": {"version": "==2"}}}',
             "x ==1 → ==2",
         ),
+        (
+            "yarn.lock",
+            '# yarn lockfile v1\n\n"@a/x@^1.0.0", "@a/x@^1.2.0":\n  version "1.2.3"\n  resolved "u"\n\nb@^1:\n  version "1.0.0"\n',
+            '# yarn lockfile v1\n\n"@a/x@^2.0.0":\n  version "2.0.0"\n\nb@^1:\n  version "1.0.0"\n',
+            "@a/x 1.2.3 → 2.0.0, a major version",
+        ),
+        (
+            "yarn.lock",
+            '__metadata:\n  version: 6\n\n"x@npm:^1.0.0":\n  version: 1.0.0\n  resolution: "x@npm:1.0.0"\n',
+            '__metadata:\n  version: 6\n\n"x@npm:^1.0.0":\n  version: 1.1.0\n\n"me@workspace:.":\n  version: 0.0.0-use.local\n',
+            "x 1.0.0 → 1.1.0",
+        ),
+        (
+            "package-lock.json",
+            '{"lockfileVersion": 1, "dependencies": {"x": {"version": "1.0.0"}}}',
+            '{"lockfileVersion": 1, "dependencies": {"x": {"version": "2.0.0"}}}',
+            "x 1.0.0 → 2.0.0",
+        ),
+        (
+            "composer.lock",
+            '{"packages": [{"name": "a/b", "version": "v1.0.0"}]}',
+            '{"packages": []}',
+            "removes a/b",
+        ),
+        (
+            "pom.xml",
+            "<dependency><groupId>g</groupId><artifactId>a</artifactId><version>1.0</version></dependency>",
+            "<dependency>\n <groupId>g</groupId>\n <artifactId>a</artifactId>\n <version>2.0</version>\n</dependency>",
+            "g:a 1.0 → 2.0, a major version",
+        ),
         ("pnpm-lock.yaml", "packages:\n  /x@1.0.0: {}\n", "packages:\n  /x@2.0.0: {}\n", "x 1.0.0 → 2.0.0"),
     ],
 )
@@ -183,7 +213,7 @@ def test_a_dependency_is_named_with_its_line() -> None:
     assert [f.where for f in found.values()] == [["requirements.txt:2"]]
 
 
-@pytest.mark.parametrize("path", ["package.json", "uv.lock", "pnpm-lock.yaml", "Pipfile.lock"])
+@pytest.mark.parametrize("path", ["package.json", "uv.lock", "pnpm-lock.yaml", "Pipfile.lock", "yarn.lock"])
 def test_an_unreadable_manifest_is_a_doubt(path: str) -> None:
     (doubt,) = dependency_findings([changed(path, "", "{[")])
     assert isinstance(doubt, tuple)
@@ -352,6 +382,40 @@ def test_terraform_that_takes_a_database_away() -> None:
     gone = next(f for f in found if "removes resource aws_db_instance main" in f.reason)
     assert Mark.DROPS_DATA in gone.marks
     assert any(f.factor is F.PERMISSIONS for f in found)
+
+
+_DB = 'resource "aws_db_instance" "main" {{\n{}\n}}\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "factor", "said"),
+    [
+        ("  prevent_destroy = true", "", F.STORAGE, "aws_db_instance.main: prevent_destroy is no longer set"),
+        ("  deletion_protection = true", "  deletion_protection = false", F.STORAGE, "deletion_protection is off"),
+        ("", "  skip_final_snapshot = true", F.STORAGE, "skip_final_snapshot is on"),
+        ("  backup_retention_period = 7", "  backup_retention_period = 0", F.STORAGE, "no backups"),
+        ("", "  storage_encrypted = false", F.SECRETS, "storage_encrypted is off"),
+        ("", '  cidr_blocks = ["0.0.0.0/0"]', F.PERMISSIONS, "opens it to 0.0.0.0/0"),
+        ("", '  actions = ["*"]', F.PERMISSIONS, "actions is everything"),
+        ("  desired_count = 4", "  desired_count = 2", F.TRAFFIC, "aws_db_instance.main: desired_count 4 → 2"),
+        ('  engine_version = "14"', '  engine_version = "16"', F.DEPENDENCY, "engine_version changes"),
+    ],
+)
+def test_terraform_inside_its_blocks(before: str, after: str, factor: F, said: str) -> None:
+    """What loses its protection, is opened, or gets smaller, with the block that it is in; in the other direction nothing."""
+    found = worked("main.tf", _DB.format(before), _DB.format(after))
+    (hit,) = [f for f in found if said in f.reason]
+    assert (hit.factor, hit.where) == (factor, ["main.tf:2"])
+    if factor is F.TRAFFIC:
+        assert not [f for f in worked("main.tf", _DB.format(after), _DB.format(before)) if f.factor is F.TRAFFIC]
+
+
+def test_terraform_that_only_moves_a_block_takes_nothing_away() -> None:
+    """A `moved` block says so; a comment says nothing."""
+    moved = 'moved {\n  from = aws_db_instance.main\n  to = aws_db_instance.orders\n}\nresource "aws_db_instance" "orders" {\n}\n'
+    found = worked("main.tf", _DB.format(""), moved)
+    assert not [f for f in found if Mark.DROPS_DATA in f.marks]
+    assert not [f for f in worked("main.tf", "", "# cidr 0.0.0.0/0\n") if f.factor is F.PERMISSIONS]
 
 
 # settings

@@ -91,6 +91,8 @@ def test_odd_files_are_read_or_named(found: Range) -> None:
     }
     told = "\n".join(text for text, _ in found.doubts)
     assert all(path in told for path in ("logo.png", "huge.sql", "libs/sub", "link.py"))
+    assert "latin.py: not UTF-8" in told
+    assert "one line.js: lines beyond 4,000 characters" in told
     assert of(found, "latin.py").lines_added == ((1, "name = '\ufffd'"),)
     assert len(of(found, "one line.js").lines_added[0][1]) == 4000
     assert of(found, "na\ufffdve.py").added == 1
