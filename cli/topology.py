@@ -11,7 +11,7 @@ from cli.config import load_inventory
 from cli.home import Home
 from cli.supervisor.ports import assign
 from cli.supervisor.ready import accepts, answers, wrote_facts
-from cli.supervisor.spec import LEDGER_URL, ProcessSpec, python_module, serve_argv
+from cli.supervisor.spec import GITHUB_TOKEN, LEDGER_URL, ProcessSpec, python_module, serve_argv
 from domain.errors import ConfigError
 from graph.settings import Settings
 
@@ -144,7 +144,8 @@ class Topology:
         }
 
     def _agent_env(self) -> dict[str, str]:
-        return self._read_env()
+        hub = {GITHUB_TOKEN: token.get_secret_value()} if (token := self.settings.github_token) else {}
+        return {**self._read_env(), **hub}
 
     def _action_env(self) -> dict[str, str]:
         facts = self.home.stack_facts() if not self.config else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
@@ -19,7 +19,10 @@ from web.persons import Caller
 from web.ports import Ports
 
 PAGE_SIZE = 25
-CHOICES = {"offers": [kind.value for kind in OfferKind], "at_once": sorted(kind.value for kind in AT_ONCE)}
+CHOICES: dict[str, Any] = {
+    "offers": [kind.value for kind in OfferKind],
+    "at_once": sorted(kind.value for kind in AT_ONCE),
+}
 """What the card of a contract lets one offer."""
 
 

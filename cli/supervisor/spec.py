@@ -16,6 +16,8 @@ SECRETS_OF_THE_STACK = (
     "FIREBREAK_STACK_MONITOR_DSN",
 )
 LEDGER_URL = "FIREBREAK_LEDGER_URL"
+GITHUB_TOKEN = "FIREBREAK_GITHUB_TOKEN"
+_HELD = (LEDGER_URL, GITHUB_TOKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +43,8 @@ def inherited_env() -> dict[str, str]:
 
 
 def child_env(spec: ProcessSpec) -> dict[str, str]:
-    """The environment of one process: the ledger's credential goes only to whom the specification gives it."""
-    return {**{k: v for k, v in inherited_env().items() if k != LEDGER_URL}, **spec.env}
+    """The environment of one process: the ledger's and GitHub's credentials go only to whom the specification gives them."""
+    return {**{k: v for k, v in inherited_env().items() if k not in _HELD}, **spec.env}
 
 
 def python_module(module: str, *args: str) -> tuple[str, ...]:

@@ -169,8 +169,9 @@ def test_children_never_inherit_the_keys_to_the_stack(monkeypatch: pytest.Monkey
 def test_only_who_is_meant_to_gets_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger's credential reaches a child through its specification alone."""
     monkeypatch.setenv("FIREBREAK_LEDGER_URL", "postgresql://x")
+    monkeypatch.setenv("FIREBREAK_GITHUB_TOKEN", "ghp_x")
     spec = ProcessSpec(name="app", kind="firebreak", argv=(), ready=lambda _: True)
-    assert "FIREBREAK_LEDGER_URL" not in child_env(spec)
+    assert not {"FIREBREAK_LEDGER_URL", "FIREBREAK_GITHUB_TOKEN"} & child_env(spec).keys()
     given = replace(spec, env={"FIREBREAK_LEDGER_URL": "postgresql://y"})
     assert child_env(given)["FIREBREAK_LEDGER_URL"] == "postgresql://y"
 
