@@ -14,7 +14,7 @@ from domain.value import Value
 from web.login import local_path
 from web.pages import Pages
 from web.persons import Caller
-from web.ports import Ports
+from web.ports import AgentsDoor, Ports
 
 
 class Agents(Value):
@@ -60,9 +60,16 @@ Back = Annotated[str, Form()]
 def build(ports: Ports, pages: Pages) -> APIRouter:
     """Both halves."""
     router = APIRouter(tags=["agents"])
-    door = ports.agents
-    if door is None:
-        return router
+    if ports.agents is not None:
+        _records(router, ports.agents)
+        _moves(router, ports.agents)
+        _pages(router, ports.agents, pages)
+        _forms(router, ports.agents)
+    return router
+
+
+def _records(router: APIRouter, door: AgentsDoor) -> None:
+    """What is known of an agent's trust, for machines."""
 
     @router.get("/api/agents", summary="Every agent with its seat, budgets and charges")
     async def agents() -> Agents:
@@ -75,6 +82,10 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
     @router.get("/api/agents/{agent}/history", summary="Everything that happened to its trust, newest first")
     async def history(agent: str) -> History:
         return History(agent=agent, turns=(await door.detail(agent)).history)
+
+
+def _moves(router: APIRouter, door: AgentsDoor) -> None:
+    """What a person does to it, for machines."""
 
     @router.post("/api/agents/{agent}/promote", summary="One tier up, when the record carries it")
     async def promote(agent: str, caller: Caller, body: MoveBody) -> Move:
@@ -101,6 +112,10 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
     async def overturn(charge_id: str, caller: Caller, body: Why | None = None) -> ChargeRow:
         return await door.overturn(caller.token, charge_id, (body or Why()).reason)
 
+
+def _pages(router: APIRouter, door: AgentsDoor, pages: Pages) -> None:
+    """The same for people's eyes."""
+
     @router.get("/agents", include_in_schema=False)
     async def page(request: Request) -> HTMLResponse:
         return await pages.render(request, "agents.html", agents=await door.all())
@@ -108,6 +123,10 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
     @router.get("/agents/{agent}", include_in_schema=False)
     async def one(request: Request, agent: str) -> HTMLResponse:
         return await pages.render(request, "agent.html", a=await door.detail(agent), tiers=list(Tier))
+
+
+def _forms(router: APIRouter, door: AgentsDoor) -> None:
+    """And for their hands."""
 
     @router.post("/agents/{agent}/revoke", include_in_schema=False)
     async def revoke_form(
@@ -140,8 +159,6 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
     async def overturn_form(charge_id: str, caller: Caller, reason: Reason = "", back: Back = "/") -> RedirectResponse:
         await door.overturn(caller.token, charge_id, reason)
         return RedirectResponse(local_path(back), 303)
-
-    return router
 
 
 def _back(agent: str) -> RedirectResponse:

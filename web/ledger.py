@@ -43,8 +43,13 @@ class Checked:
 def build(ports: Ports, pages: Pages) -> APIRouter:
     """Both halves."""
     router = APIRouter(tags=["ledger"])
-    door = ports.door
-    seen: dict[str, Checked] = {}
+    _entries(router, ports.door)
+    _pages(router, ports, pages)
+    return router
+
+
+def _entries(router: APIRouter, door: Door) -> None:
+    """Entries for machines."""
 
     @router.get("/api/ledger", summary="Ledger entries, ascending")
     async def entries(
@@ -77,6 +82,11 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
         lines = _lines(door, await door.ledger(limit=_CHUNK, change=change or None), format, change)
         return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
 
+
+def _pages(router: APIRouter, ports: Ports, pages: Pages) -> None:
+    """The page, and the chain walked on request: the last walk is shown until the next."""
+    door, seen = ports.door, dict[str, Checked]()
+
     async def page(request: Request, checked: Checked | None = None) -> HTMLResponse:
         asked = {name: request.query_params.get(name, "").strip()[:200] for name in (*FILTERS, "seq", "before")}
         total = (await door.status()).ledger_entries
@@ -104,8 +114,6 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
     async def show_verified(request: Request) -> HTMLResponse:
         seen[""] = Checked(result=await door.verify(), at=ports.clock.now())
         return await page(request, seen[""])
-
-    return router
 
 
 def _wanted(asked: dict[str, str]) -> EntrySearch:
