@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 from githubkit import GitHub, TokenAuthStrategy
@@ -37,7 +39,8 @@ class Repository:
         """The JSON that GitHub answers to `question(rest, owner, name)`. Raises ToolError, AuthError."""
         owner, name = self.name.split("/")
         try:
-            return question(self._api().rest, owner, name).json()
+            with self._api() as api:
+                return question(api.rest, owner, name).json()
         except GitHubException as error:
             raise _told(error) from error
 
@@ -82,11 +85,22 @@ class Repository:
 
     def _api(self) -> GitHub[TokenAuthStrategy]:
         return GitHub(
-            TokenAuthStrategy(self.token), base_url=self.url, timeout=_TIMEOUT_S, auto_retry=False, http_cache=False
+            TokenAuthStrategy(self.token),
+            base_url=self.url,
+            timeout=_TIMEOUT_S,
+            auto_retry=False,
+            http_cache=False,
+            ssl_verify=_trusted(),
         )
 
     def _comments(self, number: int) -> Iterator[dict[str, Any]]:
         return self.pages(lambda rest, o, n, at: rest.issues.list_comments(o, n, number, per_page=PAGE, page=at))
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The machine's certificates (SSL_CERT_FILE says otherwise), read once: that takes longer than a call."""
+    return ssl.create_default_context()
 
 
 def _is_ours(comment: dict[str, Any], marker: str, author: str) -> bool:
