@@ -54,7 +54,8 @@ def _change(found: Mapping[str, Any]) -> Hint | None:
     if action not in _ABOUT_THE_CHANGE:
         return None
     pushed = action in ("opened", "synchronize")
-    return Hint(kind="change", pushed=pushed, number=_number(found.get("number"), "number"), **_who(found))
+    number, (repository, sender) = _number(found.get("number"), "number"), _who(found)
+    return Hint(kind="change", pushed=pushed, number=number, repository=repository, sender=sender)
 
 
 def _comment(found: Mapping[str, Any]) -> Hint | None:
@@ -63,22 +64,25 @@ def _comment(found: Mapping[str, Any]) -> Hint | None:
         return None
     comment = fields.mapping(found["comment"], "comment")
     created = fields.text(found.get("action"), "action") == "created"
+    repository, sender = _who(found)
     return Hint(
         kind="comment" if created else "touched",
+        repository=repository,
         number=_number(issue.get("number"), "issue.number"),
         comment=_number(comment.get("id"), "comment.id"),
-        **_who(found),
+        sender=sender,
     )
 
 
-def _who(found: Mapping[str, Any]) -> dict[str, str]:
+def _who(found: Mapping[str, Any]) -> tuple[str, str]:
+    """Repository and sender."""
     repository = fields.mapping(found.get("repository"), "repository").get("full_name")
     sender = fields.mapping(found.get("sender"), "sender").get("login")
     if not isinstance(repository, str) or not _REPOSITORY.fullmatch(repository):
         raise fields.malformed("repository.full_name", "owner/name", repository)
     if not isinstance(sender, str) or not _LOGIN.fullmatch(sender):
         raise fields.malformed("sender.login", "a login", sender)
-    return {"repository": repository, "sender": sender}
+    return repository, sender
 
 
 def _number(value: object, where: str) -> int:
