@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from chaos.commitment import Label, Sealed, seal
 from chaos.errors import ChaosError
 from chaos.experiment import Request
+from chaos.following import Following
 from chaos.gate import Gate
 from chaos.lease import Lease, LeaseState, LeaseStore
-from chaos.model import Fault, Magnitude, all_ok
+from chaos.model import all_ok
 from chaos.oracle import (
     Baseline,
-    Judging,
     OracleVerdict,
     broken_invariants,
     judge,
@@ -25,51 +24,18 @@ from chaos.oracle import (
     steady_state,
     take_baseline,
 )
+from chaos.order import DrillOrder, Tell
 from chaos.outside import OutsideWatch, watched
 from chaos.responder import Door, Responder
-from chaos.score import Examination, Watch, deeds, score
+from chaos.score import Examination, Watch, score
 from chaos.site import Site
 from domain.drills import DrillLedger, DrillPhase, DrillResult
-from domain.errors import FirebreakError, UpstreamError
-from domain.incident import Incident, IncidentStatus
+from domain.errors import FirebreakError
+from domain.incident import Incident
 from domain.value import new_id
-
-Tell = Callable[[DrillPhase, str, str | None], Awaitable[None]]
-"""Progress: phase, text, incident id. Never the label."""
-
-POLL_S = 0.4
-RECOVERED_S = 1.5
-"""So long without a failed visit counts as a recovery worth telling."""
 
 LEAST_DURABLE_S = 10.0
 """The oracle itself looks at least so long, however long the outside watch has seen good service already."""
-
-CLOSING_MARGIN_S = 10.0
-"""Between the last moment of the judgement and the end of the lease."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrillOrder:
-    """What to examine, and how long to wait for what."""
-
-    fault: Fault
-    drill: str
-    magnitude: Magnitude = Magnitude.MEDIUM
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    blind: bool = True
-    approve: bool = False
-    """Answer approvals as the person whose token the responder adapter holds; for examinations only."""
-    detect_s: float = 45.0
-    finish_s: float = 150.0
-    """From injection until the incident must have ended."""
-    judging: Judging = field(default_factory=Judging)
-
-    @property
-    def lease_s(self) -> float:
-        """Long enough for the slowest drill including its judgement."""
-        j = self.judging
-        judged = j.recover_s + max(j.durable_s, j.settle_s + j.event_s) * 2
-        return self.finish_s + judged + CLOSING_MARGIN_S + 20.0
 
 
 class Drill:
@@ -93,9 +59,6 @@ class Drill:
         self._responder = responder
         self._door = door
         self._tell = tell
-        self._approved: set[str] = set()
-        self._asked: set[str] = set()
-        self._told_recovery = False
 
     async def run(self) -> DrillResult:
         """Carry it out. Raises ChaosError, InjectionRefusedError or UpstreamError when it cannot be done; all is restored then."""
@@ -168,11 +131,21 @@ class Drill:
     async def _examine(
         self, lease: Lease, sealed: Sealed, before: Baseline, known: set[str], started: float, watch: OutsideWatch
     ) -> DrillResult:
-        await self._page(lease)
+        following = Following(
+            self._order,
+            lease,
+            responder=self._responder,
+            clock=self._site.clock,
+            tell=self._tell,
+            known=known,
+            watch=watch,
+            stands=lambda: self._stands(lease.id),
+        )
+        await following.page()
         own = await own_damage(self._site, before)
-        incident, detected_at = await self._detect(lease, known)
+        incident, detected_at = await following.detect()
         if incident is not None:
-            incident = await self._follow(incident, lease, known, watch)
+            incident = await following.follow(incident)
         await self._tell(
             DrillPhase.JUDGING, "the outside oracle looks while the fault's lease still runs", _id(incident)
         )
@@ -187,103 +160,11 @@ class Drill:
             detected_at=detected_at,
             recovered_at=recovered_at or watch.served_since,
             lease_stood=self._stands(lease.id),
-            approvals=len(self._asked),
+            approvals=len(following.asked),
             seconds=self._site.clock.monotonic() - started,
             ledger_deeds=await self._responder.deeds(incident.id) if incident else None,
         )
         return await self._open(sealed, incident, oracle, seen, own)
-
-    async def _page(self, lease: Lease) -> None:
-        spec = self._order.fault.spec
-        if not spec.abstain:
-            return
-        at = self._site.clock.now().isoformat()
-        await self._responder.page(
-            {
-                "id": f"pager-{lease.id}",
-                "title": spec.page["title"],
-                "summary": spec.page["summary"],
-                "service": spec.service,
-                "severity": "high",
-                "status": "firing",
-                "started_at": at,
-            }
-        )
-        await self._tell(DrillPhase.PAGED, f"a customer's pager says: {spec.page['title']}", None)
-
-    async def _detect(self, lease: Lease, known: set[str]) -> tuple[Incident | None, datetime | None]:
-        end = self._site.clock.monotonic() + self._order.detect_s
-        while self._site.clock.monotonic() < end:
-            fresh = await self._fresh(known)
-            if fresh:
-                incident = await self._responder.incident(fresh[0])
-                after = (incident.opened_at - (lease.injected_at or lease.prepared_at)).total_seconds()
-                text = f"an incident opened by itself after {max(0.0, after):.1f} s: {incident.title}"
-                await self._tell(DrillPhase.DETECTED, text, incident.id)
-                return incident, incident.opened_at
-            await self._site.clock.sleep(POLL_S)
-        return None, None
-
-    async def _fresh(self, known: set[str]) -> list[str]:
-        """Incidents opened since, oldest first; a responder that is being restarted is waited for."""
-        try:
-            rows = await self._responder.incidents()
-        except UpstreamError:
-            return []
-        return [row.id for row in sorted(rows, key=lambda r: r.opened_at) if row.id not in known]
-
-    async def _follow(self, incident: Incident, lease: Lease, known: set[str], watch: OutsideWatch) -> Incident:
-        end = (lease.injected_at or lease.prepared_at) + timedelta(seconds=self._order.finish_s)
-        shown: IncidentStatus | None = None
-        while True:
-            with contextlib.suppress(UpstreamError):
-                incident = await self._responder.incident(incident.id)
-            if incident.status is not shown:
-                shown = incident.status
-                phase = DrillPhase.WAITING if shown is IncidentStatus.WAITING else DrillPhase.FOLLOWING
-                await self._tell(phase, _status_text(incident), incident.id)
-            if incident.status is IncidentStatus.WAITING:
-                await self._answer(incident.id)
-            await self._recovered(incident, lease, watch)
-            if incident.status.terminal:
-                following = await self._successor(incident, known)
-                if following is None:
-                    return incident
-                incident, shown = following, None
-            if self._site.clock.now() >= end or not self._stands(lease.id):
-                return incident
-            await self._site.clock.sleep(POLL_S)
-
-    async def _recovered(self, incident: Incident, lease: Lease, watch: OutsideWatch) -> None:
-        """Say once that users have been served again for a while after something was done."""
-        since = watch.served_since
-        if self._told_recovery or since is None or not deeds(incident) or self._order.fault.spec.abstain:
-            return
-        if (self._site.clock.now() - since).total_seconds() >= RECOVERED_S:
-            self._told_recovery = True
-            after = (since - (lease.injected_at or lease.prepared_at)).total_seconds()
-            text = f"seen from outside: users are served again, {after:.1f} s after it broke"
-            await self._tell(DrillPhase.RECOVERED, text, incident.id)
-
-    async def _successor(self, incident: Incident, known: set[str]) -> Incident | None:
-        """A younger incident that somebody still works on, when this one was put aside although something is broken."""
-        if self._order.fault.spec.abstain or incident.status is not IncidentStatus.DISMISSED:
-            return None
-        for other in await self._fresh(known | {incident.id}):
-            found = await self._responder.incident(other)
-            if not found.status.terminal:
-                return found
-        return None
-
-    async def _answer(self, incident_id: str) -> None:
-        with contextlib.suppress(UpstreamError):
-            for approval in await self._responder.open_approvals(incident_id):
-                self._asked.add(approval)
-                if self._order.approve and approval not in self._approved:
-                    await self._responder.approve(
-                        approval, f"examination {self._order.drill}: approved by the examiner's person"
-                    )
-                    self._approved.add(approval)
 
     async def _judge(self, lease: Lease, before: Baseline, since: datetime | None) -> OracleVerdict:
         undo = self._store.get(lease.id).undo
@@ -380,12 +261,6 @@ def new_drill_id() -> str:
 
 def _id(incident: Incident | None) -> str | None:
     return incident.id if incident else None
-
-
-def _status_text(incident: Incident) -> str:
-    top = incident.diagnosis.top if incident.diagnosis else None
-    belief = f": believes {top.fault_class} on {top.service}" if top else ""
-    return f"{incident.status.value}{belief}"
 
 
 def _verdict(result: DrillResult) -> str:

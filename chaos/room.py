@@ -11,13 +11,14 @@ from typing import Any
 
 import structlog
 
-from chaos.drill import Drill, DrillOrder, new_drill_id
+from chaos.drill import Drill, new_drill_id
 from chaos.errors import InjectionRefusedError
 from chaos.experiment import Experiments, Request
 from chaos.gate import Gate
 from chaos.lease import Lease
 from chaos.model import Fault, Magnitude
 from chaos.oracle import Judging
+from chaos.order import DrillOrder
 from chaos.responder import Door, Responder
 from chaos.site import Site
 from chaos.sqlite import ChaosDatabase

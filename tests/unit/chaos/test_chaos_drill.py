@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from chaos.commitment import Label, opens
-from chaos.drill import Drill, DrillOrder
+from chaos.drill import Drill
 from chaos.errors import ChaosError
 from chaos.experiment import Experiments, Permission
 from chaos.gate import Gate
 from chaos.lease import LeaseState
 from chaos.lease_memory import MemoryLeaseStore
 from chaos.model import Fault
+from chaos.order import DrillOrder
 from domain.clock import ManualClock
 from domain.diagnosis import DiagnosisVerdict
 from domain.drills import DrillPhase, DrillResult
