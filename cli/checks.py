@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,12 +15,16 @@ REST = 85.0
 SIDE_BY_SIDE = ("--dist", "loadscope", "--no-loadscope-reorder")
 """Modules stay whole, and the long ones start where they stand instead of at the end."""
 PARTS = (
-    ("-m", "not integration and not e2e and not campaign", "-n", "3", *SIDE_BY_SIDE),
-    ("-m", "integration and not campaign", "-n", "4", *SIDE_BY_SIDE),
-    ("-m", "e2e and not integration", "-n", "2", *SIDE_BY_SIDE),
+    ("not integration", "3", ("tests/unit", "tests/graph", "tests/evals", "tests/conformance")),
+    ("integration and not campaign", "4", ("tests/integration", "tests/conformance", "tests/e2e")),
+    ("e2e and not integration", "2", ("tests/e2e",)),
 )
-"""Real servers have their own patience: they never share the machine with what only computes. Much of it is waiting, so
-there are more workers than the two cores of a small machine; a whole installation takes about half a core."""
+"""Marks, workers, folders. Real servers have their own patience: they never share the machine with what only computes. Much
+of it is waiting, so there are more workers than the two cores of a small machine; a whole installation takes about half a
+core. Each part reads only its folders: tests/conftest.py refuses a test where no part would find it."""
+COVERAGE = ("--cov", "--cov-branch", "--cov-append", "--cov-report=")
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+"""Set in many container images. Hundreds of processes start in one run: with it each would compile all of us again."""
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -32,12 +37,10 @@ def run_tests(extra: list[str]) -> int:
     if extra:
         return subprocess.call([*pytest, *extra], cwd=ROOT)
     (ROOT / ".coverage").unlink(missing_ok=True)
+    environment = {key: value for key, value in os.environ.items() if key != NO_BYTECODE}
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "coverage.json"
-        codes = [
-            subprocess.call([*pytest, "-q", *which, "--cov", "--cov-branch", "--cov-append", "--cov-report="], cwd=ROOT)
-            for which in PARTS
-        ]
+        codes = [subprocess.call([*pytest, "-q", *which, *COVERAGE], cwd=ROOT, env=environment) for which in PARTS]
         coverage = [sys.executable, "-m", "coverage"]
         subprocess.call([*coverage, "json", "-q", "-o", str(report)], cwd=ROOT)
         subprocess.call([*coverage, "report"], cwd=ROOT)
