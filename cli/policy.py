@@ -109,8 +109,8 @@ def check(
 
     found = _policy(policy)
     inventory = _inventory(config)
-    checked = check_policy(found, _registry(inventory).specs())
     judged = _judged(change, found, inventory) if change else None
+    checked = check_policy(found, _registry(inventory).specs())
     if as_json:
         example = judged.model_dump(mode="json") if judged else None
         print_json({**checked.model_dump(mode="json"), "clean": checked.clean, "example": example})

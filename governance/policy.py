@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -168,7 +169,7 @@ def load_policy(name_or_path: str = "") -> Policy:
     """A shipped policy by name, or a file by path. Raises ConfigError; there is no policy to fall back to."""
     name = ALIASES.get(name_or_path, name_or_path)
     if name in shipped():
-        return parse_policy(resources.files("governance").joinpath("policies", f"{name}.yaml").read_text(), name)
+        return _shipped(name)
     path = Path(name_or_path)
     if not path.is_file():
         raise ConfigError(
@@ -178,3 +179,9 @@ def load_policy(name_or_path: str = "") -> Policy:
             code="policy.missing",
         )
     return parse_policy(path.read_text(), str(path))
+
+
+@cache
+def _shipped(name: str) -> Policy:
+    """Compiled once a process: what is shipped does not change, and a policy holds nothing that could."""
+    return parse_policy(resources.files("governance").joinpath("policies", f"{name}.yaml").read_text(), name)

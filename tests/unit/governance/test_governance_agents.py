@@ -186,6 +186,7 @@ async def test_a_running_step_is_cut_off_and_its_effect_is_looked_for() -> None:
     assert "diagnostic" in scene.kinds()
     assert office.desk().detail("responder").handoff is not None
     assert office.desk().detail("responder").budgets[0].spent == 2
+    scene.executor.hold = None
     back = await scene.agent.compensate("plan-1", "s1", actor())
     assert back.outcome is Outcome.SUCCEEDED
     assert scene.executor.world["api"]["pool"] == 5
