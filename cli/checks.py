@@ -40,7 +40,14 @@ def run_tests(extra: list[str]) -> int:
     environment = {key: value for key, value in os.environ.items() if key != NO_BYTECODE}
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "coverage.json"
-        codes = [subprocess.call([*pytest, "-q", *which, *COVERAGE], cwd=ROOT, env=environment) for which in PARTS]
+        codes = [
+            subprocess.call(
+                [*pytest, "-q", *folders, "-m", marks, "-n", workers, *SIDE_BY_SIDE, *COVERAGE],
+                cwd=ROOT,
+                env=environment,
+            )
+            for marks, workers, folders in PARTS
+        ]
         coverage = [sys.executable, "-m", "coverage"]
         subprocess.call([*coverage, "json", "-q", "-o", str(report)], cwd=ROOT)
         subprocess.call([*coverage, "report"], cwd=ROOT)
