@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
+from agents.perception.callgraph import CallGraph
+from agents.perception.complaints import SEARCHED, log_text, troubled
+from agents.perception.kinds import DATABASE_KINDS, PROXY_KINDS, kind_by_name
 from agents.perception.topology import call_edges
 from agents.perception.windows import Windows, find_windows
 from domain.alert import Change
 from domain.bundle import Bundle, LogLine, Reading
 from domain.second_opinion import DiffReading
 
-DATABASE_KINDS = frozenset({"database", "postgres", "postgresql", "db"})
-CACHE_KINDS = frozenset({"cache", "redis"})
-WORKER_KINDS = frozenset({"worker", "consumer", "queue"})
-PROXY_KINDS = frozenset({"proxy", "link"})
-SEARCHED = 800
-"""Characters of a line that patterns search."""
-TROUBLE = (
-    "err", "fail", "refus", "timeout", "timed", "time out", "denied", "exist", "space", "enospc", "full",
-    "quota", "429", "too many", "limit", "pool", "waiting", "connection", "read-only", "read only",
-    "readonly", "deadlock", "not ", "missing", "required", "unset", "invalid", "exception", "traceback",
-    "fatal", "panic", "resol", "getaddrinfo", "nxdomain", "no such", "no free", "corrupt", "cannot", "could",
-    "slots", "answered", "returned", "responded", "large", "exit", "in time", "unreachable", "no route",
-    "environment", "undefined", "privilege", "password", "permi", "unknown", "pg_hba", "exhausted",
-)  # fmt: skip
-"""Word parts in which trouble is told; every pattern of the rules contains one of them."""
 ENOUGH_SPANS = 50
 STILL_S = 10.0
 """Seconds for which a probe's answer stands when the same probe cannot tell at the next look."""
@@ -53,12 +41,8 @@ class Facts:
         for reading in newest.values():
             if not reading.data_gap:
                 self._readings[reading.probe].append(reading)
-        self._callees: dict[str, list[str]] = defaultdict(list)
-        self._callers: dict[str, list[str]] = defaultdict(list)
-        for caller, callee in call_edges(bundle):
-            self._callees[caller].append(callee)
-            self._callers[callee].append(caller)
         self._kinds = {node.name: node.kind.lower() for node in bundle.nodes}
+        self._graph = CallGraph(call_edges(bundle), lambda s: self.kind(s) in PROXY_KINDS)
 
     @cached_property
     def now(self) -> float:
@@ -69,7 +53,7 @@ class Facts:
     @property
     def mapped(self) -> bool:
         """True when somebody told, or anything showed, who calls whom."""
-        return bool(self._callees)
+        return bool(self._graph)
 
     @property
     def live(self) -> bool:
@@ -133,19 +117,7 @@ class Facts:
 
     def kind(self, service: str) -> str:
         """The service's kind in lower case: from the topology, else guessed from its name."""
-        known = self._kinds.get(service, "")
-        if known:
-            return known
-        words = set(re.split(r"[^a-z]+", service.lower()))
-        for kinds, name in (
-            (DATABASE_KINDS | {"postgresql", "mysql", "mongodb", *(w for w in words if w.endswith("db"))}, "database"),
-            (CACHE_KINDS | {"memcached"}, "cache"),
-            (WORKER_KINDS, "worker"),
-            (PROXY_KINDS, "proxy"),
-        ):
-            if words & kinds:
-                return name
-        return ""
+        return self._kinds.get(service, "") or kind_by_name(service)
 
     def of_kind(self, kinds: Iterable[str]) -> list[str]:
         """Services of one of these kinds."""
@@ -154,27 +126,23 @@ class Facts:
 
     def callees(self, service: str) -> list[str]:
         """Direct dependencies, and what stands behind those of them that only pass calls on (proxies, links)."""
-        return _through(service, self._callees, self._passes_on)
+        return self._graph.callees(service)
 
     def callers(self, service: str) -> list[str]:
         """Direct dependants, and those of what only passes their calls on to it."""
-        return _through(service, self._callers, self._passes_on)
+        return self._graph.callers(service)
 
     def between(self, caller: str, callee: str) -> list[str]:
         """What only passes the caller's calls on to the callee."""
-        hops = [s for s in self.callees(caller) if s != callee and self._passes_on(s)]
-        return [s for s in hops if callee in self.callees(s)]
-
-    def _passes_on(self, service: str) -> bool:
-        return self.kind(service) in PROXY_KINDS
+        return self._graph.between(caller, callee)
 
     def dependencies(self, service: str) -> set[str]:
         """Everything `service` depends on, directly or not, without itself."""
-        return _reach(service, self._callees)
+        return self._graph.dependencies(service)
 
     def dependants(self, service: str) -> set[str]:
         """Everything that depends on `service`, directly or not, without itself."""
-        return _reach(service, self._callers)
+        return self._graph.dependants(service)
 
     def database_of(self, service: str) -> str:
         """The database `service` uses: the nearest by topology, else the only one known, else ''."""
@@ -225,40 +193,3 @@ def supersedes(reading: Reading, known: Reading) -> bool:
     if bool(reading.data_gap) != bool(known.data_gap) and abs(reading.time - known.time) <= STILL_S:
         return not reading.data_gap
     return known.time <= reading.time
-
-
-def troubled(text: str) -> bool:
-    """Does the text hold any word in which trouble is told?"""
-    low = text.lower()
-    return any(word in low for word in TROUBLE)
-
-
-def log_text(line: LogLine) -> str:
-    """The line's message and its exception text, as one string to search in."""
-    extra = " ".join(
-        str(line.attributes[k]) for k in ("error", "exception", "exc_info", "detail") if k in line.attributes
-    )
-    return f"{line.message} {extra}" if extra else line.message
-
-
-def _through(start: str, links: dict[str, list[str]], passes_on: Callable[[str], bool]) -> list[str]:
-    found: dict[str, None] = {}
-    frontier = list(links.get(start, []))
-    while frontier:
-        name = frontier.pop(0)
-        if name == start or name in found:
-            continue
-        found[name] = None
-        frontier += links.get(name, []) if passes_on(name) else []
-    return list(found)
-
-
-def _reach(start: str, links: dict[str, list[str]]) -> set[str]:
-    seen: set[str] = set()
-    frontier = [start]
-    while frontier:
-        for name in links.get(frontier.pop(), []):
-            if name not in seen and name != start:
-                seen.add(name)
-                frontier.append(name)
-    return seen

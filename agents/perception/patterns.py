@@ -10,7 +10,8 @@ import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from agents.perception.facts import Facts, log_text
+from agents.perception.complaints import log_text
+from agents.perception.facts import Facts
 from agents.perception.templates import templates
 from agents.perception.traces import Forest, Invocation
 

@@ -7,7 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
-from agents.perception.facts import CACHE_KINDS, DATABASE_KINDS, Facts
+from agents.perception.facts import Facts
+from agents.perception.kinds import CACHE_KINDS, DATABASE_KINDS
 from agents.perception.traces import Forest
 from domain.bundle import Span
 

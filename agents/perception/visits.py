@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from agents.perception.facts import Facts, log_text
+from agents.perception.complaints import log_text
+from agents.perception.facts import Facts
 from agents.perception.templates import templates
 from agents.perception.traces import Forest, Invocation
 from domain.bundle import LogLine, Span

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agents.perception.claim import Claim, finding, number, of_reading
-from agents.perception.facts import WORKER_KINDS, Facts
+from agents.perception.facts import Facts
+from agents.perception.kinds import WORKER_KINDS
 from agents.perception.symptoms import Symptoms
 from domain.conditions import Condition
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from agents.perception.claim import Claim, Sign, finding, number, of_reading
-from agents.perception.facts import PROXY_KINDS, Facts
+from agents.perception.facts import Facts
+from agents.perception.kinds import PROXY_KINDS
 from agents.perception.symptoms import Symptoms
 from domain.bundle import Reading
 from domain.conditions import Condition

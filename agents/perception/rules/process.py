@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 
 from agents.perception.claim import NO_ANSWER, Claim, Sign, finding, number, of_log, of_reading
-from agents.perception.facts import CACHE_KINDS, DATABASE_KINDS, WORKER_KINDS, Facts
+from agents.perception.facts import Facts
+from agents.perception.kinds import CACHE_KINDS, DATABASE_KINDS, WORKER_KINDS
 from agents.perception.symptoms import Symptoms
 from domain.bundle import Reading
 from domain.conditions import Condition
