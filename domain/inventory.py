@@ -85,7 +85,8 @@ class Telemetry(Value):
     logs: list[str] = []
     """Log files (absolute, or relative to the inventory file)."""
     spans: list[str] = []
-    """JSONL span files."""
+    """Span files, one JSON object per line: a span, or an OTLP document (the OpenTelemetry Collector's file exporter). A
+    file of several services is named once; its spans are told apart by `service.name`."""
     changes: list[str] = []
     """JSONL files of change records (deploys, migrations), one Change per line."""
     selector: dict[str, str] = {}

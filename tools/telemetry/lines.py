@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -11,6 +12,7 @@ from domain.alert import Change, ChangeKind
 from domain.bundle import LogLine, Span
 from domain.redaction import redact, redact_json
 from tools.moment import in_seconds
+from tools.telemetry.trace_documents import is_trace_document, span_objects, span_of
 
 _TIME = ("time", "timestamp", "ts", "@timestamp", "asctime", "t")
 _LEVEL = ("level", "severity", "lvl", "levelname", "log.level")
@@ -112,15 +114,26 @@ def _iso(text: str, zone: str | None) -> float | None:
     return datetime.fromisoformat(moment.isoformat() + str(zone)).timestamp()
 
 
-def span(line: bytes, service: str) -> Span | None:
-    """A span line: our own shape, or the OpenTelemetry SDK's console JSON. None when it is neither."""
+def spans(line: bytes, service: str) -> list[Span]:
+    """Spans of a line: our own shape, the OpenTelemetry SDK's console JSON, or a document of many (OTLP JSON, as the
+    OpenTelemetry Collector's file exporter writes it). What is malformed or neither tells none.
+    """
     try:
         row = json.loads(line)
-        return (
-            (_otel_span(row, service) if "context" in row else _plain_span(row, service))
-            if isinstance(row, dict)
-            else None
-        )
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(row, dict):
+        return []
+    if is_trace_document(row):
+        found = (_tried(span_of, span, owner) for _, span, owner in span_objects(row))
+    else:
+        found = iter([_tried(_otel_span if "context" in row else _plain_span, row, service)])
+    return [one for one in found if one is not None]
+
+
+def _tried(read: Callable[[dict[str, Any], str], Span | None], row: dict[str, Any], service: str) -> Span | None:
+    try:
+        return read(row, service)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 

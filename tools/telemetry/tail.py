@@ -13,7 +13,7 @@ BEHIND = 4 * 1024 * 1024
 FIRST = 64 * 1024
 """A file met for the first time is read from this many bytes before its end."""
 LINE = 64 * 1024
-"""A longer line is cut."""
+"""A longer line of a log is cut; a batch of spans in one line may take all of CHUNK."""
 
 
 @dataclass(slots=True)
@@ -25,6 +25,8 @@ class Tail:
     position: int = 0
     skipped: int = 0
     """Bytes passed over because the file grew faster than it could be read."""
+    longest: int = LINE
+    """Bytes after which a line is cut."""
     moved: bool = field(default=False)
     """Whether the last `read` changed inode or position (so that it must be remembered)."""
 
@@ -65,4 +67,4 @@ class Tail:
             cut = len(chunk)
         self.position += cut
         self.moved = True
-        return [line[:LINE] for line in chunk[:cut].split(b"\n") if line.strip()]
+        return [line[: self.longest] for line in chunk[:cut].split(b"\n") if line.strip()]

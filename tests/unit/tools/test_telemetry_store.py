@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 from domain.alert import Change
 from domain.bundle import LogLine, Series, Span, Window
 from domain.errors import StorageError
-from domain.inventory import Inventory
+from domain.inventory import Inventory, Service, Telemetry
 from tools.config_versions import FileConfigVersions
 from tools.telemetry import lines, sqlite, tail, watch
 from tools.telemetry.board import sli_snapshot
+from tools.telemetry.collector.files import followed
 from tools.telemetry.combined import CombinedTelemetry, Source
 from tools.telemetry.embedded import SqliteTelemetry
 from tools.telemetry.sqlite import Reader, TelemetryWriter
@@ -348,12 +350,42 @@ def test_spans_in_both_shapes() -> None:
         "status": {"status_code": "ERROR"},
         "resource": {"attributes": {"service.name": "api"}},
     }
-    first, second = (lines.span(json.dumps(row).encode(), "x") for row in (own, otel))
-    assert first is not None
-    assert second is not None
+    (first,), (second,) = (lines.spans(json.dumps(row).encode(), "x") for row in (own, otel))
     assert (first.service, first.parent_id) == ("a", "")
     assert (second.service, second.duration_ms, second.parent_id, second.start) == ("api", 500.0, "3", T)
-    assert lines.span(b"{}", "x") is lines.span(b"[]", "x") is lines.span(b"?", "x") is None
+    assert not any(lines.spans(line, "x") for line in (b"{}", b"[]", b"?"))
+
+
+def _otlp(service: str, *spans: dict[str, object]) -> bytes:
+    """A line as the OpenTelemetry Collector's file exporter writes it."""
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
+    return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]}).encode() + b"\n"
+
+
+async def test_a_line_of_otlp_holds_many_spans(path: Path, tmp_path: Path) -> None:
+    """They go to the services by what these are called in traces; a malformed one costs only itself, a long batch nothing."""
+    start = int(T) * 10**9
+    good: dict[str, object] = {
+        "traceId": "0" * 31 + "1",
+        "spanId": "0" * 15 + "2",
+        "name": "GET " + "x" * 200,
+        "startTimeUnixNano": str(start),
+        "endTimeUnixNano": str(start + 5_000_000),
+    }
+    file = tmp_path / "traces.json"
+    file.write_bytes(b"{}\n")
+    api = Service(name="api", kind="api", telemetry=Telemetry(spans=[file.name], traced_as="shop-api"))
+    writer = TelemetryWriter(path)
+    (follower,) = followed(Inventory(services=[api]), tmp_path, writer)
+    follower.write(writer, T)
+    with file.open("ab") as stream:
+        stream.write(_otlp("shop-api", good, {"name": "no times"}) + _otlp("stranger", *[good] * 200))
+    follower.write(writer, T + 1)
+    writer.commit(T + 1)
+    writer.close()
+    found = await SqliteTelemetry(path).spans((T - 1, T + 1))
+    assert Counter(s.service for s in found) == {"api": 1, "stranger": 200}
+    assert found[0].duration_ms == 5.0
 
 
 def test_change_records_of_files() -> None:

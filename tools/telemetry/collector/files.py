@@ -8,8 +8,9 @@ from pathlib import Path
 from domain.bundle import LogLine
 from domain.inventory import Inventory
 from tools.telemetry import lines
+from tools.telemetry.naming import Traced
 from tools.telemetry.sqlite import TelemetryWriter
-from tools.telemetry.tail import Tail
+from tools.telemetry.tail import CHUNK, LINE, Tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Followed:
     kind: str
     """logs, spans or changes."""
     tail: Tail
+    traced: Traced
+    """What services are called in traces."""
 
     def write(self, writer: TelemetryWriter, now: float) -> None:
         """Store what was added since the last call, and how far it was read."""
@@ -37,7 +40,7 @@ class Followed:
             case "logs":
                 writer.logs([lines.log_line(line, self.service, now) for line in found])
             case "spans":
-                writer.spans([s for line in found if (s := lines.span(line, self.service)) is not None])
+                writer.spans([self.traced.named(s) for line in found for s in lines.spans(line, self.service)])
             case _:
                 writer.changes([c for line in found if (c := lines.change(line)) is not None])
 
@@ -54,6 +57,7 @@ class Followed:
 def followed(inventory: Inventory, root: Path, writer: TelemetryWriter) -> list[Followed]:
     """Every file that the inventory names, once: several services may name the same one, the first is its owner."""
     found: dict[tuple[str, str], Followed] = {}
+    traced = Traced(inventory)
     for service in inventory.services:
         sources = service.telemetry
         for kind, paths in (("logs", sources.logs), ("spans", sources.spans), ("changes", sources.changes)):
@@ -61,6 +65,6 @@ def followed(inventory: Inventory, root: Path, writer: TelemetryWriter) -> list[
                 place = root / path
                 if (str(place), kind) not in found:
                     inode, position = writer.offset(str(place)) or (0, 0)
-                    tail = Tail(place, inode, position)
-                    found[str(place), kind] = Followed(service=service.name, kind=kind, tail=tail)
+                    tail = Tail(place, inode, position, longest=CHUNK if kind == "spans" else LINE)
+                    found[str(place), kind] = Followed(service=service.name, kind=kind, tail=tail, traced=traced)
     return list(found.values())
