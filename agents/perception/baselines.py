@@ -13,6 +13,9 @@ from agents.perception.facts import Facts
 from agents.perception.points import arrays, inside
 from domain.bundle import Bundle
 
+FLAT = 1e-9
+"""Standard deviation of what never moved."""
+
 
 def baselines() -> dict[str, Callable[[Bundle], list[str]]]:
     """Simple methods by name, each from a bundle to a ranking of services."""
@@ -27,10 +30,15 @@ def baselines() -> dict[str, Callable[[Bundle], list[str]]]:
 
 
 def n_sigma(bundle: Bundle) -> list[str]:
-    """Services by their largest deviation in standard scores."""
+    """Services by the largest shift of a mean, in standard deviations before the trouble (three-sigma rule without a limit).
+
+    A series that never moved has no standard deviation and counts nothing. Already extracted alerts count one each.
+    """
     worst: dict[str, float] = defaultdict(float)
-    for c in contrasts(bundle, Facts(bundle).windows):
-        worst[c.service] = max(worst[c.service], abs(c.z))
+    for service, before, after in _sides(bundle):
+        usual = float(before.std())
+        if usual > FLAT:
+            worst[service] = max(worst[service], abs(float(after.mean() - before.mean())) / usual)
     for signal in bundle.signals:
         worst[signal.service] += 1.0
     return _ranked(bundle, worst)

@@ -157,11 +157,11 @@ def _silence(facts: Facts, symptoms: Symptoms, found: list[Silent]) -> Iterable[
     for s in found:
         missed = bool(suffering & set(facts.callers(s.service)) or (suffering and not facts.mapped))
         yield Hint(
-            kind="silence", service=s.service, score=s.share * (1.0 if missed else 0.3),
+            kind="silence", service=s.service, score=s.share * s.sure * (1.0 if missed else 0.3),
             sign=Sign(kind="metric", source=f"metrics:{s.service}", service=s.service,
                       supports="it reports nothing any more" + (" and its callers suffer" if missed else ""),
                       excerpt=f"{s.share:.0%} of its series fell silent ({s.example}: {s.steps} reports expected, none came)",
-                      data={"share": round(s.share, 3), "expected": s.steps}),
+                      data={"share": round(s.share, 3), "expected": s.steps, "points": [s.before, s.steps]}),
         )  # fmt: skip
 
 

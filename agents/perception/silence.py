@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ from agents.perception.windows import Windows
 from domain.bundle import Series, Window
 
 CHANCE = 1e-3
+BEYOND_CHANCE = 1e-8
+"""Chance from which on nobody doubts that a silence is none; between CHANCE and it, belief grows with the logarithm."""
 LEAST = 3
 """Reports before the trouble that tell a pace."""
 MOSTLY = 0.6
@@ -40,25 +42,39 @@ class Silent:
     example: str
     steps: int
     """Reports expected during the trouble for the example."""
+    before: int
+    """Reports seen before it."""
+    sure: float
+    """How far from chance the silence of the example is, 0–1."""
 
 
 def silent(facts: Facts) -> list[Silent]:
     """Services whose regular series stopped while others report on, most complete silence first."""
-    gone: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    gone: dict[str, list[_Due]] = defaultdict(list)
     regular: dict[str, int] = defaultdict(int)
-    for service, metric, expected, reported in _reports(facts):
-        regular[service] += 1
-        if reported == 0:
-            gone[service].append((metric, expected))
+    for due in _regular(facts):
+        regular[due.heard.service] += 1
+        if due.heard.during == 0:
+            gone[due.heard.service].append(due)
     if not gone or len(gone) > 0.5 * len(regular):  # everything silent is a collector that stopped
         return []
-    found = [
-        Silent(service=s, share=len(rows) / regular[s], example=rows[0][0], steps=rows[0][1])
-        for s, rows in gone.items()
-    ]
+    found = [_silent(service, rows, regular[service]) for service, rows in gone.items()]
     quiet = {s.service for s in found if s.share >= 0.5}
     kept = [s for s in found if not _uncalled(facts, s.service, quiet)]
     return sorted(kept, key=lambda s: (-s.share, s.service))
+
+
+def _silent(service: str, rows: Sequence[_Due], regular: int) -> Silent:
+    """A service's silent series, the one farthest from chance as the example."""
+    clearest = min(rows, key=lambda due: due.log_chance)
+    return Silent(
+        service=service,
+        share=len(rows) / regular,
+        example=clearest.heard.metric,
+        steps=clearest.expected,
+        before=clearest.heard.before,
+        sure=min(1.0, clearest.log_chance / math.log(BEYOND_CHANCE)),
+    )
 
 
 def _uncalled(facts: Facts, service: str, quiet: set[str]) -> bool:
@@ -78,17 +94,26 @@ class _Heard:
     during: int
 
 
-def _reports(facts: Facts) -> Iterable[tuple[str, str, int, int]]:
-    """(service, metric, reports expected during the trouble, reports seen) of series whose silence would be no chance."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Due:
+    """A series that should have reported: how often during the trouble, and how likely a silence that long is (logarithm)."""
+
+    heard: _Heard
+    expected: int
+    log_chance: float
+
+
+def _regular(facts: Facts) -> Iterable[_Due]:
+    """Series whose silence would be no chance."""
     heard = [h for h in (_heard(s, facts.windows) for s in facts.bundle.series) if h is not None]
     missed = (0.5 + sum(h.due - h.before for h in heard)) / (1 + sum(h.due for h in heard))
     span = facts.windows.abnormal[1] - facts.windows.abnormal[0]
     others = _by_step(heard)
     for h in heard:
         expected = max(int(span / h.step), others.get(_pace(h.step), 0))
-        absent = (h.due - h.before + missed) / (h.due + 1)
-        if expected >= FEWEST and absent**expected < CHANCE:
-            yield h.service, h.metric, expected, h.during
+        log_chance = expected * math.log((h.due - h.before + missed) / (h.due + 1))
+        if expected >= FEWEST and log_chance < math.log(CHANCE):
+            yield _Due(heard=h, expected=expected, log_chance=log_chance)
 
 
 def _heard(series: Series, windows: Windows) -> _Heard | None:

@@ -113,11 +113,11 @@ def decoys(bundle: Bundle, truth: Truth, rng: random.Random) -> Labelled:
 
 
 def few(bundle: Bundle, truth: Truth, _: random.Random) -> Labelled:
-    """Hardly any history: the last points before the trouble and the first of it."""
+    """Hardly any history: the last points before the trouble and the first from its onset on."""
     w = find_windows(bundle)
     times = sorted({t for s in bundle.series for t in s.times})
     before = [t for t in times if w.normal[0] <= t <= w.normal[1]][-FEW[0] :]
-    during = [t for t in times if w.abnormal[0] <= t <= w.abnormal[1]][: FEW[1]]
+    during = [t for t in times if max(w.onset, w.abnormal[0]) <= t <= w.abnormal[1]][: FEW[1]]
     if not before or not during:
         return bundle, truth
     normal, abnormal = (before[0], before[-1]), (during[0], during[-1])

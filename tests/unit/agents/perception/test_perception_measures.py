@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from agents.perception import diagnose
 from agents.perception.ablation import METHODS, SOURCES, holds
+from agents.perception.baselines import n_sigma
 from agents.perception.calibration import calibrated, probability, weights
 from agents.perception.claim import Claim
 from agents.perception.evaluate import Outcome, Truth
@@ -99,6 +100,20 @@ def test_the_same_trouble_is_in_one_fold() -> None:
     folds = folds_of([bundle("one"), bundle("two"), *alerts], 5)
     assert folds[0] == folds[1]
     assert len(set(folds[2:])) == 1
+
+
+def test_n_sigma_is_the_textbook_one() -> None:
+    """Shifts in standard deviations; what never moved before has none, so a first failure at a caller does not decide."""
+    times = tuple(T0 + 60.0 * i for i in range(20))
+    restless, calm = (tuple(1 + by * (i % 2) for i in range(10)) for by in (1.0, 0.1))
+    rows = {
+        "victim": (*restless, *[2.5] * 10),
+        "culprit": (*calm, *[1.5] * 10),
+        "first": (*[0.0] * 10, *[9.0] * 10),
+    }
+    told = tuple(Series(service=s, metric="requests", times=times, values=v) for s, v in rows.items())
+    case = Bundle(id="n", onset=times[10], normal=(times[0], times[9]), abnormal=(times[10], times[-1]), series=told)
+    assert n_sigma(case) == ["culprit", "victim"]
 
 
 def test_without_a_source_or_a_method() -> None:

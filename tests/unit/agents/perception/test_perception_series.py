@@ -208,6 +208,17 @@ def test_two_missing_reports_are_silence_where_others_report() -> None:
     assert silent(Facts(bundle(*gone, *late, **JUST_BEGUN))) == []
 
 
+def test_a_silence_is_believed_as_far_as_it_is_no_chance() -> None:
+    """Two missing reports of what now and then misses one tell less than two of what never did."""
+    gone = [short("store", "cpu", CALM, [])]
+    others = [short(s, "cpu", CALM, [0.1, 0.1]) for s in ("web", "shop", "cart", "mail")]
+    (regular,) = silent(Facts(bundle(*gone, *others, **JUST_BEGUN)))
+    restless = [replace(s, times=(*s.times[:2], *s.times[3:]), values=(*s.values[:2], *s.values[3:])) for s in others]
+    (doubtful,) = silent(Facts(bundle(*gone, restless[0], *others[1:], **JUST_BEGUN)))
+    assert (regular.before, regular.steps) == (6, 2)
+    assert 0 < doubtful.sure < regular.sure < 1
+
+
 def test_who_calls_the_silent_one_is_no_rival() -> None:
     """Failures, waiting and complaints of its caller are put down to it."""
     found = bundle(

@@ -220,6 +220,14 @@ def test_no_change_is_named_when_the_trouble_comes_from_outside() -> None:
     assert diagnosis.verdict is DiagnosisVerdict.EXTERNAL
 
 
+def test_quantiles_of_one_latency_are_one_alert() -> None:
+    """Who waits has alerts on p50, p90 and p95; who has three different ones is more suspicious."""
+    told = {"waits": ("rt_p50", "rt_p90", "rt_p95", "qps"), "broken": ("mem", "cpu", "disk")}
+    signals = tuple(AlertSignal(service=s, kind="metric", name=n) for s, names in told.items() for n in names)
+    ranked = diagnose(Bundle(id="q", services=tuple(told), signals=signals)).hypotheses
+    assert [h.service for h in ranked] == ["broken", "waits"]
+
+
 def past(number: int) -> tuple[Bundle, str, str]:
     """An incident whose origin has a log alert of its own and whose kind shows in a metric alert."""
     service, kind = ("a", "b", "c")[number % 3], ("kill", "delay")[number % 2]
