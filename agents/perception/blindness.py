@@ -9,6 +9,8 @@ from agents.perception.facts import Facts
 from agents.perception.ranking import Ranked
 
 STALE_S = 30.0
+EXCUSED = 0.6
+"""How much less a missing kind of signal weighs against a claim that rests on a reading of the abnormal state itself."""
 ENOUGH_ASKED = 5
 """Readings of other services from which on their silence tells something about who asks."""
 OF_THE_HOST = frozenset({"process_state", "config_diff", "disk_usage", "warm_file", "workload_state"})
@@ -19,12 +21,15 @@ def weighing(facts: Facts, spots: list[str], culprit: str, *, direct: bool) -> f
     """How many blind spots weigh against a claim about `culprit`.
 
     What its fault silences (its own metrics page, its dependants') is a symptom and no gap, unless it was the host that did not
-    answer; a claim that rests on a reading of the abnormal state itself needs the kinds of signals that are missing less.
+    answer; a claim that rests on a reading of the abnormal state itself needs the kinds of signals that are missing less. Where
+    metrics are read but none of the culprit's own, that is a gap too.
     """
     silenced = {culprit, *facts.dependants(culprit)}
     excused = float(sum(r.service in silenced and r.probe not in OF_THE_HOST for r in facts.gaps()))
-    excused += 0.6 * sum(s.startswith("no ") for s in spots) if direct else 0.0
-    return max(0.0, len(spots) - excused - sum(s.startswith("metrics of") for s in spots))
+    excused += EXCUSED * sum(s.startswith("no ") for s in spots) if direct else 0.0
+    unmeasured = facts.bundle.series and all(s.service != culprit for s in facts.bundle.series)
+    own = (1 - EXCUSED if direct else 1.0) if unmeasured else 0.0
+    return own + max(0.0, len(spots) - excused - sum(s.startswith("metrics of") for s in spots))
 
 
 def strain(facts: Facts, culprit: str) -> float:

@@ -17,6 +17,8 @@ BAD_RATIO = 0.02
 """Error share above which users notice."""
 STRONG_Z = 4.0
 RARE = 0.5
+WITNESSES = 2
+"""Series that must tell of suffering where the outside checks of what users do pass: of hundreds one always looks odd."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,8 @@ class Symptoms:
     @property
     def present(self) -> bool:
         """True when somebody suffers now."""
-        return bool(self.users_fail) or bool(self.felt)
+        needed = WITNESSES if self.users_fail is False else 1
+        return bool(self.users_fail) or len(self.felt) >= needed
 
     def services(self) -> list[str]:
         """Suffering services, worst first."""

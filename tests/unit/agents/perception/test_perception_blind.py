@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agents.perception import diagnose
+from agents.perception.blindness import weighing
 from agents.perception.claim import Claim, Sign, finding
 from agents.perception.contrast import appeared, contrasts
 from agents.perception.facts import Facts
@@ -210,3 +211,19 @@ def test_signals_are_evidence_of_what_a_rule_says_about_the_same_service() -> No
         kept = merge([mere, ruled])
         assert [(c.fault_class, c.strength) for c in kept] == left
     assert sign in merge([mere, replace(ruled, strength=0.6)])[0].signs
+
+
+@pytest.mark.parametrize(("slower_queries", "verdict"), [(1, DiagnosisVerdict.HEALTHY), (2, DiagnosisVerdict.FAULT)])
+def test_one_odd_series_is_no_trouble_while_users_are_served(slower_queries: int, verdict: DiagnosisVerdict) -> None:
+    """Of hundreds of series one always looks odd; outside checks that pass outweigh it, and not what two services tell."""
+    served = Reading(probe="http_health", service="web", time=END, ok=True, values={"user_facing": True})
+    slow = [series(s, "query_seconds", 0.01, 0.04) for s in ("api", "link")[:slower_queries]]
+    calm = [series("web", "latency_seconds", 0.05, 0.05), series("web", "error_ratio", 0.0, 0.0)]
+    assert diagnose(replace(shop(*slow, *calm), readings=(served,))).verdict is verdict
+
+
+def test_a_culprit_without_metrics_of_its_own_is_believed_less() -> None:
+    """Metrics are read, and none of them is the culprit's."""
+    facts = Facts(shop(series("web", "error_ratio", 0.0, 0.6)))
+    assert weighing(facts, [], "api", direct=True) > weighing(facts, [], "web", direct=True) == 0.0
+    assert weighing(Facts(shop()), [], "api", direct=True) == 0.0
