@@ -125,10 +125,10 @@ def spans(line: bytes, service: str) -> list[Span]:
     if not isinstance(row, dict):
         return []
     if is_trace_document(row):
-        found = (_tried(span_of, span, owner) for _, span, owner in span_objects(row))
+        tried = [_tried(span_of, span, owner) for _, span, owner in span_objects(row)]
     else:
-        found = iter([_tried(_otel_span if "context" in row else _plain_span, row, service)])
-    return [one for one in found if one is not None]
+        tried = [_tried(_otel_span if "context" in row else _plain_span, row, service)]
+    return [one for one in tried if one is not None]
 
 
 def _tried(read: Callable[[dict[str, Any], str], Span | None], row: dict[str, Any], service: str) -> Span | None:
