@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from agents.perception.windows import LEAD_S
 from domain.alert import Alert, AlertStatus
-from domain.bundle import AlertHint, Bundle, Edge, Node, Origin, Reading
+from domain.bundle import AlertHint, Bundle, Edge, Node, Origin, Reading, Window
 from domain.clock import Clock
 from domain.incident import Incident
 from domain.inventory import Inventory
@@ -22,6 +23,8 @@ BEFORE_S = 600.0
 """Seconds of telemetry before now that perception compares with."""
 CHANGES_S = 3600.0
 """Seconds before now whose changes are asked for: leaks and full pools show late."""
+LATE_S = 15.0
+"""Seconds before its first alert that already belong to a trouble that was mended."""
 PAUSE_S = 2.0
 """Seconds between two looks at the same system."""
 Mended = Callable[[datetime], Awaitable[Sequence[Incident]]]
@@ -80,12 +83,14 @@ class LiveGather:
         )
         edges, nodes = topology(self._inventory)
         alert = hint(alerts)
-        return Bundle(
+        mended = await self._mended(at - timedelta(seconds=BEFORE_S))
+        onset = earliest_onset(alert, mended)
+        found = Bundle(
             id=incident,
             title=redact(alerts[0].title) if alerts else "",
             system=self._inventory.system,
             alert=alert,
-            onset=earliest_onset(alert, await self._mended(at - timedelta(seconds=BEFORE_S))),
+            onset=onset,
             services=tuple(self._inventory.names()),
             edges=edges,
             nodes=nodes,
@@ -97,6 +102,35 @@ class LiveGather:
             platform=platform.objects,
             origins=tuple(self._origins()),
         )
+        return (
+            found if onset is None else without(found, [trouble(i) for i in mended if i.opened_at.timestamp() < onset])
+        )
+
+
+def trouble(incident: Incident) -> Window:
+    """(from, to) in epoch seconds: from a while before its first alert, for alerts come late, until it was closed."""
+    began = min([incident.opened_at, *(a.started_at for a in incident.alerts if a.started_at is not None)])
+    return began.timestamp() - LATE_S, (incident.closed_at or incident.opened_at).timestamp()
+
+
+def without(bundle: Bundle, stretches: Sequence[Window]) -> Bundle:
+    """What was told outside these stretches of time; the whole bundle where that would leave nothing to compare with."""
+
+    def told(time: float) -> bool:
+        return not any(first <= time <= last for first, last in stretches)
+
+    series = []
+    for s in bundle.series:
+        kept = [i for i, t in enumerate(s.times) if told(t)]
+        series.append(replace(s, times=tuple(s.times[i] for i in kept), values=tuple(s.values[i] for i in kept)))
+    left = replace(
+        bundle,
+        series=tuple(s for s in series if s.times),
+        logs=tuple(line for line in bundle.logs if told(line.time)),
+        spans=tuple(span for span in bundle.spans if told(span.start)),
+    )
+    assert bundle.onset is not None, "only troubles that ended before an onset are cut out"
+    return left if any(s.times[0] < bundle.onset for s in left.series) else bundle
 
 
 def earliest_onset(alert: AlertHint | None, mended: Sequence[Incident]) -> float | None:

@@ -65,7 +65,8 @@ def _of_operation(key: tuple[str, str], before: list[Invocation], after: list[In
     for pattern in counts[0].keys() | counts[1].keys():
         k0, k1 = counts[0][pattern], counts[1][pattern]
         size = abs(k1 / n1 - k0 / n0)
-        if size < 0.1 or pattern.startswith("call "):
+        eased = pattern.startswith("error ") and k1 / n1 < k0 / n0
+        if size < 0.1 or pattern.startswith("call ") or eased:
             continue
         score = g_statistic(k0, n0, k1, n1) * (0.3 + 0.7 * size)
         found.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -94,6 +95,23 @@ def test_a_vanished_pattern_names_the_service() -> None:
     """The shop stops saying what it always said at the end of a call."""
     top = diagnose(traced(early_return=True)).hypotheses[0]
     assert (top.service, top.indicator) == ("shop", "patterns")
+
+
+def test_errors_that_ended_accuse_nobody() -> None:
+    """A call that failed before and does not fail any more is no trouble; one that fails now is."""
+    whole = traced()
+    before, now = (
+        replace(
+            whole,
+            spans=tuple(
+                replace(s, status="error") if s.operation == "call" and (s.start < T0 + 595) is early else s
+                for s in whole.spans
+            ),
+        )
+        for early in (True, False)
+    )
+    assert diagnose(before).verdict is not DiagnosisVerdict.FAULT
+    assert diagnose(now).verdict is DiagnosisVerdict.FAULT
 
 
 def test_unchanged_traces_accuse_nobody() -> None:
