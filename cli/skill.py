@@ -42,7 +42,8 @@ def validate(paths: Paths = None, config: Config = None, as_json: JsonFlag = Fal
         for problem in problems:
             say(problem.words())
         bad = sum(not usable(rows) for _, _, rows in found)
-        say(f"{len(found)} skills ({procedures} with a procedure): {bad or 'none'} must not be used")
+        skills = "1 skill" if len(found) == 1 else f"{len(found)} skills"
+        say(f"{skills} ({procedures} with a procedure): {bad or 'none'} must not be used")
     if not usable(problems):
         raise typer.Exit(int(Exit.FINDING))
 

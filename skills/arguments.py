@@ -9,18 +9,11 @@ from typing import Any
 from domain.inventory import Inventory
 from skills.folder import Package
 from skills.problem import SkillError
-from skills.schema import HiddenChecks, Parameter, ParameterType, Skill
+from skills.schema import TYPES, HiddenChecks, Parameter, ParameterType, Skill
 from skills.words import METACHARACTERS, filled
 
 NAMED_TARGET = ("service", "target", "host", "workload")
 """Parameters that TARGET fills: the first of these that a skill has."""
-_TYPES: dict[ParameterType, tuple[type, ...]] = {
-    ParameterType.SERVICE: (str,),
-    ParameterType.STRING: (str,),
-    ParameterType.INTEGER: (int,),
-    ParameterType.NUMBER: (int, float),
-    ParameterType.BOOLEAN: (bool,),
-}
 
 
 def target_parameter(skill: Skill) -> str | None:
@@ -55,7 +48,7 @@ def _problems(name: str, value: Any, skill: Skill, inventory: Inventory) -> Iter
         yield f"{name} is no parameter"
     elif value is None:
         yield f"{name} must be given"
-    elif not isinstance(value, _TYPES[parameter.type]) or (
+    elif not isinstance(value, TYPES[parameter.type]) or (
         isinstance(value, bool) and parameter.type is not ParameterType.BOOLEAN
     ):
         yield f"{name} must be a {parameter.type.value}, found {value!r}"

@@ -7,6 +7,7 @@ equal keys win in silence. Here the events are looked at before anything is buil
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from skills.problem import SkillError
 
 LARGEST_BYTES = 128 * 1024
 """A procedure of this size is no procedure any more."""
+HIDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+"""Control and direction characters: a terminal or an editor would show something else than what stands there."""
 DEEPEST = 16
 MOST_NODES = 4000
 
@@ -34,9 +37,13 @@ def read_text(file: Path) -> str:
         fix = "a skill is one short procedure; split it"
         raise _wrong(f"{file} is too large", f"at most {LARGEST_BYTES} bytes", f"{found.st_size} bytes", fix)
     try:
-        return _whole(file).decode("utf-8")
+        text = _whole(file).decode("utf-8")
     except UnicodeDecodeError as error:
         raise _wrong(f"{file} is not text", "UTF-8", f"byte {error.start} is not", "save it as UTF-8") from error
+    if found_at := HIDING.search(text):
+        line = text.count("\n", 0, found_at.start()) + 1
+        raise _hidden(str(file), line, found_at[0])
+    return text
 
 
 def _whole(file: Path) -> bytes:
@@ -73,6 +80,8 @@ def _look(text: str, origin: str) -> None:
             tag = getattr(event, "tag", None)
             if tag not in (None, "!"):
                 raise _at(origin, line, "uses a tag", "plain values", str(tag)[:60], "remove the tag")
+            if isinstance(event, yaml.ScalarEvent) and (found := HIDING.search(event.value)):
+                raise _hidden(origin, line, found[0])
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST or nodes > MOST_NODES:
             limit = f"at most {DEEPEST} levels and {MOST_NODES} values"
@@ -92,6 +101,14 @@ class _Unique(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def _hidden(origin: str, line: int, found: str) -> SkillError:
+    name = {"\r": "a carriage return", "\ufeff": "a byte order mark"}.get(found, f"U+{ord(found):04X}")
+    fix = (
+        "save it as plain UTF-8 with line ends of one character (LF)" if found in "\r\ufeff" else "remove the character"
+    )
+    return _at(origin, line, "holds a character that shows as something else", "letters, marks and spaces", name, fix)
 
 
 def _at(origin: str, line: int, what: str, expected: str, found: str, hint: str) -> SkillError:

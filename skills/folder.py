@@ -22,6 +22,8 @@ from skills.words import Slug
 
 PROSE, PROCEDURE, HIDDEN = "SKILL.md", "assets/skill.yaml", "assets/hidden.yaml"
 MOST_FILES = 64
+LARGEST_ASSET = 1024 * 1024
+"""Of whatever else lies in the folder, in bytes."""
 DIGEST = "procedure-digest"
 """Key of the front matter's metadata that pins the procedure."""
 V = TypeVar("V", bound=Value)
@@ -130,25 +132,41 @@ def _there(file: Path) -> bool:
 def _strangers(folder: Path) -> list[Problem]:
     """Links and special files anywhere below; a folder of a size that no skill has."""
     try:
-        if not stat.S_ISDIR(os.lstat(folder).st_mode):
-            raise NotADirectoryError
-    except OSError:
-        text = "expected the folder of a skill"
-        return [Problem(rule="not_a_folder", file=str(folder), text=text, fix="name a folder that holds SKILL.md")]
+        mode = os.lstat(folder).st_mode
+    except OSError as error:
+        return [_no_folder(folder, error.strerror or "nothing")]
+    if not stat.S_ISDIR(mode):
+        return [_no_folder(folder, "a symbolic link" if stat.S_ISLNK(mode) else "a file")]
     found: list[Problem] = []
     seen = 0
     for here, folders, files in os.walk(folder, followlinks=False):
         for name in (*folders, *files):
             path, seen = Path(here) / name, seen + 1
-            mode = os.lstat(path).st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                kind = "a symbolic link" if stat.S_ISLNK(mode) else "a special file"
-                text = f"expected regular files only, found {kind}"
-                found.append(Problem(rule="no_regular_file", file=str(path), text=text, fix="put the file itself here"))
+            found += _strange(path)
         if seen > MOST_FILES:
             text = f"expected at most {MOST_FILES} files"
             return [*found, Problem(rule="too_many_files", file=str(folder), text=text, fix="keep only what it needs")]
     return found
+
+
+def _no_folder(folder: Path, what: str) -> Problem:
+    text = f"expected the folder of a skill, found {what}"
+    return Problem(rule="not_a_folder", file=str(folder), text=text, fix="name a folder that holds SKILL.md")
+
+
+def _strange(path: Path) -> list[Problem]:
+    """What is neither a file of a reasonable size nor a folder."""
+    state = os.lstat(path)
+    if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
+        kind = "a symbolic link" if stat.S_ISLNK(state.st_mode) else "a special file"
+        text = f"expected regular files only, found {kind}"
+        return [Problem(rule="no_regular_file", file=str(path), text=text, fix="put the file itself here")]
+    if stat.S_ISREG(state.st_mode) and state.st_size > LARGEST_ASSET:
+        text = f"is too large: expected at most {LARGEST_ASSET} bytes, found {state.st_size}"
+        return [
+            Problem(rule="too_large", file=str(path), text=text, fix="a skill carries no data; link to where it lies")
+        ]
+    return []
 
 
 def _source(file: Path, problems: list[Problem]) -> Source | None:
@@ -181,7 +199,7 @@ def _typed(model: type[V], source: Source, problems: list[Problem], below: int =
         for found in error.errors(include_input=False, include_url=False):
             path = [str(part) for part in found["loc"]]
             where = ".".join(path) or "the document"
-            text = f"{where}: {found['msg'].removeprefix('Value error, ')}"
+            text = f"{where}: {_plainly(found['msg'])}"
             line = source.line(path) + below
             problems.append(
                 Problem(
@@ -189,6 +207,13 @@ def _typed(model: type[V], source: Source, problems: list[Problem], below: int =
                 )
             )
     return None
+
+
+def _plainly(message: str) -> str:
+    """The validator's words without the language that it is written in."""
+    return message.removeprefix("Value error, ").replace(
+        "Input should be a valid tuple", "expected a list, one word per item"
+    )
 
 
 def _unreadable(file: str, error: SkillError, below: int = 0) -> Problem:

@@ -55,6 +55,16 @@ class ParameterType(StrEnum):
     BOOLEAN = "boolean"
 
 
+TYPES: dict[ParameterType, tuple[type, ...]] = {
+    ParameterType.SERVICE: (str,),
+    ParameterType.STRING: (str,),
+    ParameterType.INTEGER: (int,),
+    ParameterType.NUMBER: (int, float),
+    ParameterType.BOOLEAN: (bool,),
+}
+"""What a value of each must be in Python."""
+
+
 class Parameter(Value):
     """One thing that is given when the skill is run."""
 

@@ -12,6 +12,7 @@ from pydantic import Field
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,59}$")]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 """As agentskills wants names: lower case, digits, single hyphens; the folder has the same name."""
+SERVICE_NAME = r"[a-z][a-z0-9-]{0,62}"
 Reference = Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,62}|\$\{[a-z][a-z0-9_]*\})$")]
 """A name of the inventory, or `${parameter}`."""
 Argv = Annotated[tuple[Annotated[str, Field(max_length=1024)], ...], Field(min_length=1, max_length=64)]

@@ -1,5 +1,16 @@
-"""What skills are worth on a small cluster: tasks with traps, simple methods beside ours, and ours without each of its parts."""
+"""What skills are worth: tasks with traps, simple methods beside ours, and ours without each of its parts."""
 
-from benchmarks.skills.campaign import main
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """`firebreak eval skills` with the options that follow the benchmark's name."""
+    from cli.main import app
+
+    app(["eval", "skills", *sys.argv[1:]], standalone_mode=False)
+    return 0
+
 
 __all__ = ["main"]

@@ -15,7 +15,8 @@ from domain.value import new_id
 from skills.arguments import arguments, bound
 from skills.bench import Bench
 from skills.card import Family, TaskCard
-from skills.evaluation.attempt import Said
+from skills.evaluation.attempt import Method, Said
+from skills.evaluation.habits import Habits
 from skills.evaluation.task import Task
 from skills.look import see_all
 from skills.planning import registered_call
@@ -24,26 +25,17 @@ from skills.schema import Skill
 
 MOST_ROUNDS = 5
 """Of looking and acting; then the loop gives up."""
-COMMANDS: Sequence[tuple[str, str]] = (
-    (r"replica|scaled", "scale_workload"),
-    (r"release|image|version", "rollback_deployment"),
-    ("", "restart_workload"),
-)
-"""What the words of a card make one type, first fit first."""
-REACTIONS: Sequence[tuple[str, Sequence[str]]] = (
-    (r"^0 of 0 ", ("scale_workload",)),
-    (r"ImagePullBackOff|CrashLoopBackOff", ("rollback_deployment", "restart_workload")),
-    ("", ("restart_workload", "rollback_deployment", "scale_workload")),
-)
-"""What a reading says → what is tried, in this order, each once."""
 
 
-async def direct_command(task: Task, bench: Bench) -> Said:
+def direct_command(habits: Habits) -> Method:
     """What the card makes one type; done when the command says so."""
-    text = f"{task.card.intent} {task.card.diagnosis}".lower()
-    name = next(action for pattern, action in COMMANDS if re.search(pattern, text))
-    done = await carried_out([ActionCall(action=name, target=task.card.workload)], bench)
-    return Said(claim="done" if done else "not_done", preconditions=0.0, text=name)
+
+    async def method(task: Task, bench: Bench) -> Said:
+        name = habits.command(f"{task.card.intent} {task.card.diagnosis}".lower())
+        done = await carried_out([ActionCall(action=name, target=task.card.workload)], bench)
+        return Said(claim="done" if done else "not_done", preconditions=0.0, text=name)
+
+    return method
 
 
 async def nearest_procedure(task: Task, bench: Bench) -> Said:
@@ -57,23 +49,27 @@ async def nearest_procedure(task: Task, bench: Bench) -> Said:
     return Said(claim="done" if done else "not_done", preconditions=0.0, text=await read_off(skill, bench))
 
 
-async def look_and_act(task: Task, bench: Bench) -> Said:
+def look_and_act(habits: Habits) -> Method:
     """Look at the workload, try what the reading suggests, look again; done when it reads well."""
-    tried: list[str] = []
-    looked = ""
-    for _ in range(MOST_ROUNDS):
-        wrong = [r for r in await bench.probes.run(None, [task.card.workload]) if r.ok is False]
-        looked = "; ".join(r.text for r in wrong)
-        if not wrong:
-            return Said(claim="done" if tried else "not_done", preconditions=1.0, text="nothing wrong is seen")
-        if task.card.family is Family.T1:
-            return Said(claim="done", preconditions=1.0, text=looked)
-        name = next((n for n in _suggested(looked) if n not in tried), "")
-        if not name:
-            break
-        tried.append(name)
-        await carried_out([ActionCall(action=name, target=task.card.workload)], bench)
-    return Said(claim="not_done", preconditions=1.0, text=looked)
+
+    async def method(task: Task, bench: Bench) -> Said:
+        tried: list[str] = []
+        looked = ""
+        for _ in range(MOST_ROUNDS):
+            wrong = [r for r in await bench.probes.run(None, [task.card.workload]) if r.ok is False]
+            looked = "; ".join(r.text for r in wrong)
+            if not wrong:
+                return Said(claim="done" if tried else "not_done", preconditions=1.0, text="nothing wrong is seen")
+            if task.card.family is Family.T1:
+                return Said(claim="done", preconditions=1.0, text=looked)
+            name = next((n for n in habits.reaction(looked) if n not in tried), "")
+            if not name:
+                break
+            tried.append(name)
+            await carried_out([ActionCall(action=name, target=task.card.workload)], bench)
+        return Said(claim="not_done", preconditions=1.0, text=looked)
+
+    return method
 
 
 async def carried_out(calls: Sequence[ActionCall], bench: Bench) -> bool:
@@ -104,10 +100,6 @@ def calls_of(skill: Skill, bench: Bench, target: str = "") -> list[ActionCall]:
     """A procedure as a plain list of calls, with its defaults; commands are left out. Raises SkillError."""
     filled = bound(skill, arguments(skill, bench.inventory, target, {}))
     return [registered_call(action, {}) for action in filled.actions if action.action is not None]
-
-
-def _suggested(text: str) -> Sequence[str]:
-    return next(names for pattern, names in REACTIONS if re.search(pattern, text))
 
 
 def _likeness(card: TaskCard, skill: Skill) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,9 +11,9 @@ from jsonschema import Draft202012Validator
 from domain.action import ActionSpec
 from domain.inventory import Service
 from skills.rules.flaw import Flaw, Subject, placed
-from skills.schema import Parameter, ParameterType
+from skills.schema import TYPES, Parameter, ParameterType
 from skills.vocabulary import nearest
-from skills.words import references
+from skills.words import METACHARACTERS, SERVICE_NAME, references
 
 
 def unknown_action(subject: Subject) -> Iterator[Flaw]:
@@ -86,10 +87,37 @@ def parameters(subject: Subject) -> Iterator[Flaw]:
         at = ("parameters", name)
         if name not in used:
             yield Flaw(rule="unused_parameter", at=at, text=f"{name} is used nowhere", fix="remove it")
+        if why := _unfit_default(parameter):
+            yield Flaw(rule="unfit_default", at=at, text=f"{name}: {why}", fix="give one that a caller might give")
         if parameter.kinds and parameter.type is not ParameterType.SERVICE:
             yield Flaw(
                 rule="kinds_of_no_service", at=at, text=f"{name}: only a service has kinds", fix="remove `kinds`"
             )
+
+
+def _unfit_default(parameter: Parameter) -> str:
+    """Why the default is none that the parameter itself would take; empty when it is one."""
+    default, kind = parameter.default, parameter.type
+    if default is None:
+        return ""
+    if not isinstance(default, TYPES[kind]) or (isinstance(default, bool) and kind is not ParameterType.BOOLEAN):
+        return f"the default {default!r} is no {kind.value}"
+    pattern = SERVICE_NAME if kind is ParameterType.SERVICE else parameter.pattern
+    if isinstance(default, str) and (METACHARACTERS.search(default) or not _matches(pattern, default)):
+        return f"the default {default[:60]!r} does not match {pattern!r}"
+    low, high = parameter.min, parameter.max
+    outside = not isinstance(default, str) and (
+        (low is not None and default < low) or (high is not None and default > high)
+    )
+    return f"the default {default} is not between {low} and {high}" if outside else ""
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """A pattern that is none is another rule's flaw."""
+    try:
+        return re.fullmatch(pattern, text) is not None
+    except re.error:
+        return True
 
 
 def inventory(subject: Subject) -> Iterator[Flaw]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -28,7 +29,8 @@ def prose_flaws(package: Package, words: Vocabulary) -> Iterator[Flaw]:
     for tool in front.allowed_tools.split():
         if tool not in words.tools():
             yield _flaw("unknown_tool", f"allowed-tools names {tool!r}", nearest(tool, words.tools()))
-    if package.procedure is None and (front.metadata.get("procedure") or package.pinned):
+    missing = not os.path.lexists(package.folder / PROCEDURE)
+    if missing and (front.metadata.get("procedure") or package.pinned):
         named = front.metadata.get("procedure", PROCEDURE)
         yield _flaw(
             "dead_pointer", f"the prose names the procedure {named!r}, which is not there", f"write {PROCEDURE}"

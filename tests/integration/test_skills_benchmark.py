@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.skills.arena import ClusterArena, words
-from benchmarks.skills.campaign import METHODS, TASKS
+from benchmarks.skills.campaign import TASKS, methods
 from benchmarks.skills.lessons import HEALTHY, LESSONS
 from benchmarks.skills.shelf import written_shelf
 from cli.main import app
@@ -26,11 +26,11 @@ ASKED = ("firebreak", "nearest procedure", "no hidden verification", "no rollbac
 
 async def test_methods_are_told_apart(tmp_path: Path) -> None:
     """Ours mends, finds and takes back; without hidden checks it believes what looks well, without rollback it leaves changes."""
-    tasks = [t for t in load_tasks(TASKS) if t.name in WANTED]
-    methods = {name: METHODS[name] for name in ASKED}
+    tasks = [t for t in load_tasks(TASKS["cluster"]) if t.name in WANTED]
+    asked = {name: methods("cluster")[name] for name in ASKED}
     with running_cluster() as cluster:
         arena = ClusterArena(cluster, tmp_path, written_shelf(tmp_path / "shelf", words()))
-        rows = await measure(arena, tasks, methods, PATIENT)
+        rows = await measure(arena, tasks, asked, PATIENT)
     found = {(r.method, r.task): r for r in rows}
 
     def kept(method: str) -> list[bool]:
@@ -50,11 +50,11 @@ def test_no_review_is_judged_by_the_failure_that_it_learnt_from() -> None:
         assert len({learnt, own, other, *HEALTHY}) == 3 + len(HEALTHY)
 
 
-@pytest.mark.parametrize(("option", "value"), [("--mode", "slow"), ("--task", "make-coffee")])
+@pytest.mark.parametrize(("option", "value"), [("--mode", "slow"), ("--task", "make-coffee"), ("--on", "moon")])
 def test_unknown_words_are_refused(option: str, value: str) -> None:
     """With what is known."""
     answer = CliRunner().invoke(app, ["eval", "skills", option, value])
-    assert f"there is no such {option.strip('-')}" in str(answer.exception)
+    assert f"there is no such {option.strip('-').replace('on', 'place')}" in str(answer.exception)
 
 
 def test_the_command_measures_and_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_the_command_measures_and_writes_the_page(tmp_path: Path, monkeypatch: p
     page = tmp_path / "figures.md"
     words = ["eval", "skills", "--task", "innocent-change", "--rounds", "1", "--write", str(page), "--json"]
     found = json.loads(CliRunner().invoke(app, words).stdout)
-    assert (found["schema_version"], found["reviews"], len(found["rows"])) == ("1", [], len(METHODS))
+    assert (found["schema_version"], found["reviews"], len(found["rows"])) == ("1", [], len(methods("cluster")))
     assert found["methods"]["firebreak"]["success"] == 1.0
     assert found["methods"]["direct command"]["unsafe"] == found["methods"]["no gate"]["unsafe"] == 1.0
     assert "1 tasks, 1 times each, mode fast" in page.read_text()

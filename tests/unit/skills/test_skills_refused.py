@@ -175,6 +175,30 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "unused_parameter",
         "used nowhere",
     ),
+    "a_default_that_no_caller_could_give": (
+        {**GOOD, "parameters": {"service": {**GOOD["parameters"]["service"], "default": "api; rm -rf /"}}},
+        "unfit_default",
+        "does not match",
+    ),
+    "a_default_out_of_its_own_range": (
+        {
+            **command("uptime", "${count}"),
+            "parameters": {
+                **GOOD["parameters"],
+                "count": {"type": "integer", "description": "x", "default": 9, "max": 3},
+            },
+        },
+        "unfit_default",
+        "not between",
+    ),
+    "a_default_of_another_type": (
+        {
+            **command("uptime", "${count}"),
+            "parameters": {**GOOD["parameters"], "count": {"type": "integer", "description": "x", "default": "many"}},
+        },
+        "unfit_default",
+        "is no integer",
+    ),
     # commands
     "shell_metacharacters_in_an_argument": (
         command("uptime", "; rm -rf /"),
@@ -250,6 +274,9 @@ YAML: dict[str, tuple[str, str]] = {
     "no_mapping": ("- one\n- two\n", "holds no mapping"),
     "a_key_that_is_no_text": ("1: one\n", "is no text"),
     "broken_syntax": ("name: [unclosed\n", "is not YAML"),
+    "a_terminal_sequence": ('intent: "\\e[31mall is well"\n', "shows as something else"),
+    "text_that_runs_backwards": ("intent: 'mend \u202eevil'\n", "U+202E"),
+    "windows_line_ends": ("name: one\r\nversion: 1.0.0\r\n", "a carriage return"),
     "two_documents": ("name: one\n---\nname: two\n", "is not YAML"),
 }
 
@@ -273,6 +300,34 @@ def test_ten_megabytes_are_not_read(tmp_path: Path) -> None:
     folder = shelve(tmp_path)
     (folder / "assets" / "skill.yaml").write_text("#" * 10_000_000)
     assert any("too large" in p.text for p in problems(folder))
+
+
+def test_nor_ten_megabytes_of_anything_else(tmp_path: Path) -> None:
+    """A skill carries no data, whatever the file is called."""
+    folder = shelve(tmp_path)
+    (folder / "assets" / "data.bin").write_bytes(bytes(10_000_000))
+    assert [(p.rule, p.file.endswith("data.bin")) for p in problems(folder)] == [("too_large", True)]
+
+
+def test_a_byte_order_mark_is_named(tmp_path: Path) -> None:
+    """It is why no front matter is found."""
+    folder = shelve(tmp_path)
+    prose = folder / "SKILL.md"
+    prose.write_bytes(b"\xef\xbb\xbf" + prose.read_bytes())
+    assert "a byte order mark" in problems(folder)[0].text
+
+
+def test_what_cannot_be_read_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    """One reason, the right one."""
+    folder = shelve(tmp_path)
+    (folder / "assets" / "skill.yaml").write_bytes(b"\xff\xfe")
+    assert [p.rule for p in problems(folder)] == ["unreadable"]
+
+
+def test_a_linked_skill_folder_is_told_as_such(tmp_path: Path) -> None:
+    """The folder itself may be a link, too."""
+    (tmp_path / "linked").symlink_to(shelve(tmp_path))
+    assert "found a symbolic link" in problems(tmp_path / "linked")[0].text
 
 
 def test_a_symlinked_asset_is_not_followed(tmp_path: Path) -> None:
