@@ -26,6 +26,10 @@ SHOWS_S = 40.0
 """How long a fault may take until every criterion has been seen failing, in seconds."""
 HEALS_S = 60.0
 """How long the patient may take to look healthy again."""
+QUIET_S = 120.0
+"""How long diagnosis and alerts may take until they name nothing, before a skill that only looks is rehearsed."""
+SILENT = ("diagnosis", "alert_groups")
+"""Analyses that say of a healthy system that it is one."""
 PAUSE_S = 0.7
 RUN_S = 150.0
 """The longest that the run itself may take; nobody is there to answer questions."""
@@ -87,17 +91,31 @@ async def _injected(fault: FaultRow, stage: Stage) -> str:
 
 
 async def healthy_look(stage: Stage) -> list[Seen] | str:
-    """The criteria on the healthy system, or why it is none. A cure's criteria hold there; a look's may say either."""
-    deadline = stage.bench.clock.monotonic() + HEALS_S
+    """The criteria on the healthy system, or why it is none.
+
+    A cure's criteria hold there. A look's may say either, so there the product's own diagnosis and alerts must be silent first.
+    """
+    cures = bool(stage.skill.actions)
+    deadline = stage.bench.clock.monotonic() + (HEALS_S if cures else QUIET_S)
     while True:
+        unwell = "" if cures else await _unwell(stage)
         seen = await see_all(stage.skill.success_criteria, stage.bench, patient=False)
-        settled = all(s.holds is True for s in seen) if stage.skill.actions else all(s.holds is not None for s in seen)
-        if settled:
+        if not unwell and all(s.holds is True if cures else s.holds is not None for s in seen):
             return seen
         if stage.bench.clock.monotonic() >= deadline:
-            wrong = "; ".join(f"{s.name}: {s.text}" for s in seen if s.holds is not True)
+            wrong = unwell or "; ".join(f"{s.name}: {s.text}" for s in seen if s.holds is not True)
             return f"the system is not healthy before anything was broken: {wrong}"[:400]
         await stage.bench.clock.sleep(PAUSE_S)
+
+
+async def _unwell(stage: Stage) -> str:
+    """What the analyses name as wrong now; empty when they name nothing, or are not made here."""
+    known = [name for name in SILENT if name in stage.bench.words.probes]
+    try:
+        rows = await stage.bench.probes.run(known, stage.bench.inventory.names()) if known else []
+    except FirebreakError:
+        return ""
+    return "; ".join(dict.fromkeys(row.text for row in rows if row.ok is False))
 
 
 async def _broken(fault: FaultRow, stage: Stage, healthy: Sequence[Seen]) -> UnderFault:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
+from domain.bundle import Reading
 from domain.conditions import Condition
 from domain.errors import ConflictError
 from graph.checkpoint.lease import ProcessLeases
@@ -19,7 +21,7 @@ from skills.rehearsal import Rehearsal
 from skills.store import Trust
 from skills.trust import trust_of
 from tests.fakes.breaker import Breaker, breaking
-from tests.fakes.world import World
+from tests.fakes.world import World, WorldProbes
 from tests.unit.skills.trial import PAUSED, POOL, RESUME, SERVED, STATE, Trial
 
 HOT = (Condition.POOL_SATURATED, "api")
@@ -123,6 +125,26 @@ async def test_a_skill_that_only_looks_must_tell_broken_from_healthy(tmp_path: P
     trial.write(with_faults(LOOKS, "hang", success_criteria=[*LOOKS["success_criteria"], blind]))
     found = await rehearsed(trial, Breaker(world, {"hang": breaking(PAUSED)}))
     assert found.problems == ["blind reads the same on a broken and on a healthy system"]
+
+
+async def test_looks_begin_when_diagnosis_and_alerts_are_silent(tmp_path: Path) -> None:
+    """What the machine still suffers from would be read as normal: it is waited for, and told when it does not end."""
+    world, sick = World(), 3
+    trial = Trial(tmp_path, world, skill=with_faults(LOOKS, "hang"), hidden=[])
+    plain = WorldProbes(world)
+
+    async def run(names: Any = None, services: Any = None) -> list[Reading]:
+        nonlocal sick
+        if "diagnosis" not in (names or []):
+            return await plain.run(names, services)
+        sick -= 1
+        return [Reading(probe="diagnosis", service="api", time=0.0, ok=sick < 0, text="the disk is slow", values={})]
+
+    trial.probes, trial.more_probes = SimpleNamespace(run=run), frozenset({"diagnosis"})
+    assert (await rehearsed(trial, Breaker(world, {"hang": breaking(PAUSED)}))).passed
+    sick = 10**6
+    found = await rehearsed(trial, Breaker(world, {"hang": breaking(PAUSED)}))
+    assert found.faults[0].problems == ["the system is not healthy before anything was broken: the disk is slow"]
 
 
 async def test_where_it_cannot_take_place(tmp_path: Path) -> None:

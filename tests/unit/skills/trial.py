@@ -52,6 +52,8 @@ class Trial:
     minds: Minds | None = None
     probes: Any = None
     """Other looks than the world's own."""
+    more_probes: frozenset[str] = frozenset()
+    """Their names."""
 
     def __post_init__(self) -> None:
         self.clock = TickingClock()
@@ -78,7 +80,7 @@ class Trial:
             inventory=INVENTORY,
             words=Vocabulary(
                 actions={s.name: s for s in SPECS},
-                probes=frozenset({"state", "http_health", "process_state"}),
+                probes=frozenset({"state", "http_health", "process_state"}) | self.more_probes,
                 inventory=INVENTORY,
             ),
             probes=self.probes or WorldProbes(self.world),
