@@ -61,16 +61,25 @@ class StackArena:
     @asynccontextmanager
     async def broken(self, task: Task) -> AsyncIterator[StackPlace]:
         """See Arena. The fault is proven to be there before the attempt begins, and goes with the stack."""
-        os.environ["FIREBREAK_AUTONOMY"] = "observe"
-        with temporary_home("", lambda _: None):
-            home = SESSION.home
-            async with Http() as http:
-                place = StackPlace(home, bench_at(home), http)
-                await _settled(task, place)
-                if task.fault:
-                    drills = HttpDrills(http, urls(home)["chaos"], home.token("chaos"))
-                    await drills.inject(task.fault, lease_s=LEASE_S)
-                yield place
+        async with _home() as home, Http() as http:
+            place = StackPlace(home, bench_at(home), http)
+            await _settled(task, place)
+            if task.fault:
+                drills = HttpDrills(http, urls(home)["chaos"], home.token("chaos"))
+                await drills.inject(task.fault, lease_s=LEASE_S)
+            yield place
+
+
+@asynccontextmanager
+async def _home() -> AsyncIterator[Home]:
+    """Everything of a home whose responder only watches; starting and stopping block a thread, not the loop."""
+    os.environ["FIREBREAK_AUTONOMY"] = "observe"
+    running = temporary_home("", lambda _: None)
+    await asyncio.to_thread(running.__enter__)
+    try:
+        yield SESSION.home
+    finally:
+        await asyncio.to_thread(running.__exit__, None, None, None)
 
 
 def bench_at(home: Home) -> Bench:
