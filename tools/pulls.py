@@ -228,7 +228,7 @@ def _patch(row: Mapping[str, Any]) -> str:
     new = _quoted(f"b/{row['filename']}")
     before = "/dev/null" if row["status"] == "added" else old
     after = "/dev/null" if row["status"] == "removed" else new
-    return f"diff --git {old} {new}\n--- {before}\n+++ {after}\n{row['patch']}\n"
+    return f"--- {before}\n+++ {after}\n{row['patch']}\n"
 
 
 def _quoted(name: str) -> str:

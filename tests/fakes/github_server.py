@@ -72,8 +72,9 @@ class GitHubDouble:
         """As `GET pulls/N/files` lists them."""
         git, base, head = self._git, self.pull["base"]["sha"], self.pull["head"]["sha"]
         fork = git.git("merge-base", base, head)
-        raw = [r.split("\t") for r in git.git("diff", "--raw", "--no-abbrev", "-M", fork, head).splitlines()]
-        return [self._file(row[0], row[1:], fork, head) for row in raw]
+        raw = git.git("diff", "--raw", "-z", "--no-abbrev", "-M", fork, head).split("\0:")
+        rows = [row.strip("\0").lstrip(":").split("\0") for row in raw if row]
+        return [self._file(row[0], row[1:], fork, head) for row in rows]
 
     def _file(self, facts: str, paths: list[str], fork: str, head: str) -> dict[str, Any]:
         old, new = paths[0], paths[-1]
@@ -148,7 +149,8 @@ class GitHubDouble:
 
         @api.get(place + "/git/trees/{commit}")
         def tree(commit: str) -> dict[str, Any]:
-            rows = [r.split("\t") for r in self._git.git("ls-tree", "-r", "-l", commit).splitlines()]
+            raw = self._git.git("ls-tree", "-r", "-l", "-z", commit).strip("\0")
+            rows = [row.split("\t") for row in raw.split("\0")]
             return {"tree": [_node(facts.split(), path) for facts, path in rows], "truncated": False}
 
         @api.get(place + "/git/blobs/{blob}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -15,17 +16,20 @@ import httpx
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
+from contracts.change.subject import subject_of
 from contracts.comment import marker_of
+from contracts.context import DeploymentContext
+from contracts.enforcement.opening import Order
 from contracts.moves import Move
 from domain.clock import ManualClock
 from domain.contract import ContractStatus
-from domain.errors import AuthError
+from domain.errors import AuthError, ConflictError
 from domain.inventory import Inventory, Person, Service
 from graph.contracts.bargains import Bargains
 from graph.contracts.pull_board import Hub
 from graph.contracts.pull_records import PullRecords
 from graph.contracts.pull_talk import Talk
-from graph.contracts.pulls import Pulls
+from graph.contracts.pulls import Begin, Pulls
 from graph.settings import Settings
 from tests.fakes import web_services as fakes
 from tests.fakes.github_server import NAME, NUMBER, PAYLOADS, US, GitHubDouble
@@ -33,6 +37,8 @@ from tests.fakes.web_server import serving_app
 from tests.unit.contracts.repository import Repository as Git
 from tests.unit.web.test_web_contracts import Book, as_it_is
 from tools.github import Repository
+from tools.pulls import PullFiles, read_pull
+from tools.repository import GitRepository
 from web.build import build_app
 
 pytestmark = pytest.mark.integration
@@ -138,6 +144,14 @@ async def opened(github: GitHubDouble, git: Git, home: Path) -> AsyncIterator[Sc
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://firebreak.test") as http:
         yield Scene(github=github, git=git, bargains=bargains, pulls=pulls, http=http)
+
+
+def replaced(scene: Scene, inventory: Inventory, begin: Begin | None) -> Pulls:
+    """The same with another inventory. The face goes on with it."""
+    found: Any = scene.pulls
+    talk = Talk(inventory=inventory, bargains=scene.bargains, vouch=vouch)
+    found.__init__(found._hub, talk=talk, records=found._records, begin=begin, clock=ManualClock())
+    return scene.pulls
 
 
 async def vouch(name: str) -> str:
@@ -261,6 +275,80 @@ async def test_closed_is_over_and_merged_waits_for_its_rollout(scene: Scene) -> 
     scene.github.pull |= {"state": "closed", "merged": True, "merge_commit_sha": "e" * 40}
     await scene.pull("closed")
     assert "without an approved contract" in scene.github.ours()[0]
+
+
+async def test_a_merge_begins_the_rollout_where_the_inventory_says_so(scene: Scene) -> None:
+    """Once, under the approved contract, as the merge commit; a refusal is told."""
+    orders: list[Order] = []
+
+    async def begin(order: Order, person: str) -> Any:
+        orders.append(order)
+        raise ConflictError(f"{person}, the error budget is used up")
+
+    service = INVENTORY.services[0].model_copy(update={"rollout": "on_merge"})
+    inventory = INVENTORY.model_copy(update={"services": [service]})
+    scene.pulls = replaced(scene, inventory, begin)
+    await scene.pull("opened")
+    await scene.prove()
+    word = scene.contract.contract.terms_digest()[:8]
+    await scene.comment("Ana-GH", f"/firebreak accept {word}")
+    await scene.comment("bo-gh", f"/firebreak accept {word} for pay")
+    scene.github.pull |= {"state": "closed", "merged": True, "merge_commit_sha": "e" * 40}
+    for _ in range(2):
+        await scene.pull("closed", sender="bo-gh")
+    ((order,), body) = (orders, scene.github.ours()[0])
+    assert (order.version, order.contract.status) == ("e" * 12, ContractStatus.APPROVED)
+    assert "did not begin: bo, the error budget is used up" in body
+
+
+async def test_the_api_shows_what_the_checkout_shows(scene: Scene) -> None:
+    """The same findings with the same lines from GitHub as from git, of renames, binaries, links and foreign text."""
+    base = scene.github.pull["base"]["sha"]
+    odd: dict[str | bytes, str | bytes | None] = {
+        "new/pay.py": "TIMEOUT = 5\nretries = 3\ncache.set('k', 1, ttl=60)\n",
+        "pay.py": None,
+        "latin.py": b"lock = '\xe9'\n",
+        'we"ird.py': "auth = 1\n",
+        "infra/main.tf": 'resource "aws_db_instance" "m" {\n  publicly_accessible = true\n}\n',
+        "yarn.lock": 'x@^1:\n  version "1.0.0"\n',
+    }
+    (scene.git.folder / "link").symlink_to("/etc/passwd")
+    head = scene.push(odd)
+    about = DeploymentContext(deployment_id="d", service_name="pay")
+    repository = Repository(name=NAME, token="good", url=scene.github.url)
+    files = PullFiles(repository=repository, pull=await read_pull(repository, NUMBER))
+    seen = await subject_of(files, f"{base}..{head}", about)
+    true = await subject_of(GitRepository(folder=scene.git.folder), f"{base}..{head}", about)
+    assert sorted(f.model_dump_json() for f in seen.findings) == sorted(f.model_dump_json() for f in true.findings)
+    assert sorted(seen.context.changes, key=str) == sorted(true.context.changes, key=str)
+    assert (sorted(seen.doubts), files.gaps) == (sorted(true.doubts), [])
+
+
+async def test_only_a_services_own_folders_count(scene: Scene) -> None:
+    """A monorepo's service that is not touched gets no contract."""
+    service = INVENTORY.services[0].model_copy(update={"source": ["services/pay/"]})
+    inventory = INVENTORY.model_copy(update={"services": [service]})
+    scene.pulls = replaced(scene, inventory, None)
+    await scene.pull("opened")
+    assert scene.bargains.all() == []
+    scene.push({"services/pay/x.py": "timeout = 1\n"})
+    await scene.pull("synchronize")
+    assert [c.file_path for c in scene.contract.context.changes] == ["services/pay/x.py"]
+
+
+async def test_it_works_by_itself_and_takes_up_what_waited(scene: Scene) -> None:
+    """A delivery from before the start is looked at; the next one wakes it."""
+    scene.github.fail = 502
+    await scene.pull("opened")
+    scene.github.fail = 0
+    await scene.pulls.start()
+    try:
+        async with asyncio.timeout(30):
+            while not scene.github.statuses:
+                await asyncio.sleep(0.02)
+    finally:
+        await scene.pulls.close()
+    assert scene.contract.contract.service == "pay"
 
 
 async def test_what_github_cannot_answer_waits(scene: Scene) -> None:
