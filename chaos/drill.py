@@ -11,7 +11,7 @@ from typing import Any
 from chaos.commitment import Label, Sealed, seal
 from chaos.errors import ChaosError
 from chaos.experiment import Request
-from chaos.following import Following
+from chaos.following import POLL_S, Following
 from chaos.gate import Gate
 from chaos.lease import Lease, LeaseState, LeaseStore
 from chaos.model import all_ok
@@ -31,9 +31,11 @@ from chaos.score import Examination, Watch, score
 from chaos.site import Site
 from domain.drills import DrillLedger, DrillPhase, DrillResult
 from domain.errors import FirebreakError
-from domain.incident import Incident
+from domain.incident import Incident, IncidentStatus
 from domain.value import new_id
 
+QUIET_S = 45.0
+"""How long an incident from before may take to end by itself."""
 LEAST_DURABLE_S = 10.0
 """The oracle itself looks at least so long, however long the outside watch has seen good service already."""
 
@@ -64,7 +66,7 @@ class Drill:
         """Carry it out. Raises ChaosError, InjectionRefusedError or UpstreamError when it cannot be done; all is restored then."""
         started = self._site.clock.monotonic()
         await self._see_steady_state()
-        known = {row.id for row in await self._responder.incidents()}
+        known = await self._see_quiet()
         before = await take_baseline(self._site)
         sealed = await self._commit()
         async with watched(self._site) as watch:
@@ -88,6 +90,19 @@ class Drill:
                 hint="mend the stack first: `firebreak stack status`",
             )
         await self._tell(DrillPhase.STEADY, seen[0].text, None)
+
+    async def _see_quiet(self) -> set[str]:
+        """Ids of all incidents so far, once the responder works on none of them: whatever joined one would not be seen.
+
+        It is not waited for longer than QUIET_S, nor for what waits for a person.
+        """
+        end = self._site.clock.monotonic() + QUIET_S
+        while True:
+            rows = await self._responder.incidents()
+            busy = [row for row in rows if not row.status.terminal and row.status is not IncidentStatus.WAITING]
+            if not busy or self._site.clock.monotonic() >= end:
+                return {row.id for row in rows}
+            await self._site.clock.sleep(POLL_S)
 
     async def _commit(self) -> Sealed:
         spec = self._order.fault.spec

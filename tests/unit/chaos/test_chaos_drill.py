@@ -184,6 +184,22 @@ async def test_an_abstain_drill_pages_like_a_customer(tmp_path: Path) -> None:
     assert (found.abstained, found.mitigated, found.harmful_actions) == (True, False, [])
 
 
+async def test_what_is_worked_on_already_is_waited_for(tmp_path: Path) -> None:
+    """A page that joined an incident from before would not be seen; the drill begins when that one ended."""
+    stage = Stage(tmp_path, cured())
+    stage.responder.cure_at = 2
+    rows, before = stage.responder.incidents, [IncidentStatus.ACTING, IncidentStatus.RESOLVED]
+
+    async def busy() -> list[Any]:
+        older = incident(before.pop(0) if before else IncidentStatus.RESOLVED).model_copy(update={"id": "inc-0"})
+        return [older.row(), *(await rows() if not before else [])]
+
+    stage.responder.incidents = busy  # type: ignore[method-assign]
+    found = await stage.run()
+    assert before == []
+    assert (found.incident != "inc-0", found.mitigated) == (True, True)
+
+
 async def test_an_abstain_drill_in_which_users_suffered_is_void(tmp_path: Path) -> None:
     """Nothing was to be broken; if users were not served all the same, nobody is examined, and all is taken back."""
     calm = incident(IncidentStatus.DISMISSED, diagnosis=diagnosis(verdict=DiagnosisVerdict.HEALTHY))
