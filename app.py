@@ -43,6 +43,7 @@ def create(settings: Settings, inventory: Inventory, *, root: Path) -> FastAPI:
         bargains=house.bargains,
         rollouts=house.rollouts,
         pulls=house.pulls,
+        trials=house.trials,
         telemetry=house.sources.telemetry,
         slis=StoredSlis(house.telemetry, inventory, house.services.clock),
         retriever=house.documents,

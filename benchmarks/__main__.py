@@ -20,6 +20,7 @@ BENCHMARKS = (
     "drills",
     "releases",
     "rollouts",
+    "rehearsals",
     "ledger",
     "crash_points",
     "diagnosis",

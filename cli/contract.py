@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import contract_bargain, contract_github, contract_live
+from cli import contract_bargain, contract_github, contract_live, contract_rehearse
 from cli.output import note, print_json, say
 from cli.session import JsonFlag
 from domain.errors import ConfigError
@@ -84,6 +84,7 @@ def draft(
 
 app.command("show")(contract_bargain.show)
 app.command("negotiate")(contract_bargain.negotiate)
+app.command("rehearse")(contract_rehearse.rehearse)
 app.command("comment")(contract_github.comment)
 app.command("check")(contract_github.check)
 

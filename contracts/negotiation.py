@@ -12,7 +12,7 @@ from contracts.context import DeploymentContext
 from contracts.draft import draft_contract
 from contracts.finding import Finding
 from contracts.offers import AT_ONCE, as_if, bought, meant, tightened
-from domain.contract import Contract, ContractStatus, OfferKind, ValidatorKind
+from domain.contract import Contract, ContractStatus, OfferKind, SchemaCompatibility, ValidatorKind
 from domain.errors import AuthError, ConflictError
 from domain.risk import RiskLevel
 from domain.value import UtcTime, Value
@@ -29,6 +29,8 @@ class Rehearsal(Value):
     seconds: Annotated[float, Field(ge=0, lt=1e6)]
     at: UtcTime
     where: Annotated[str, Field(max_length=200)] = ""
+    compatibility: SchemaCompatibility | None = None
+    """What was seen of both versions on each other's schema; None: the schema was not touched."""
 
 
 class Proof(Value):
@@ -160,9 +162,31 @@ def proven(table: Negotiation, proof: Proof, *, by: str, at: datetime) -> Negoti
     found = table.model_copy(update={"proofs": [*rest, proof.model_copy(update={"by": by, "at": at})]})
     if record is None or proof.kind is not ValidatorKind.ROLLBACK_REHEARSAL:
         return found
-    rollback = table.contract.rollback.model_copy(update={"rehearsed_at": record.at, "recovery_s": record.seconds})
+    rollback = table.contract.rollback.model_copy(
+        update={
+            "rehearsed_at": record.at,
+            "recovery_s": record.seconds,
+            "schema_compatibility": seen_beside(table.contract.rollback.schema_compatibility, record.compatibility),
+        }
+    )
     contract = table.contract.model_copy(update={"rollback": rollback})
     return found.model_copy(update={"contract": contract, "signatures": []})
+
+
+def seen_beside(said: SchemaCompatibility | None, seen: SchemaCompatibility | None) -> SchemaCompatibility | None:
+    """What a rehearsal saw fills what could not be told, and worsens what was; it never makes it better."""
+    if said is None or seen is None:
+        return said or seen
+    return SchemaCompatibility(
+        old_code_new_schema=_worse(said.old_code_new_schema, seen.old_code_new_schema),
+        new_code_old_schema=_worse(said.new_code_old_schema, seen.new_code_old_schema),
+        reasons=[*said.reasons, *seen.reasons],
+    )
+
+
+def _worse(said: bool | None, seen: bool | None) -> bool | None:
+    known = [value for value in (said, seen) if value is not None]
+    return all(known) if known else None
 
 
 def signed(table: Negotiation, digest: str, *, by: str, at: datetime) -> Negotiation:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import structlog
 
 from agents.chat import Chat
 from agents.perception import diagnose
+from contracts.enforcement.yard import Yard
 from domain.clock import Clock, SystemClock
 from domain.drills import Drills
 from domain.errors import ConfigError, FirebreakError, Transient
@@ -37,9 +37,11 @@ from graph.checkpoint.lease import Lease, Leases, ProcessLeases
 from graph.checkpoint.redis import RedisSaver
 from graph.checkpoint.sqlite import open_sqlite_saver
 from graph.contracts.bargains import Bargains
+from graph.contracts.ground import HouseGround
 from graph.contracts.hub import pulls_of
 from graph.contracts.placing import placing
 from graph.contracts.rollouts import Rollouts
+from graph.contracts.trials import Trials
 from graph.contracts.yard import serving_version, yard_of
 from graph.deploys import ReadDeploys
 from graph.gather import LiveGather
@@ -51,7 +53,7 @@ from graph.outgoing.sqlite import Outbox
 from graph.outgoing.tail import LedgerTail, stop
 from graph.pipelines.runner import PipelineRunner
 from graph.pipelines.stages import Bindings
-from graph.quiet import Quiet, quiet_times
+from graph.quiet import Quiet, any_quiet, quiet_times
 from graph.records.sqlite import SqliteRecords
 from graph.runner import IncidentRunner, Outside
 from graph.services import AGENT, Charge, Minds, Services
@@ -127,6 +129,7 @@ class House:
     missions: Missions = field(init=False)
     bargains: Bargains = field(init=False)
     rollouts: Rollouts = field(init=False)
+    trials: Trials = field(init=False)
     pulls: Pulls | None = None
     courier: Courier = field(init=False)
     tail: LedgerTail = field(init=False)
@@ -145,6 +148,7 @@ class House:
         await self.skills.start(self._opened)
         await self.missions.start()
         self.bargains.start(self._opened)
+        await self.trials.start()
         await self.rollouts.start()
         if self.pulls is not None:
             await self.pulls.start()
@@ -159,6 +163,7 @@ class House:
         if self.pulls is not None:
             await self.pulls.close()
         await self.rollouts.close()
+        await self.trials.close()
         await self.missions.close()
         await self.rehearsals.close()
         await self.skills.close()
@@ -328,8 +333,6 @@ def build_house(
         leases=leases,
         circuits=circuits,
     )
-    quiet = quiet_times(inventory, env, clock, circuits.of("alertmanager"), root=root)
-    house.responder = _responder(house, quiet)
     house.pipelines = _pipelines(house, drills)
     house.skills = SkillRunner(bench, leases, holder(settings))
     house.rehearsals = Rehearsals(house.skills, faults, hands_off=knobs_of(settings).hands_off)
@@ -342,8 +345,12 @@ def build_house(
         clock=clock,
     )
     house.standings = Standings(house.skills.bench, person_says(guard))
-    house.rollouts = _rollouts(house)
+    yard = yard_of(services, sources.telemetry, memory_by_version)
+    house.trials = _trials(house, HouseGround(yard, probes, env, root))
+    house.rollouts = _rollouts(house, yard)
     house.pulls = pulls_of(house.settings, inventory, house.bargains, house.rollouts, guard)
+    quiet = quiet_times(inventory, env, clock, circuits.of("alertmanager"), root=root)
+    house.responder = _responder(house, any_quiet(house.trials.quiet, quiet))
     house.courier = Courier(inventory, house.records, house.outbox, env, clock)
     telling = house.responder.telling
     house.tail = LedgerTail(guard, telling.observed, telling.followed, clock)
@@ -373,9 +380,19 @@ def _pipelines(house: House, drills: Drills | None) -> PipelineRunner:
     )
 
 
-def _rollouts(house: House) -> Rollouts:
-    yard = yard_of(house.services, house.sources.telemetry, memory_by_version)
-    serving = partial(serving_version, house.services.probes)
+def _trials(house: House, ground: HouseGround) -> Trials:
+    async def serving(service: str) -> str:
+        house.rollouts.refuse(service)
+        return await serving_version(house.services.probes, service)
+
+    return Trials(ground.ground, house.settings.home / "rehearsals", house.bargains, serving)
+
+
+def _rollouts(house: House, yard: Yard) -> Rollouts:
+    async def serving(service: str) -> str:
+        house.trials.refuse()
+        return await serving_version(house.services.probes, service)
+
     return Rollouts(
         yard, house.settings.home / "rollouts", house.leases, holder(house.settings), serving, house.bargains
     )

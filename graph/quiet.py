@@ -31,6 +31,18 @@ async def never_quiet(alert: Alert) -> str:
     return ""
 
 
+def any_quiet(*reasons: Quiet) -> Quiet:
+    """Quiet when one of them is; the first one's words."""
+
+    async def found(alert: Alert) -> str:
+        for reason in reasons:
+            if why := await reason(alert):
+                return why
+        return ""
+
+    return found
+
+
 class QuietTimes:
     """Implements Quiet. An Alertmanager that does not answer silences nobody."""
 

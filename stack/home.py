@@ -78,6 +78,11 @@ class Home:
         return self.root / "snapshots"
 
     @property
+    def migrations(self) -> Path:
+        """Migrations of a release that is only tried here, beside the shop's own."""
+        return self.root / "migrations"
+
+    @property
     def description(self) -> Path:
         """`stack.json`."""
         return self.root / "stack.json"
@@ -112,7 +117,16 @@ class Home:
     def create(self) -> None:
         """Make every directory. Idempotent."""
         # The database runs as another user when we are root: it must be able to pass through.
-        for path in (self.root, self.run, self.logs, self.spans, self.config, self.api_data, self.snapshots):
+        for path in (
+            self.root,
+            self.run,
+            self.logs,
+            self.spans,
+            self.config,
+            self.api_data,
+            self.snapshots,
+            self.migrations,
+        ):
             path.mkdir(parents=True, exist_ok=True)
         for path in (self.cache_data, self.run, self.snapshots):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from domain.errors import ToolError
+from domain.errors import ConfigError, ToolError
 from tools.postgres import Identifier, compose, connected, rows
 from tools.target import Target
 
@@ -19,6 +20,7 @@ class Revision:
 
     id: str
     down: str | None
+    path: Path
 
 
 async def revision_facts(target: Target, *, admin: bool) -> dict[str, Any]:
@@ -29,7 +31,7 @@ async def revision_facts(target: Target, *, admin: bool) -> dict[str, Any]:
     """
     binding = target.binding("migration")
     expected = str(target.option(binding, "expected") or "") or None
-    chain = await asyncio.to_thread(revisions, target.option(binding, "versions_dir"))
+    chain = await asyncio.to_thread(revisions, folders(target))
     found = await _current(target, admin=admin)
     current = found[0] if len(found) == 1 else ",".join(found) or None
     ids = [r.id for r in chain]
@@ -43,18 +45,58 @@ async def revision_facts(target: Target, *, admin: bool) -> dict[str, Any]:
     }
 
 
-def revisions(directory: str | None) -> list[Revision]:
-    """The migrations in a directory, oldest first; reads `revision` and `down_revision` without running anything."""
-    if not directory:
-        return []
-    found = {r.id: r for r in map(_revision, sorted(Path(directory).glob("*.py"))) if r is not None}
-    follower = {r.down: r for r in found.values()}
+def folders(target: Target) -> list[str]:
+    """Where the target's migrations lie, by `versions_dir` of its binding: one folder or several."""
+    found = target.option(target.binding("migration"), "versions_dir") or []
+    return [str(found)] if isinstance(found, str) else [str(folder) for folder in found]
+
+
+def revisions(directories: Sequence[str]) -> list[Revision]:
+    """The migrations in some folders, oldest first; reads `revision` and `down_revision` without running anything.
+
+    Where two follow the same one, the chain goes on with that of the later folder.
+    """
+    follower = {r.down: r for r in _all(directories).values()}
     chain: list[Revision] = []
     step = follower.get(None)
     while step is not None and step not in chain:
         chain.append(step)
         step = follower.get(step.id)
     return chain
+
+
+def coming(directories: Sequence[str], current: str, wanted: str) -> list[Revision]:
+    """What has to run from one revision to a later one, oldest first. Without `wanted`: the only one that follows.
+
+    Raises ConfigError when it is not clear which ones.
+    """
+    known = _all(directories)
+    followers = [r.id for r in known.values() if r.down == current]
+    if not wanted and len(followers) != 1:
+        raise ConfigError(
+            "it is not clear which migration is meant",
+            expected="a revision by name (--revision)",
+            found=f"after {current} come {', '.join(followers) or 'none'}",
+            code="request.invalid",
+        )
+    step, way = known.get(wanted or followers[0]), list[Revision]()
+    while step is not None and step.id != current and step not in way:
+        way.append(step)
+        step = known.get(step.down or "")
+    if step is None or not way:
+        raise ConfigError(
+            f"{wanted or 'nothing'} does not follow {current}",
+            expected=f"one of {', '.join(known) or 'no migration at all'} that comes after {current}",
+            found=wanted or "none",
+            hint="bring the environment to the schema that the change starts from, and its migrations into its folder",
+            code="request.invalid",
+        )
+    return way[::-1]
+
+
+def _all(directories: Sequence[str]) -> dict[str, Revision]:
+    files = [file for folder in directories for file in sorted(Path(folder).glob("*.py"))]
+    return {r.id: r for r in map(_revision, files) if r is not None}
 
 
 def _revision(path: Path) -> Revision | None:
@@ -74,7 +116,9 @@ def _revision(path: Path) -> Revision | None:
         value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
         if isinstance(target, ast.Name) and isinstance(value, ast.Constant):
             values[target.id] = value.value
-    return Revision(id=str(values["revision"]), down=values.get("down_revision")) if "revision" in values else None
+    if "revision" not in values:
+        return None
+    return Revision(id=str(values["revision"]), down=values.get("down_revision"), path=path)
 
 
 async def _current(target: Target, *, admin: bool) -> list[str]:

@@ -13,7 +13,8 @@ from contracts.offers import AT_ONCE
 from domain.contract import ContractStatus, OfferKind
 from domain.errors import ConfigError
 from domain.risk import RiskLevel
-from web.bargains import ContractRow, bargains_of, row_of
+from graph.contracts.trials import AS_IT_IS
+from web.bargains import ContractRow, bargains_of, row_of, trials_of
 from web.pages import Pages
 from web.persons import Caller
 from web.ports import Ports
@@ -68,17 +69,22 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
     async def one(request: Request, contract_id: str) -> HTMLResponse:
         table = bargains_of(ports).get(contract_id)
         carried = [r for r in ports.rollouts.all() if r.contract.id == contract_id] if ports.rollouts else []
-        return await pages.render(request, "contract.html", t=table, c=table.contract, rollouts=carried, **CHOICES)
+        tried = [trial for trial in ports.trials.all() if trial.contract == contract_id][:5] if ports.trials else []
+        facts = {"t": table, "c": table.contract, "rollouts": carried, "trials": tried}
+        return await pages.render(request, "contract.html", **facts, **CHOICES)
 
     @router.post("/contracts/{contract_id}")
     async def move(
         contract_id: str,
         caller: Caller,
-        kind: Annotated[Literal["offer", "say", "sign", "reject"], Form()],
+        kind: Annotated[Literal["offer", "say", "sign", "reject", "rehearse"], Form()],
         digest: Annotated[str, Form(max_length=64)] = "",
         offer: Annotated[str, Form(max_length=40)] = "",
         text: Annotated[str, Form(max_length=2000)] = "",
     ) -> RedirectResponse:
+        if kind == "rehearse":
+            await trials_of(ports).submit(contract_id, AS_IT_IS, caller.name)
+            return RedirectResponse(f"/contracts/{contract_id}", 303)
         if kind in ("say", "reject") and not text.strip():
             raise ConfigError("Say why.", expected="a few words", found="nothing", code="request.invalid")
         given = OfferKind(offer) if kind == "offer" and offer in set(OfferKind) else None

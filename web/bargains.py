@@ -8,9 +8,11 @@ from fastapi import APIRouter
 
 from contracts.moves import Move
 from contracts.negotiation import Negotiation
+from contracts.rehearsal.trial import Trial, Wish
 from domain.errors import NotFoundError
 from domain.value import Value
 from graph.contracts.bargains import Bargains, Drafting
+from graph.contracts.trials import Trials
 from web.persons import Caller
 from web.ports import Ports
 
@@ -35,6 +37,13 @@ class ContractList(Value):
 
     schema_version: str = "1"
     contracts: list[ContractRow]
+
+
+class TrialList(Value):
+    """Newest first."""
+
+    schema_version: str = "1"
+    rehearsals: list[Trial]
 
 
 def row_of(table: Negotiation) -> ContractRow:
@@ -75,6 +84,13 @@ def bargains_of(ports: Ports) -> Bargains:
     return ports.bargains
 
 
+def trials_of(ports: Ports) -> Trials:
+    """Raises NotFoundError where nothing can be rehearsed."""
+    if ports.trials is None:
+        raise NotFoundError("No way back is rehearsed here.", hint="`firebreak up` starts an app that does.")
+    return ports.trials
+
+
 def build(ports: Ports) -> APIRouter:
     """The endpoints."""
     router = APIRouter(tags=["contracts"])
@@ -96,5 +112,18 @@ def build(ports: Ports) -> APIRouter:
     async def move(contract_id: str, move: Move, caller: Caller) -> dict[str, Any]:
         """Signing takes the digest of the terms that were read, and an approver's own token."""
         return shown(await bargains_of(ports).move(contract_id, move, person=caller.name, token=caller.token))
+
+    @router.post("/api/contracts/{contract_id}/rehearsals", status_code=202, summary="Rehearse the way back")
+    async def rehearse(contract_id: str, wish: Wish, caller: Caller) -> Trial:
+        """Release, take back, compare, in a sandbox or in staging; one that passes is proof on the table."""
+        return await trials_of(ports).submit(contract_id, wish, caller.name)
+
+    @router.get("/api/contract-rehearsals", summary="Rehearsals of ways back, newest first")
+    async def rehearsals() -> TrialList:
+        return TrialList(rehearsals=trials_of(ports).all()[:50])
+
+    @router.get("/api/contract-rehearsals/{rehearsal_id}", summary="One rehearsal, as far as it went")
+    async def rehearsal(rehearsal_id: str) -> Trial:
+        return trials_of(ports).get(rehearsal_id)
 
     return router

@@ -22,6 +22,7 @@ from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
 from governance.shadow import Agreement, Shadowed
 from graph.contracts.bargains import Bargains
 from graph.contracts.rollouts import Rollouts
+from graph.contracts.trials import Trials
 from graph.face import Responder
 from graph.outgoing.subscription import Delivery, DeliveryState, SubscriptionRow
 from graph.pipelines.runner import PipelineRunner
@@ -261,6 +262,7 @@ class Ports:
     rollouts: Rollouts | None = None
     pulls: PullRequests | None = None
     """None: no token for GitHub."""
+    trials: Trials | None = None
     missions: Missions | None = None
     drills: DrillRoom | None = None
     """None: this installation looks after someone's own systems and breaks nothing."""

@@ -42,6 +42,11 @@ def migration_findings(files: Iterable[ChangedFile]) -> Iterator[Finding]:
             yield from _one(file, undone)
 
 
+def read_migration(path: str, text: str) -> list[Finding]:
+    """What one new migration does, wherever it lies."""
+    return list(_one(ChangedFile(path=path, old_path=path, status="A", after=text), set()))
+
+
 def _one(file: ChangedFile, undone: set[str]) -> Iterator[Finding]:
     if file.status == "D":
         yield _finding(

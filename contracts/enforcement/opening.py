@@ -49,7 +49,12 @@ async def opened(order: Order, yard: Yard, person: str, former: str) -> Opened:
     version = order.version or contract.version
     _may_go_out(contract, service, yard)
     if not version or version == former:
-        raise ConfigError("there is nothing to roll out", expected="a version that does not serve yet", found=version)
+        raise ConfigError(
+            "there is nothing to roll out",
+            expected="a version that does not serve yet",
+            found=version,
+            code="request.invalid",
+        )
     check_ramp(contract)
     before = await read_before(yard, service)
     why_frozen = frozen(traffic_of(before, dimensions_of(service), former, version), budget_of(service))
@@ -98,6 +103,7 @@ def planned_for(
                 expected=f"at least {needed:.0f} s at {found.rate:.1f} requests per second",
                 found=f"{stage.seconds:g} s",
                 hint="make the stage longer or its share larger: an unjudged stage is no canary",
+                code="request.invalid",
             )
     return found
 
@@ -123,6 +129,7 @@ def _service(contract: Contract, yard: Yard) -> Service:
             f"{contract.service} cannot be rolled out from here",
             expected="a service of the inventory with a `release` binding",
             found="no such service" if service is None else f"bindings for {', '.join(sorted(service.bindings))}",
+            code="request.invalid",
         )
     return service
 

@@ -50,6 +50,7 @@ def check_ramp(contract: Contract) -> None:
                 "the stages of the contract do not fit its own terms",
                 expected=f"rising shares, at most {largest:g} points at a time",
                 found=", ".join(f"{share:g}" for share in shares[1:]),
+                code="request.invalid",
             )
 
 

@@ -68,6 +68,7 @@ class Bargains:
         `people` had a hand in the change, whoever drafts it first: none of them signs it.
         """
         placed = drafting.model_copy(update={"context": await self._place(drafting.context)})
+        # Nothing is awaited from here until it is saved: of two drafts at once the second finds the first.
         fresh = self._fresh(placed, people)
         known = next((t for t in self.all() if self._same(t, fresh)), None)
         if known is None:

@@ -76,12 +76,12 @@ class Rollouts:
     async def _begin(self, order: Order, person: str) -> Rollout:
         order = order.model_copy(update={"contract": self._kept.binding(order.contract)})
         service = order.contract.service
-        busy = [r.id for r in self._files.all() if r.service == service and not r.status.ended]
-        if busy:
-            raise ConflictError(f"a rollout of {service} is under way", expected="one at a time", found=busy[0])
+        self.refuse(service)
         if self._yard.inventory.service(service) is None:
             known = ", ".join(self._yard.inventory.names())
-            raise ConfigError(f"the inventory has no service {service}", expected=known, found=service)
+            raise ConfigError(
+                f"the inventory has no service {service}", expected=known, found=service, code="request.invalid"
+            )
         former = await self._serving(service)
         found = await opened(order, self._yard, person, former)
         self._files.keep(found.rollout.id, "before", found.before, [], 0.0)
@@ -91,6 +91,12 @@ class Rollouts:
         await self._carried(found.rollout)
         self._drive(found.rollout.id)
         return found.rollout
+
+    def refuse(self, service: str) -> None:
+        """Raises ConflictError while one of this service is under way."""
+        busy = [r.id for r in self._files.all() if r.service == service and not r.status.ended]
+        if busy:
+            raise ConflictError(f"a rollout of {service} is under way", expected="one at a time", found=busy[0])
 
     def all(self) -> list[Rollout]:
         """Newest first."""

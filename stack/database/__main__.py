@@ -1,6 +1,7 @@
 """`python -m stack.database COMMAND`: one JSON line on stdout. DSNs and passwords come through the environment.
 
-STACK_SERVER_DSN any database of the server · STACK_DSN the shop's · STACK_PASSWORDS JSON of role → password.
+STACK_SERVER_DSN any database of the server · STACK_DSN the shop's · STACK_PASSWORDS JSON of role → password ·
+STACK_MIGRATIONS a folder of more migrations (may be empty).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import psycopg
@@ -17,6 +18,10 @@ def config(dsn: str) -> Config:
     """Alembic's configuration for a database."""
     found = Config()
     found.set_main_option("script_location", str(MIGRATIONS))
+    found.set_main_option("path_separator", "os")
+    more = os.environ.get("STACK_MIGRATIONS", "")
+    places = [str(MIGRATIONS / "versions"), *([more] if more else [])]
+    found.set_main_option("version_locations", os.pathsep.join(places))
     found.attributes["dsn"] = dsn
     return found
 

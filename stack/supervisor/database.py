@@ -72,8 +72,10 @@ def _login(role: str, identity: Identity) -> str:
 class Administration:
     """Runs `python -m stack.database`, so that its libraries do not stay in our memory."""
 
-    def __init__(self, where: Place, identity: Identity) -> None:
+    def __init__(self, where: Place, identity: Identity, migrations: Path) -> None:
+        """`migrations`: a folder of more migrations than the shop's own."""
         self.where = where
+        self._migrations = migrations
         self._passwords = {role: identity.passwords[role] for role in ROLES}
 
     async def provision(self, *, first: bool) -> dict[str, Any]:
@@ -134,4 +136,5 @@ class Administration:
             "STACK_DSN": self.where.admin_dsn,
             "STACK_SERVER_DSN": self.where.server_dsn,
             "STACK_PASSWORDS": json.dumps(self._passwords),
+            "STACK_MIGRATIONS": str(self._migrations),
         }

@@ -157,7 +157,8 @@ class _Facts:
         ports = self.identity.ports
         routes = {name: {"host": "127.0.0.1", "port": ports[name]} for name in ("proxy-db", "proxy-db-b")}
         measured = {"v1": f"{self.identity.url('api')}/metrics", "v2": f"{self.identity.url('api-v2')}/metrics"}
-        versions = Path(__file__).resolve().parent.parent / "migrations" / "versions"
+        own = Path(__file__).resolve().parent.parent / "migrations" / "versions"
+        versions = [str(own), str(self.home.migrations)]
         data = str(self.volume.path)
         room: Row = {"scratch": SCRATCH, "keep": KEEP}
         if self.volume.quota_bytes:
@@ -169,7 +170,7 @@ class _Facts:
             ),
             "traffic": self.controlled("/routes/db", link="db", routes=routes),
             "pool": self.controlled("/pool", min=1, max=40),
-            "migration": self.controlled("/migrations", expected=EXPECTED_REVISION, versions_dir=str(versions)),
+            "migration": self.controlled("/migrations", expected=EXPECTED_REVISION, versions_dir=versions),
             "upstream": self.controlled("/upstream", providers=["primary", "fallback"], dependency="payments"),
             "disk": {"via": "directory", "path": data, "options": room},
             "warm_cache": {"via": "directory", "path": data, "options": {"files": ["warm-start.json"]}},

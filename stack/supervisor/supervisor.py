@@ -76,7 +76,7 @@ class Supervisor:
         self.changes = Changes(self.home.changes)
         self.configuration = Configuration(self.home, self.identity, self.changes)
         self.configuration.create(moved=moved)
-        self.administration = Administration(self.where, self.identity)
+        self.administration = Administration(self.where, self.identity, self.home.migrations)
         self.settled = settled.read(self.home.run / "settled.json")
         self._build_processes()
         self._adopt_or_clear(clear=moved)

@@ -144,6 +144,6 @@ def test_migrations_are_read_without_being_run(tmp_path: Path) -> None:
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    assert [r.id for r in revisions(str(tmp_path))] == ["1", "2"]
-    assert revisions(None) == []
-    assert revisions(str(tmp_path / "none")) == []
+    assert [r.id for r in revisions([str(tmp_path)])] == ["1", "2"]
+    assert revisions([]) == []
+    assert revisions([str(tmp_path / "none")]) == []

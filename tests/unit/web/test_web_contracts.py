@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -21,8 +22,10 @@ from domain.errors import AuthError, ConflictError, NotFoundError
 from domain.guard import LedgerEntry
 from domain.risk import FactorName
 from graph.contracts.bargains import Bargains, Drafting
+from graph.contracts.trials import Trials
 from graph.settings import Settings
 from tests.fakes import web_services as fakes
+from tests.fakes.staging import Staging
 from web.build import build_app
 from web.perimeter import COOKIE
 from web.sessions import csrf_of
@@ -171,6 +174,12 @@ async def test_a_new_commit_is_a_new_revision_that_nobody_has_signed(bargains: B
     assert [r["revision"] for r in book.rows if r["actor"] == "app"] == [1, 2]
 
 
+async def test_drafts_of_one_deployment_at_once_are_one_contract(bargains: Bargains) -> None:
+    """Whoever comes second finds the first one's on the table: a revision of it, or the same."""
+    tables = await asyncio.gather(*(bargains.draft(drafting(head), "dev") for head in "abba"))
+    assert len({table.contract.id for table in tables}) == len(bargains.all()) == 1
+
+
 async def test_a_restart_forgets_nothing(tmp_path: Path, bargains: Bargains, book: Book) -> None:
     """Even when the checkpoints are gone: the file has the table."""
     table = await bargains.draft(drafting(), "dev")
@@ -266,6 +275,38 @@ async def test_a_contract_that_lacks_only_signatures_waits_with_the_approvals(
     shown = (await client.get(page, headers={"Accept": "text/html"})).text
     assert f'id="terms-{table.contract.id}"' in shown
     assert f'action="/contracts/{table.contract.id}"' in shown
+
+
+async def test_a_way_back_is_rehearsed_from_the_api_and_from_the_page(tmp_path: Path, bargains: Bargains) -> None:
+    """The same service; how it went is shown; what is wrong is told before anything is changed."""
+    site = Staging()
+    trials = Trials(site.ground, tmp_path / "rehearsals", bargains, the_first)
+    on_api = drafting().model_copy(update={"context": drafting().context.model_copy(update={"service_name": "api"})})
+    table = await bargains.draft(on_api, "dev")
+    path = f"/contracts/{table.contract.id}"
+    ports = replace(fakes.ports(tmp_path), bargains=bargains, trials=trials)
+    headers = {"Authorization": f"Bearer {fakes.OPERATOR}", "Accept": "text/html"}
+    transport = httpx.ASGITransport(app=build_app(ports, Settings(home=tmp_path)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://firebreak.test", headers=headers) as found:
+        refused = await found.post(f"/api{path}/rehearsals", json={"on": "live", "version": "v2"})
+        assert (refused.status_code, site.calls) == (422, [])
+        begun = await found.post(f"/api{path}/rehearsals", json={"version": "v2"})
+        assert begun.status_code == 202
+        one = f"/api/contract-rehearsals/{begun.json()['id']}"
+        async with asyncio.timeout(20):
+            while (await found.get(one)).json()["status"] != "passed":
+                await asyncio.sleep(0.01)
+        assert [r["id"] for r in (await found.get("/api/contract-rehearsals")).json()["rehearsals"]] == [
+            begun.json()["id"]
+        ]
+        page = (await found.get(path)).text
+        assert begun.json()["id"] in page
+        assert "Rehearse the way back" in page
+    await trials.close()
+
+
+async def the_first(service: str) -> str:
+    return "v1"
 
 
 async def test_a_page_without_contracts_says_how_one_gets_there(tmp_path: Path) -> None:
