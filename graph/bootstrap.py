@@ -40,6 +40,7 @@ from graph.contracts.bargains import Bargains
 from graph.contracts.ground import HouseGround
 from graph.contracts.hub import pulls_of
 from graph.contracts.placing import placing
+from graph.contracts.released import Released, diffs, kept_releases
 from graph.contracts.rollouts import Rollouts
 from graph.contracts.trials import Trials
 from graph.contracts.yard import serving_version, yard_of
@@ -288,7 +289,16 @@ def build_house(
     leases = LateLeases()
     records = SqliteRecords(settings.home / "incidents.db")
     sources = sources_of(telemetry, settings, inventory, env, clock, circuits, root=root)
-    changes = ReadDeploys(all_changes(sources.telemetry.changes, records.changes), inventory, root)
+    bargains = Bargains(
+        settings.home / "contracts",
+        note=drafted_note(guard),
+        say=person_says(guard, "contract"),
+        place=placing(telemetry, inventory, clock),
+        clock=clock,
+    )
+    released = Released(*kept_releases(settings.home), clock, diffs(inventory, root, bargains.based_on))
+    recorded = released.among(all_changes(sources.telemetry.changes, records.changes))
+    changes = ReadDeploys(recorded, inventory, root)
     services = Services(
         inventory=inventory,
         gather=LiveGather(
@@ -318,7 +328,7 @@ def build_house(
         clock=clock,
     )
     bench = bench_of(services, settings, env, circuits, open_alerts(records, clock), root=root)
-    services = replace(services, skilled=IncidentSkills(bench))
+    services = replace(services, released=released, skilled=IncidentSkills(bench))
     house = House(
         settings=settings,
         inventory=inventory,
@@ -337,13 +347,7 @@ def build_house(
     house.skills = SkillRunner(bench, leases, holder(settings))
     house.rehearsals = Rehearsals(house.skills, faults, hands_off=knobs_of(settings).hands_off)
     house.missions = Missions(house.skills, settings.home / "skills" / "missions")
-    house.bargains = Bargains(
-        settings.home / "contracts",
-        note=drafted_note(guard),
-        say=person_says(guard, "contract"),
-        place=placing(telemetry, inventory, clock),
-        clock=clock,
-    )
+    house.bargains = bargains
     house.standings = Standings(house.skills.bench, person_says(guard))
     yard = yard_of(services, sources.telemetry, memory_by_version)
     house.trials = _trials(house, HouseGround(yard, probes, env, root))
@@ -385,7 +389,7 @@ def _trials(house: House, ground: HouseGround) -> Trials:
         house.rollouts.refuse(service)
         return await serving_version(house.services.probes, service)
 
-    return Trials(ground.ground, house.settings.home / "rehearsals", house.bargains, serving)
+    return Trials(ground.ground, kept_releases(house.settings.home)[1], house.bargains, serving)
 
 
 def _rollouts(house: House, yard: Yard) -> Rollouts:

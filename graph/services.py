@@ -71,6 +71,14 @@ class Leases(Protocol):
         ...
 
 
+class Contracted(Protocol):
+    """Releases under a contract, for incidents (graph.contracts.released)."""
+
+    async def prefer(self, request: PlanRequest, proposal: Proposal) -> Proposal:
+        """The same proposal, or the rehearsed way back of the release that is blamed."""
+        ...
+
+
 class Skilled(Protocol):
     """Skills for incidents (graph.skills.incident)."""
 
@@ -137,6 +145,8 @@ class Services:
     artifacts: Artifacts
     clock: Clock
     agent: str = AGENT
+    released: Contracted | None = None
+    """None: no releases are carried out under a contract here."""
     skilled: Skilled | None = None
     """None: plans are made of loose actions only."""
 

@@ -61,10 +61,8 @@ class Enforcer:
         return self.rollout
 
     async def stop(self, why: str) -> Rollout:
-        """A person takes it back."""
-        self.rollout = self.rollout.model_copy(
-            update={"status": RolloutStatus.TAKING_BACK, "explanation": [f"taken back by a person: {why}"]}
-        )
+        """It is taken back, whatever its judge says."""
+        self.rollout = self.rollout.model_copy(update={"status": RolloutStatus.TAKING_BACK, "explanation": [why]})
         self._files.save(self.rollout)
         return self.rollout
 

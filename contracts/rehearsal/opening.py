@@ -42,7 +42,7 @@ async def opened(contract: Contract, wish: Wish, ground: Ground, person: str, fo
         )
     kinds = {step.kind for step in contract.rollback.steps}
     coming = await _coming(contract, wish, ground, service)
-    flushed = _cache(service, ground.yard.inventory) if RollbackKind.FLUSH_CACHE in kinds else ""
+    flushed = cache_below(service.name, ground.yard.inventory) if RollbackKind.FLUSH_CACHE in kinds else ""
     wanted = [RELEASE, *([MIGRATE] if coming else [])]
     _inverse({spec.name: spec for spec in await ground.yard.guard.specs()}, wanted)
     now = ground.yard.clock.now()
@@ -150,9 +150,9 @@ def _inverse(specs: dict[str, ActionSpec], wanted: Sequence[str]) -> None:
             )
 
 
-def _cache(service: Service, inventory: Inventory) -> str:
+def cache_below(service: str, inventory: Inventory) -> str:
     """The first service below this one that is a cache; empty when none is: then there is nothing to flush."""
-    seen, queue = {service.name}, [service.name]
+    seen, queue = {service}, [service]
     while queue:
         name = queue.pop(0)
         found = inventory.service(name)

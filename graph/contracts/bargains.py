@@ -113,6 +113,10 @@ class Bargains:
             raise NotFoundError(f"there is no contract {contract_id[:60]!r}", hint="firebreak contract show")
         return aged(Negotiation.model_validate_json(file.read_text()), self._clock.now())
 
+    def based_on(self, contract_id: str) -> str:
+        """The commit that its change starts from; empty when it was only described, or is not kept."""
+        return self.get(contract_id).context.base if self._file(contract_id).is_file() else ""
+
     def binding(self, contract: Contract) -> Contract:
         """The contract as it is kept here: its status is what people signed, not what a file says of itself.
 

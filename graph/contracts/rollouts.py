@@ -14,7 +14,7 @@ import structlog
 from contracts.enforcement.enforcer import Enforcer
 from contracts.enforcement.files import RolloutFiles
 from contracts.enforcement.opening import Order, opened
-from contracts.enforcement.rollout import Rollout
+from contracts.enforcement.rollout import Rollout, RolloutStatus
 from contracts.enforcement.yard import Yard
 from domain.contract import Contract, ContractStatus
 from domain.errors import ConfigError, ConflictError, FirebreakError
@@ -111,7 +111,7 @@ class Rollouts:
         rollout = self.get(rollout_id)
         if rollout.status.ended:
             raise ConflictError(f"{rollout_id} has ended", expected="one that runs", found=rollout.status.value)
-        self._stops[rollout_id] = f"{person}: {reason}"
+        self._stops[rollout_id] = f"taken back by a person: {person}: {reason}"
         return rollout
 
     def _drive(self, rollout_id: str) -> None:
@@ -141,7 +141,7 @@ class Rollouts:
         try:
             enforcer = Enforcer(self.get(rollout_id), self._yard, self._files)
             while not enforcer.rollout.status.ended:
-                if (why := self._stops.pop(rollout_id, "")) and enforcer.rollout.back_at is None:
+                if (why := await self._why_stop(enforcer.rollout)) and enforcer.rollout.back_at is None:
                     await enforcer.stop(why)
                 await enforcer.tick()
                 await self._yard.clock.sleep(TICK_S)
@@ -149,6 +149,17 @@ class Rollouts:
             keeper.cancel()
             with suppress(FirebreakError, OSError):
                 await self._leases.release(lease)
+
+    async def _why_stop(self, rollout: Rollout) -> str:
+        """A person's word; or that somebody else, an incident perhaps, gave everything back to the former version."""
+        if why := self._stops.pop(rollout.id, ""):
+            return why
+        given = rollout.now.began_at is not None and rollout.status in (RolloutStatus.RUNNING, RolloutStatus.WAITING)
+        try:
+            back = given and await self._serving(rollout.service) == rollout.former
+        except FirebreakError:  # it is split, as it should be, or nobody can tell
+            return ""
+        return f"somebody gave all requests back to {rollout.former} meanwhile" if back else ""
 
     async def _keep(self, lease: Lease) -> None:
         while True:

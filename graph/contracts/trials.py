@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from traceback import format_exc
 from typing import Protocol
 
@@ -12,13 +11,14 @@ import structlog
 
 from contracts.moves import Move
 from contracts.negotiation import Negotiation, Proof
+from contracts.rehearsal.files import TrialFiles
 from contracts.rehearsal.ground import Ground
 from contracts.rehearsal.opening import opened, stage_of
 from contracts.rehearsal.rehearser import Rehearser
 from contracts.rehearsal.trial import Trial, TrialStatus, Wish
 from domain.alert import Alert
 from domain.contract import ValidatorKind
-from domain.errors import ConflictError, FirebreakError, NotFoundError
+from domain.errors import ConflictError, FirebreakError
 from graph.tasks import end_tasks
 
 log = structlog.get_logger(__name__)
@@ -44,10 +44,10 @@ class Trials:
     """`start` takes back whatever was left half-way; `close` leaves it to whoever starts next."""
 
     def __init__(
-        self, ground: Callable[[Callable[[Trial], None]], Ground], folder: Path, table: Table, serving: Free
+        self, ground: Callable[[Callable[[Trial], None]], Ground], files: TrialFiles, table: Table, serving: Free
     ) -> None:
-        self._ground = ground(self._save)
-        self._folder = folder
+        self._ground = ground(files.save)
+        self._files = files
         self._table = table
         self._serving = serving
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -70,7 +70,7 @@ class Trials:
             self.refuse()
             service = stage_of(contract, wish, self._ground.yard.inventory)
             trial = await opened(contract, wish, self._ground, person, await self._serving(service.name))
-            self._save(trial)
+            self._files.save(trial)
             await self._note(trial, "begun")
             self._drive(trial.id, Rehearser(trial, self._ground).run)
             return trial
@@ -88,15 +88,11 @@ class Trials:
 
     def all(self) -> list[Trial]:
         """Newest first."""
-        found = [Trial.model_validate_json(file.read_bytes()) for file in self._folder.glob("trial-*.json")]
-        return sorted(found, key=lambda trial: trial.started_at, reverse=True)
+        return self._files.all()
 
     def get(self, trial_id: str) -> Trial:
         """Raises NotFoundError."""
-        file = self._file(trial_id)
-        if not file.is_file():
-            raise NotFoundError(f"there is no rehearsal {trial_id[:60]!r}", hint="firebreak contract rehearse ID")
-        return Trial.model_validate_json(file.read_bytes())
+        return self._files.get(trial_id)
 
     async def quiet(self, alert: Alert) -> str:
         """Why this alert is nobody's incident: it is what the rehearsal does to the service and to whoever needs it."""
@@ -132,7 +128,7 @@ class Trials:
             log.error("rehearsal.left", rehearsal=trial_id, trace=format_exc(limit=-4))
             left = rehearser.trial.with_problem(f"and could not be taken back ({type(error).__name__}): look at it")
             left = left.model_copy(update={"status": TrialStatus.FAILED, "ended_at": self._ground.yard.clock.now()})
-            self._save(left)
+            self._files.save(left)
             return left
 
     async def _proven(self, trial: Trial) -> Trial:
@@ -151,7 +147,7 @@ class Trials:
             )
         except FirebreakError as error:
             trial = trial.with_problem(f"passed, and proves nothing on the table: {error.message}")
-            self._save(trial)
+            self._files.save(trial)
         return trial
 
     async def _note(self, trial: Trial, event: str) -> None:
@@ -164,13 +160,3 @@ class Trials:
         }
         content |= {"version": trial.version, "revision": trial.revision, "by": trial.by}
         await self._ground.yard.note("observation", trial.id, content)
-
-    def _save(self, trial: Trial) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        file = self._file(trial.id)
-        fresh = file.with_suffix(".new")
-        fresh.write_text(trial.model_dump_json())
-        fresh.replace(file)
-
-    def _file(self, trial_id: str) -> Path:
-        return self._folder / f"{''.join(c for c in trial_id if c.isalnum() or c == '-')}.json"

@@ -38,7 +38,10 @@ def make_plan(services: Services) -> Node:
         )
         proposal = await services.minds.planner.plan(request)
         record = await settled(services, state)
-        if services.skilled is not None:
+        planned = proposal.plan
+        if services.released is not None:
+            proposal = await services.released.prefer(request, proposal)
+        if services.skilled is not None and proposal.plan is planned:
             proposal = await services.skilled.prefer(request, proposal)
         await services.note("decision", state["incident"], plan_note(proposal))
         return {

@@ -19,12 +19,13 @@ from tests.fakes.rollouts import Site
 AT_ONCE = Canary(required=False)
 
 
-async def serving(service: str) -> str:
-    await asyncio.sleep(0)
-    return "v1"
-
-
 def of(site: Site) -> Rollouts:
+    async def serving(service: str) -> str:
+        await asyncio.sleep(0)
+        if site.share not in (0.0, 100.0):
+            raise ConflictError("it is split")
+        return "v2" if site.share else "v1"
+
     return Rollouts(site.yard(), site.folder, ProcessLeases(), "app", serving, site)
 
 
@@ -97,6 +98,22 @@ async def test_a_person_stops_a_rollout(tmp_path: Path) -> None:
         await rollouts.stop("dep-0", "jo", "why not")
     with pytest.raises(ConfigError):
         await rollouts.submit(site.order(service="nobody"), "jo")
+    await rollouts.close()
+
+
+async def test_a_release_that_somebody_else_took_back_is_not_given_out_again(tmp_path: Path) -> None:
+    """An incident's way back, or a person's: the rollout ends, verified, and says so."""
+    site = Site(tmp_path)
+    rollouts = of(site)
+    begun = await rollouts.submit(site.order(), "maria")
+    async with asyncio.timeout(60):
+        while site.share != 10.0:
+            await asyncio.sleep(0.001)
+    site._give(0.0, "by hand")
+    found = await ended(rollouts, begun)
+    assert found.status is RolloutStatus.ROLLED_BACK
+    assert found.explanation[0] == "somebody gave all requests back to v1 meanwhile"
+    assert "promote_release 100" not in site.calls
     await rollouts.close()
 
 

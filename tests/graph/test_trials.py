@@ -14,6 +14,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from contracts.context import DeploymentContext, FileChange
 from contracts.draft import described
 from contracts.rehearsal.changing import planned
+from contracts.rehearsal.files import TrialFiles
 from contracts.rehearsal.trial import Leg, Row, Trial, TrialStatus, Wish
 from domain.action import ActionCall
 from domain.alert import Alert, AlertStatus
@@ -38,7 +39,7 @@ def bargains_in(folder: Path, site: Staging) -> Bargains:
 
 
 def trials_in(folder: Path, site: Staging, table: Bargains) -> Trials:
-    return Trials(site.ground, folder / "rehearsals", table, serving)
+    return Trials(site.ground, TrialFiles(folder / "rehearsals"), table, serving)
 
 
 async def ended(trials: Trials, trial: Trial) -> Trial:
@@ -131,8 +132,7 @@ async def test_what_a_killed_process_left_is_taken_back(tmp_path: Path, site: St
         "by": "jo",
     }
     left = Trial(id="trial-1", rows=[row], before=site.state, started_at=site.clock.now(), **facts)
-    former = trials_in(tmp_path, site, table)
-    former._save(left)
+    TrialFiles(tmp_path / "rehearsals").save(left)
     await site.judge(planned(left, 0), site.ground().yard.actor(""))
     await site.apply("trial-1-1", "s1", site.ground().yard.actor(""))
     heir = trials_in(tmp_path, site, table)

@@ -16,6 +16,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from contracts.context import DeploymentContext, FileChange
 from contracts.finding import Finding
 from contracts.moves import Move
+from contracts.rehearsal.files import TrialFiles
 from domain.clock import ManualClock
 from domain.contract import ContractStatus
 from domain.errors import AuthError, ConflictError, NotFoundError
@@ -280,7 +281,7 @@ async def test_a_contract_that_lacks_only_signatures_waits_with_the_approvals(
 async def test_a_way_back_is_rehearsed_from_the_api_and_from_the_page(tmp_path: Path, bargains: Bargains) -> None:
     """The same service; how it went is shown; what is wrong is told before anything is changed."""
     site = Staging()
-    trials = Trials(site.ground, tmp_path / "rehearsals", bargains, the_first)
+    trials = Trials(site.ground, TrialFiles(tmp_path / "rehearsals"), bargains, the_first)
     on_api = drafting().model_copy(update={"context": drafting().context.model_copy(update={"service_name": "api"})})
     table = await bargains.draft(on_api, "dev")
     path = f"/contracts/{table.contract.id}"
