@@ -45,6 +45,8 @@ def contracts(
 
 
 def _document(rows: list[Labelled], found: dict[str, Measured]) -> dict[str, Any]:
+    from contracts.evaluate import halves
+
     table = {
         name: {
             "auc": round(m.auc, 4),
@@ -56,11 +58,19 @@ def _document(rows: list[Labelled], found: dict[str, Measured]) -> dict[str, Any
         for name, m in found.items()
     }
     return {
+        "halves": {name: _half(mine) for name, mine in halves(rows).items()},
         "changes": len(rows),
         "harmful": sum(r.harmful for r in rows),
         "cases": len({r.case for r in rows}),
         "scorers": table,
     }
+
+
+def _half(rows: list[Labelled]) -> dict[str, Any]:
+    from contracts.evaluate import SCORERS, auc_of
+
+    aucs = {name: round(auc_of([(score(r), r.harmful) for r in rows]), 4) for name, score in SCORERS.items()}
+    return {"changes": len(rows), "harmful": sum(r.harmful for r in rows), "auc": aucs}
 
 
 def _lines(rows: list[Labelled], found: dict[str, Measured], curve: list[dict[str, float]]) -> list[str]:
@@ -71,4 +81,7 @@ def _lines(rows: list[Labelled], found: dict[str, Measured], curve: list[dict[st
     lines += [f"{'':<18}{'AUC':>6}  95 % interval   Brier  with priors only"]
     for name, m in found.items():
         lines.append(f"{name:<18}{m.auc:>6.3f}  {m.low:.3f} to {m.high:.3f}  {m.brier:.4f}  {m.brier_prior:.4f}")
+    for half, row in told["halves"].items():
+        aucs = ", ".join(f"{name} {auc:.3f}" for name, auc in list(row["auc"].items())[:2])
+        lines.append(f"cases {half}: {row['changes']} changes, {row['harmful']} harmful: {aucs}")
     return [*lines, "", "reliability (# came, | said)", *curve_lines(curve)]

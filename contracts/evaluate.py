@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -63,6 +64,15 @@ class Measured:
 def measure(rows: Sequence[Labelled]) -> dict[str, Measured]:
     """Every scorer on the same changes. Needs at least one harmful and one harmless change."""
     return {name: _measured(rows, score) for name, score in SCORERS.items()}
+
+
+def halves(rows: Sequence[Labelled]) -> dict[str, list[Labelled]]:
+    """Cases that weights may be chosen on, and cases that are only looked at afterwards; which is which, their names say."""
+    found: dict[str, list[Labelled]] = {"chosen on": [], "kept back": []}
+    for row in rows:
+        held = int(hashlib.sha256(row.case.encode()).hexdigest(), 16) % 2
+        found["kept back" if held else "chosen on"].append(row)
+    return found
 
 
 def auc_of(pairs: Sequence[tuple[float, bool]]) -> float:

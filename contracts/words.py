@@ -42,6 +42,8 @@ _PLAIN = re.compile(r"[^a-z0-9]+")
 _SURE_TAG, _SURE_WORDS, _SURE_PATH = 0.85, 0.75, 0.65
 _SHARE_WORDS, _SHARE_PATH = 0.9, 0.6
 """A description weighs a little less than a tag that somebody chose, a file's name a good deal less."""
+_SHARE_READ = 0.15
+"""Of an ordinary case's points, for the name of a file whose lines are read: they say more than it."""
 
 
 def declared(change: FileChange) -> Iterator[Finding]:
@@ -62,7 +64,7 @@ def located(path: str) -> Iterator[Finding]:
     """What the name of a file says whose lines are known: less, and nothing about taking it back."""
     for factor, pattern in _COMPILED.items():
         if found := pattern.search(_text(path)):
-            points = POINTS[factor] * _SHARE_PATH / 2
+            points = POINTS[factor] * _SHARE_READ
             yield Finding(
                 factor=factor, points=points, reason=f"touches “{found[0]}” by its name", where=[path], sure=_SURE_PATH
             )

@@ -13,7 +13,7 @@ from domain.bundle import Reading
 from domain.inventory import Inventory
 
 PATIENCE_S = 15.0
-"""A process that was just replaced may need so long until its first answer."""
+"""A process that was just replaced may need so long until its first answer; one slow answer of a busy machine is asked again."""
 PAUSE_S = 0.5
 FEW = 20
 """Fewer requests of a version than this say nothing about it."""
@@ -40,7 +40,7 @@ async def watch(trial: Trial, ground: Ground, version: str) -> Seen:
     if bad := [r.text for r in readings if r.ok is False]:
         return Seen(works=False, said="; ".join(bad[:3])[:400], ready_s=ready)
     await clock.sleep(trial.watch_s)
-    after = await _checks(trial, ground)
+    after = await _patient(trial, ground)
     if bad := [r.text for r in after if r.ok is False]:
         return Seen(works=False, said="; ".join(bad[:3])[:400], ready_s=ready)
     answered, failed = await _counted(trial, ground, version, wall)

@@ -19,6 +19,9 @@ from tools.schema import coming, folders, revision_facts
 from tools.structure import structure_of
 from tools.target import Target
 
+AGAIN = 4
+"""How often the state is read until everything can be: a busy service may not answer in time."""
+
 
 class HouseGround:
     """Reads what a release may change. `env` holds read-only credentials, `root` is the inventory file's folder."""
@@ -31,8 +34,15 @@ class HouseGround:
         return Ground(yard=self._yard, look=self._probes.run, witness=self.witness, pending=self.pending, save=save)
 
     async def witness(self, service: str) -> State:
-        """The service's state; what cannot be read is named."""
-        target, facts, unread = self._target(service), dict[str, Any](), list[str]()
+        """The service's state; what cannot be read, although it was tried again, is named."""
+        for _ in range(AGAIN):
+            if not (found := await self._seen(self._target(service))).unread:
+                break
+            await self._yard.clock.sleep(1.0)
+        return found
+
+    async def _seen(self, target: Target) -> State:
+        facts, unread = dict[str, Any](), list[str]()
         for read in (self._released, self._configured, self._stored):
             try:
                 facts |= await read(target)

@@ -12,7 +12,8 @@ from stack.supervisor.settled import VERSIONS, Release
 from stack.supervisor.supervisor import Supervisor
 from stack.wire import fetch
 
-READY_S = 15.0
+READY_S = 24.0
+"""Two of these, the spare's and its own, and two of WARM_S fit into the minute that whoever asks waits."""
 WARM_S = 3.0
 """So long a fresh process may take to open its connections before users come. It gets them afterwards in any case: what it
 waits for may be what the release is to mend."""

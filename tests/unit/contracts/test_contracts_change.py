@@ -478,15 +478,29 @@ def test_comments_documents_and_vendored_files_are_no_code() -> None:
 
 def test_a_route_that_is_gone_and_one_that_only_moved() -> None:
     route = "@app.get('/pay')\n"
-    assert [f.factor for f in coded("a.py", route, "")] == [F.API_BREAK]
+    assert {f.factor for f in coded("a.py", route, "")} == {F.CHURN, F.API_BREAK}
     assert coded("a.py", route, "", ("b.py", "", route)) == []
 
 
 def test_signals_that_are_removed() -> None:
-    assert [f.factor for f in coded("a.py", "logger.info('a')\nmetrics.inc()\n", "")] == [F.OBSERVABILITY]
-    assert coded("a.py", "logger.info('a')\n", "logger.warning('b')\n") == []
+    assert {f.factor for f in coded("a.py", "logger.info('a')\nmetrics.inc()\n", "")} == {F.CHURN, F.OBSERVABILITY}
+    assert {f.factor for f in coded("a.py", "logger.info('a')\n", "logger.warning('b')\n")} == {F.CHURN}
     gone = code_findings([changed("ops/alerts.yaml", "groups: []\n", None)])
     assert [f.factor for f in gone] == [F.OBSERVABILITY]
+
+
+def test_what_is_taken_away_weighs_more_the_more_there_is_and_moving_or_adding_is_none() -> None:
+    """Lines of the program that ran: no comments, imports or brackets, and none that only moved."""
+    five = "".join(f"x{i} = {i}\n" for i in range(5))
+    few, many = coded("a.py", "x = 1\n", ""), coded("a.py", five, "")
+    assert (few[0].factor, few[0].points, many[0].reason) == (
+        F.CHURN,
+        4.0,
+        "takes away or rewrites 5 lines that ran until now",
+    )
+    assert few[0].points < many[0].points <= coded("a.py", five * 100, "")[0].points == 20.0
+    assert coded("a.py", f"import os\n# a word\n)\n{five}", "", ("b.py", "", five)) == []
+    assert coded("a.py", "", five) == []
 
 
 def test_tests_that_are_removed_or_skipped() -> None:
