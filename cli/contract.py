@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import contract_bargain, contract_github, contract_live, contract_rehearse
+from cli import contract_bargain, contract_baseline, contract_github, contract_live, contract_rehearse
 from cli.output import note, print_json, say
 from cli.session import JsonFlag
 from domain.errors import ConfigError
@@ -54,6 +54,12 @@ def draft(
     slo: Annotated[
         list[Path] | None, typer.Option("--slo", help="OpenSLO v1 document; may be given several times.")
     ] = None,
+    baseline: Annotated[
+        str, typer.Option(help="Prometheus that measures the service today; unsaid: the one that --config names.")
+    ] = "",
+    window: Annotated[
+        int, typer.Option("--baseline-window", min=60, max=604_800, help="Seconds of traffic that are looked at.")
+    ] = 3600,
     keep: Annotated[
         bool, typer.Option("--keep", help="Put it on the table of the running app, to be negotiated and signed.")
     ] = False,
@@ -62,13 +68,14 @@ def draft(
     """Draft the contract of one deployment: what could break, what is asked of it and why.
 
     Examples: firebreak contract draft docs/examples/deployment-context.json
-    firebreak contract draft --repo . --range main..feature --service payments
+    firebreak contract draft --repo . --range main..feature --service payments --baseline http://prometheus:9090
     """
     from contracts.card import lines_of
     from contracts.draft import draft_contract
     from domain.value import new_id
 
     found = _subject(context, repo, commits, service, _placing(config, slo or []))
+    found = contract_baseline.measured(found, baseline, config, window)
     if keep:
         contract_bargain.put(found, as_json)
         return

@@ -23,6 +23,7 @@ def lines_of(contract: Contract) -> Iterator[str]:
         yield f"  expected: errors {risk.errors.low:+.2f} to {risk.errors.high:+.2f} percentage points (80 %)"
     yield f"  affected: {risk.affected_users}"
     yield from (f"  not known: {doubt}" for doubt in risk.doubts)
+    yield from _today(contract)
     yield "guardrails"
     yield from (f"  {_limit(g)} over {g.window_s} s: {g.reason}" for g in contract.guardrails)
     yield f"canary: {contract.canary.reason}"
@@ -34,6 +35,20 @@ def lines_of(contract: Contract) -> Iterator[str]:
     )
     yield from _rollback(contract)
     yield from _suggestions(contract)
+
+
+def _today(contract: Contract) -> Iterator[str]:
+    base = contract.baseline
+    if base is None:
+        return
+    tails = ((50, base.p50_ms), (95, base.p95_ms), (99, base.p99_ms))
+    figures = [f"p{share} {value:.0f} ms" for share, value in tails if value is not None]
+    failed = f"{base.error_percent:.2f} % fail" if base.error_percent is not None else "failures are not counted"
+    yield f"today: {', '.join((failed, *figures))}; {base.requests:.0f} requests, {base.qps:.3g} per second"
+    yield f"  measured {base.since:%Y-%m-%d %H:%M} to {base.until:%H:%M} UTC by {base.source}"
+    for row in base.routes[:8]:
+        p95 = f", p95 {row.p95_ms:.0f} ms" if row.p95_ms is not None else ""
+        yield f"  {row.route}: {row.requests:.0f} requests, {row.error_percent:.2f} % fail{p95}"
 
 
 def _rollback(contract: Contract) -> Iterator[str]:

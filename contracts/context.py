@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from domain.baseline import Baseline
 from domain.inventory import Environment
 from domain.value import UtcTime, Value, digest
 
@@ -77,10 +78,12 @@ class DeploymentContext(Value):
     rollback_capability: RollbackCapability | None = None
     planned_at: UtcTime | None = None
     """When it shall go out; None: not said, so the time adds no risk."""
+    baseline: Baseline | None = None
+    """How the service does today, measured; None: nobody measured it."""
     base: Annotated[str, Field(max_length=64)] = ""
     head: Annotated[str, Field(max_length=64)] = ""
     """Commits that the change lies between; empty for a context that was only described."""
 
     def fingerprint(self) -> str:
-        """SHA-256 of everything above: another context is another contract."""
-        return digest(self)
+        """SHA-256 of everything above but the measured baseline: another context is another contract."""
+        return digest(self.model_dump(mode="json", exclude={"baseline"}))

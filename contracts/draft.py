@@ -70,6 +70,7 @@ def draft_contract(
         validators=validators_for(stance, {f.name for f in factors}, marks, against_baseline(guardrails)),
         rollback=rollback_for(stance, context, marks),
         suggestions=suggestions_for(stance, context, findings),
+        baseline=context.baseline,
         created_at=at,
         expires_at=at + VALID_FOR,
     )
@@ -103,7 +104,7 @@ def _risk(
 
 def _bound_to(context: DeploymentContext, findings: Iterable[Finding]) -> str:
     plain: dict[str, Json] = {
-        "context": context.model_dump(mode="json"),
+        "context": context.model_dump(mode="json", exclude={"baseline"}),
         "findings": [{**f.model_dump(mode="json", exclude={"marks"}), "marks": sorted(f.marks)} for f in findings],
     }
     return digest(plain)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from domain.baseline import Baseline
 from domain.inventory import Environment
 from domain.risk import Risk
 from domain.value import Json, UtcTime, Value, digest
@@ -218,6 +219,8 @@ class Contract(Value):
     validators: list[Validator]
     rollback: Rollback
     suggestions: list[Suggestion] = []
+    baseline: Baseline | None = None
+    """What was measured of the service when it was drafted, by whom and when."""
     created_at: UtcTime
     expires_at: UtcTime
 

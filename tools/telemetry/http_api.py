@@ -79,6 +79,11 @@ class HttpApi:
         self._url = access.url.rstrip("/")
         self._breaker = breaker or Breaker(name.lower(), SystemClock())
 
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._url
+
     def client(self) -> httpx.AsyncClient:
         """A connection for several questions; close it. Raises EvidenceError when the certificates cannot be read."""
         access = self._access
