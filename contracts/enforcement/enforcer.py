@@ -125,7 +125,7 @@ class Enforcer:
         rollout, row = self.rollout, self.rollout.now
         assert row.began_at is not None
         if rollout.last or self._plan is None:
-            return everything(rollout, self._traffic(), self._aims, due, over)
+            return everything(rollout, self._traffic(), self._aims, due, over, self._readings)
         looks = self._aims.looks
         extended = row.looks >= looks
         number = self._plan.reserve(rollout.reserves) if extended else self._plan.look(rollout.stage, row.looks)

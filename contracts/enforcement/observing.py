@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,12 +75,24 @@ class Reading:
     at: float
     canary: float
     baseline: float
+    """NaN while only the new version runs."""
 
 
 def memory_of(readings: Sequence[Reading]) -> Memory:
-    """As the judge sees it."""
+    """As the judge sees both versions side by side."""
+    readings = [r for r in readings if not math.isnan(r.baseline)]
     return Memory(
         at=np.array([r.at for r in readings], dtype=np.float64),
         canary=np.array([r.canary for r in readings], dtype=np.float64),
         baseline=np.array([r.baseline for r in readings], dtype=np.float64),
+    )
+
+
+def alone(readings: Sequence[Reading], since: float) -> Memory:
+    """The new version by itself from a moment on: growth of any kind counts, there is nothing to compare with."""
+    kept = [r for r in readings if r.at >= since]
+    return Memory(
+        at=np.array([r.at - since for r in kept], dtype=np.float64),
+        canary=np.array([r.canary for r in kept], dtype=np.float64),
+        baseline=np.zeros(len(kept)),
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from contracts.enforcement.observing import Reading, alone
 from contracts.enforcement.rollout import Rollout, RolloutStatus
 from contracts.judge.aims import Aims
 from contracts.judge.burn import burning
 from contracts.judge.judge import budget_ruling
 from contracts.judge.judgement import Judgement, Metric, Result, Ruling
 from contracts.judge.limits import judge_limit
+from contracts.judge.memory import judge_memory
 from contracts.judge.plan import Check, visible_share
 from contracts.judge.traffic import EVERYTHING, Traffic
 
@@ -27,13 +31,17 @@ def urgent(rollout: Rollout, traffic: Traffic, aims: Aims) -> Judgement | None:
     return Judgement(stage=rollout.stage, look=0, over=False, rulings=(ruling,))
 
 
-def everything(rollout: Rollout, traffic: Traffic, aims: Aims, now: float, over: bool) -> Judgement:
-    """Limits and budget of a version that has all requests; there is no old version left to compare with."""
+def everything(
+    rollout: Rollout, traffic: Traffic, aims: Aims, now: float, over: bool, readings: Sequence[Reading] = ()
+) -> Judgement:
+    """Limits, budget and memory of a version that has all requests; there is no old version left to compare with."""
     began = rollout.now.began_at or 0.0
     here = traffic.where(traffic.canary & (traffic.at >= began) & (traffic.at < now))
     rulings = [_limit(aims, check, here) for check in _checks(aims)]
     if aims.budget is not None:
         rulings.append(budget_ruling(aims.budget, here, now))
+    if aims.memory is not None:
+        rulings += judge_memory(aims.memory, alone(readings, began), now - began, LEVEL)
     if len(here) < aims.minimum:
         rulings.append(_too_few(len(here), aims))
     return Judgement(stage=rollout.stage, look=0, over=over, rulings=tuple(rulings))

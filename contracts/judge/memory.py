@@ -35,11 +35,12 @@ def judge_memory(limit: MemoryLimit, memory: Memory, now: float, level: float) -
     at, extra = blocks(memory.at[kept], (memory.canary - memory.baseline)[kept], BLOCK_S)
     if len(at) < LEAST_BLOCKS:
         return []
+    beyond = " beyond the old version" if memory.baseline[kept].any() else ""
     found = trend(at, extra, 0.90)
     if found is None:
         return [_ruling(Result.INCONCLUSIVE, "the readings do not vary: is it measured at all?", using)]
     low, high = (using + max(0.0, slope) * limit.horizon_s for slope in (found.slope_low, found.slope_high))
-    said = f"{found.slope * 3600 / MIB:+.0f} MiB per hour beyond the old version: {using / MIB:.0f} MiB now, "
+    said = f"{found.slope * 3600 / MIB:+.0f} MiB per hour{beyond}: {using / MIB:.0f} MiB now, "
     said += (
         f"{low / MIB:.0f} to {high / MIB:.0f} MiB in {limit.horizon_s / 60:g} minutes (limit {limit.bytes / MIB:.0f})"
     )

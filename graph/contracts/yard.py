@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 
 from contracts.enforcement.observing import Reading
@@ -21,9 +22,9 @@ def yard_of(services: Services, telemetry: Telemetry, measure: Measure) -> Yard:
 
     async def memories(service: Service, former: str, version: str, at: float) -> Reading | None:
         used = await measure(service)
-        if former not in used or version not in used:
+        if version not in used:
             return None
-        return Reading(at=at, canary=used[version], baseline=used[former])
+        return Reading(at=at, canary=used[version], baseline=used.get(former, math.nan))
 
     return Yard(
         inventory=services.inventory,

@@ -23,6 +23,8 @@ GRANTS: list[dict[str, object]] = [
     {"to": "shop_rw", "on": "sequences", "privileges": ["usage", "select"]},
 ]
 """What the group of the application's roles may do, so that taken rights can be given back."""
+MEMORY_BYTES = 512 * 1024 * 1024
+"""What one process of the api is given; it needs about a fifth of it."""
 SHOP_NAME = "Ember &amp; Oak"
 UPSTREAMS = {
     "proxy-db": ["postgres"],
@@ -166,7 +168,11 @@ class _Facts:
         return {
             "config": self.config("api"),
             "release": self.controlled(
-                "/release", versions=["v1", "v2"], scrapes=measured, dimensions=["customer.group"]
+                "/release",
+                versions=["v1", "v2"],
+                scrapes=measured,
+                dimensions=["customer.group"],
+                memory_bytes=MEMORY_BYTES,
             ),
             "traffic": self.controlled("/routes/db", link="db", routes=routes),
             "pool": self.controlled("/pool", min=1, max=40),

@@ -7,16 +7,22 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from contracts.rehearsal.comparing import differences
 from domain.bundle import Reading
+from domain.clock import SystemClock
+from domain.errors import ConfigError
+from graph.contracts.ground import HouseGround
 from tests.fakes.cluster.needy import need
 from tests.fakes.cluster.server import running_cluster
 from tests.fakes.cluster.shop import Shop
 from tests.fakes.redis_server import running_redis
+from tests.fakes.staging import Staging
 from tests.fakes.tools_postgres import running_postgres
 from tests.fakes.tools_site import Site, prepare_database, running_site
 from tools.config_versions import FileConfigVersions, version_of
@@ -260,3 +266,26 @@ async def test_a_dead_cache_is_not_ok(site: Site) -> None:
     site.cache_url = "redis://127.0.0.1:1/0"
     found = await _one(site, "cache_health", "cache")
     assert (found.ok, found.values["reachable"]) == (False, False)
+
+
+async def test_the_witness_of_a_rehearsal_knows_a_column_that_was_made_again(site: Site) -> None:
+    """Read with the monitor's rights only. Renamed and renamed back is the same column; dropped and made again is not."""
+    given = {k: v for k, v in site.env().items() if k not in ("T_ADMIN", "T_CONTROL")}
+    yard = replace(Staging().ground().yard, inventory=site.inventory(), clock=SystemClock())
+    ground = HouseGround(yard, _runner(site), given, site.directory)
+    _sql(site, "create index orders_note on orders (note)")
+    before = await ground.witness("api")
+    assert before.unread == []
+    assert (before.revision, bool(before.version), bool(before.configuration)) == ("0003", True, True)
+    assert before.rules["orders_note"].startswith("CREATE INDEX")
+    _sql(site, "alter table orders rename note to remark", "alter table orders rename remark to note")
+    assert differences(before, await ground.witness("api")) == []
+    _sql(site, "alter table orders drop column note", "alter table orders add column note text")
+    told = differences(before, await ground.witness("api"))
+    assert "column orders.note was dropped and made again: what was in it is gone" in told
+    assert any(line.startswith("rule orders_note: was CREATE INDEX") for line in told)
+    (site.versions / "0009.py").write_text("revision = '0009'\ndown_revision = '0003'\n")
+    assert (await ground.pending("api", "0009")).sources[0][0] == "0009.py"
+    for wrong in ("0001", "0404"):
+        with pytest.raises(ConfigError, match="does not follow"):
+            await ground.pending("api", wrong)

@@ -14,13 +14,14 @@ from contracts.enforcement.opening import Order, opened
 from contracts.enforcement.rollout import Rollout, RolloutStatus
 from contracts.enforcement.terms import check_ramp
 from domain.action import Verdict
-from domain.contract import Canary, ContractStatus, Guardrail, Metric, Stage
+from domain.contract import Canary, ContractStatus, DataLoss, Guardrail, Metric, Rollback, Stage
 from domain.errors import ConfigError, ConflictError, NotFoundError
 from domain.guard import ApprovalStatus
 from domain.inventory import Environment
 from tests.fakes.rollouts import Site, contract
 
 TICK_S = 5.0
+LONG = Rollback(possible=True, window_s=600, data_loss_risk=DataLoss.NONE)
 
 
 async def begun(site: Site, **changes: object) -> Enforcer:
@@ -82,6 +83,14 @@ async def test_a_bad_version_is_taken_back_by_itself(
     events = [note["event"] for note in site.notes if note["event"] != "judged"]
     assert events == ["violated", "taken_back", "rolled_back"]
     assert rollout.budget_lost > 0 or "failing" not in worse
+
+
+async def test_a_leak_is_seen_when_nothing_is_left_to_compare_with(tmp_path: Path) -> None:
+    """At 100 % the new version's own memory is judged against its limit."""
+    site = Site(tmp_path, leak=1e6)
+    rollout = await carried(site, await begun(site, canary=Canary(required=False), rollback=LONG))
+    assert rollout.status is RolloutStatus.ROLLED_BACK
+    assert "memory of all requests: uses" in "\n".join(rollout.explanation)
 
 
 async def test_whoever_takes_over_from_a_killed_judge_skips_no_window(tmp_path: Path) -> None:
