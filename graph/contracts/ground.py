@@ -19,8 +19,8 @@ from tools.schema import coming, folders, revision_facts
 from tools.structure import structure_of
 from tools.target import Target
 
-AGAIN = 4
-"""How often the state is read until everything can be: a busy service may not answer in time."""
+AGAIN = 3
+"""How often the state is read again until everything can be: a busy service may not answer in time."""
 
 
 class HouseGround:
@@ -35,10 +35,12 @@ class HouseGround:
 
     async def witness(self, service: str) -> State:
         """The service's state; what cannot be read, although it was tried again, is named."""
+        found = await self._seen(self._target(service))
         for _ in range(AGAIN):
-            if not (found := await self._seen(self._target(service))).unread:
+            if not found.unread:
                 break
             await self._yard.clock.sleep(1.0)
+            found = await self._seen(self._target(service))
         return found
 
     async def _seen(self, target: Target) -> State:
