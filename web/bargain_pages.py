@@ -70,7 +70,7 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
         table = bargains_of(ports).get(contract_id)
         carried = [r for r in ports.rollouts.all() if r.contract.id == contract_id] if ports.rollouts else []
         tried = [trial for trial in ports.trials.all() if trial.contract == contract_id][:5] if ports.trials else []
-        facts = {"t": table, "c": table.contract, "rollouts": carried, "trials": tried}
+        facts: dict[str, Any] = {"t": table, "c": table.contract, "rollouts": carried, "trials": tried}
         return await pages.render(request, "contract.html", **facts, **CHOICES)
 
     @router.post("/contracts/{contract_id}")
