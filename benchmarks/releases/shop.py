@@ -28,7 +28,7 @@ from governance.guard.build import build_guard
 from governance.ledger.memory import MemoryLedger
 from tests.fakes.guard import TOKENS, identities
 from tools.registry import ActionRegistry
-from tools.telemetry.lines import span
+from tools.telemetry.lines import spans
 from tools.versions import memory_by_version
 
 
@@ -40,8 +40,8 @@ class Spans:
     seen: list[Span] = field(default_factory=list)
 
     async def spans(self, window: Window, *, services: Sequence[str] = (), limit: int = 2000) -> list[Span]:
-        rows = (span(json.dumps(row).encode(), "api") for row in self.tail.read())
-        self.seen += [row for row in rows if row is not None and "http.route" in row.attributes]
+        rows = (row for line in self.tail.read() for row in spans(json.dumps(line).encode(), "api"))
+        self.seen += [row for row in rows if "http.route" in row.attributes]
         return [row for row in self.seen if window[0] <= row.start < window[1]]
 
     async def series(
