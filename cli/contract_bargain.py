@@ -122,7 +122,11 @@ def _record(file: Path) -> Any:
 
 
 def _from_file(file: Path) -> dict[str, Any]:
-    found = _record(file)
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        expected = "what `firebreak contract draft --json` prints"
+        raise ConfigError(f"{file} is no contract", expected=expected, found=str(error)[:200]) from error
     if not isinstance(found, dict) or "guardrails" not in found:
         raise ConfigError(
             f"{file} is no contract", expected="what `contract draft --json` prints", found=type(found).__name__

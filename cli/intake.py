@@ -47,5 +47,10 @@ def intake_test(
         say(f"      service {alert['service'] or '-'} · dedup key {alert['identity']} · episode {alert['episode_id']}")
         if alert.get("route"):
             say(f"      route: {alert['route']}")
+    if document.get("hints") == []:
+        say("  nothing that is followed")
+    for hint in document.get("hints", []):
+        what = f"comment {hint['comment']} on" if hint["comment"] else "the change of"
+        say(f"  look at {what} pull request {hint['repository']}#{hint['number']} (by {hint['sender']})")
     for change in document["changes"]:
         say(f"  change {change['kind']}: {change['summary']} ({change['service'] or '-'})")

@@ -7,17 +7,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from domain.contract import OfferKind
+from domain.contract import OfferKind, ValidatorKind
 from domain.value import Value
 
-HELP = "say `/firebreak offer KIND`, `/firebreak accept DIGEST`, `/firebreak reject REASON` or `/firebreak why TERM`"
+HELP = (
+    "say `/firebreak offer KIND`, `/firebreak prove KIND LINK`, `/firebreak accept DIGEST`, `/firebreak reject REASON` or "
+    "`/firebreak why TERM`"
+)
 SHORTEST = 8
 """Characters of a digest that say which terms were read."""
-Verb = Literal["offer", "accept", "reject", "why"]
+Verb = Literal["offer", "prove", "accept", "reject", "why"]
 _LINE = re.compile(r"/firebreak(?:\s+(\w+))?(?:\s+(.*))?", re.DOTALL)
 _FOR = re.compile(r"^(.*?)\s+for\s+([a-z][a-z0-9-]*)$", re.DOTALL)
 _NEEDS = {
     "offer": f"a kind: {', '.join(OfferKind)}",
+    "prove": f"a kind ({', '.join(ValidatorKind)}) and a link or a sentence",
     "accept": "the first characters of the digest that you have read, as the comment shows it",
     "reject": "a reason",
     "why": "a term: a guardrail, a proof, a factor, canary, rollback or risk",
@@ -29,7 +33,7 @@ class Command(Value):
 
     verb: Verb
     word: Annotated[str, Field(min_length=1, max_length=500)]
-    """With `offer` a kind, with `accept` a digest, with `reject` a reason, with `why` a term."""
+    """With `offer` a kind, `prove` a kind and what shows it, `accept` a digest, `reject` a reason, `why` a term."""
     service: str = ""
     """Whose contract, where a pull request has several; empty: the only one."""
 
@@ -48,7 +52,7 @@ def read_command(body: str) -> Command | Mistake | None:
         return None
     verb, rest = (found[1] or "").lower(), (found[2] or "").strip()[:500]
     match verb:
-        case "offer" | "accept" | "reject" | "why":
+        case "offer" | "prove" | "accept" | "reject" | "why":
             return _whole(verb, rest)
         case _:
             return Mistake(answer=HELP)
@@ -56,7 +60,7 @@ def read_command(body: str) -> Command | Mistake | None:
 
 def _whole(verb: Verb, rest: str) -> Command | Mistake:
     word, service = rest, ""
-    if verb != "reject" and (named := _FOR.match(rest)):
+    if verb not in ("reject", "prove") and (named := _FOR.match(rest)):
         word, service = named[1].strip(), named[2]
     if not word or (verb == "reject" and not re.search(r"[0-9A-Za-z]", word)):
         return Mistake(answer=f"`{verb}` needs {_NEEDS[verb]}")
@@ -64,6 +68,11 @@ def _whole(verb: Verb, rest: str) -> Command | Mistake:
         word = re.sub(r"[\s-]+", "_", word.lower())
         if word not in set(OfferKind):
             return Mistake(answer=f"there is no such offer; `offer` needs {_NEEDS[verb]}")
+    if verb == "prove":
+        kind, _, shown = word.partition(" ")
+        word = f"{kind.lower().replace('-', '_').rstrip(':=')} {shown.strip()}"
+        if word.split(" ", 1)[0] not in set(ValidatorKind) or len(shown.strip()) < 3:
+            return Mistake(answer=f"`prove` needs {_NEEDS[verb]}")
     if verb == "accept":
         word = word.strip("`").lower()
         if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},64}}", word):

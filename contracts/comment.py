@@ -67,11 +67,13 @@ def _talk(table: Negotiation, answers: Sequence[tuple[str, str]], notes: Sequenc
     yield from (f"\n**{plain(note)}**" for note in notes)
     if table.rejected_because:
         yield f"\n**Rejected** by {plain(table.rejected_because)}"
-    if not contract.status.terminal and contract.status is not ContractStatus.DEPLOYED:
-        missing = ", ".join(kind.value for kind in table.missing) or "none"
-        names = ", ".join(plain(s.by) for s in table.signatures) or "nobody"
+    missing = ", ".join(kind.value for kind in table.missing) or "none"
+    names = ", ".join(plain(s.by) for s in table.signatures) or "nobody"
+    if contract.status in (ContractStatus.DRAFT, ContractStatus.NEGOTIATING):
         yield f"\nProofs missing: {missing}. Signed by {names}, of {table.quorum} needed."
         yield f"\nTo sign exactly these terms: `/firebreak accept {contract.terms_digest()[: SHORTEST + 4]}`. Else {HELP}."
+    elif table.signatures:
+        yield f"\nSigned by {names}."
     said = [*(_round(row) for row in table.rounds[-SAID:]), *(f"{plain(w)}: {plain(a)}" for w, a in answers[-SAID:])]
     if said:
         yield "\n**Said last**"

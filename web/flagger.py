@@ -83,7 +83,7 @@ def _prove(request: Request, asked: Asked, keyring: Keyring) -> None:
     if not any(token and keyring.may_send_alerts(token) for token in given):
         raise AuthError(
             "This webhook does not prove where it comes from.",
-            expected="the intake token: bearer, password in the address (https://flagger:TOKEN@host/…), or metadata.token",
+            expected="the intake token as bearer, as password in the webhook's address, or as `token` of its metadata",
             found="none that is valid",
             code="auth.unproven_sender",
         )

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from contracts.commands import Command
 from contracts.moves import Move
-from contracts.negotiation import Negotiation
+from contracts.negotiation import Negotiation, Proof
 from contracts.why import terms, why
-from domain.contract import OfferKind
+from domain.contract import OfferKind, ValidatorKind
 from domain.errors import AuthError, ConflictError
 from domain.inventory import Inventory, Person
 from graph.contracts.bargains import Bargains
@@ -49,10 +49,9 @@ class Talk:
             raise ConflictError(
                 "the commit changed", expected=f"terms for {head[:12]}", found=table.contract.head[:12] or "none"
             )
-        if command.verb == "offer":
+        if command.verb in ("offer", "prove"):
             self._may(person, _MAY_OFFER)
-            move = Move(kind="offer", offer=OfferKind(command.word))
-            await self.bargains.move(contract, move, person=person.name, token="")
+            await self.bargains.move(contract, _open(command), person=person.name, token="")
         else:
             await self.bargains.move(
                 contract, _binding(command, table), person=person.name, token=await self._token(person)
@@ -83,6 +82,14 @@ class Talk:
                 hint="sign on the contract's page or with `firebreak contract negotiate`",
             )
         return await self.vouch(person.name)
+
+
+def _open(command: Command) -> Move:
+    """A move that binds nobody."""
+    if command.verb == "offer":
+        return Move(kind="offer", offer=OfferKind(command.word))
+    kind, _, shown = command.word.partition(" ")
+    return Move(kind="prove", proof=Proof(kind=ValidatorKind(kind), text=shown[:500]))
 
 
 def _binding(command: Command, table: Negotiation) -> Move:

@@ -229,6 +229,9 @@ async def test_commands_of_people_with_a_name(scene: Scene) -> None:
     await scene.comment("ci[bot]", "/firebreak reject no")
     assert scene.contract == before
     assert len(scene.github.calls) == quiet + 3
+    assert "proves nothing" in await scene.comment("Ana-GH", "/firebreak prove rollback_rehearsal we did it")
+    await scene.comment("Ana-GH", "/firebreak prove tests https://ci/1")
+    assert [(p.kind, p.by) for p in scene.contract.proofs] == [("tests", "ana")]
     offered = await scene.comment("Ana-GH", "/firebreak offer add-canary-stage")
     assert scene.contract.rounds[-1].by == "ana"
     assert "add_canary_stage" in offered

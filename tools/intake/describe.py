@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from domain.errors import IntakeError
-from tools.intake import change, deploy_events, fields, generic
+from tools.intake import change, deploy_events, fields, generic, github
 from tools.intake.alertmanager import SOURCE as ALERTMANAGER
 from tools.intake.generic import GenericMapping
 from tools.intake.normalise import SOURCES, normalise
@@ -20,12 +20,15 @@ def describe(
     mapping: GenericMapping | None = None,
     received_at: datetime | None = None,
 ) -> dict[str, Any]:
-    """{schema_version, source, alerts: [Alert + dedup_key, route, route_text], changes, truncated, reason} as plain JSON.
+    """{schema_version, source, alerts: [Alert + dedup_key, route, route_text], changes, truncated, reason} as plain JSON;
+    for GitHub's pull requests also `hints`, what there is to look at.
 
     The source is recognised from the body when it is not given. Routes are what would happen with no incident open.
     Raises IntakeError.
     """
     chosen = source or ("generic" if mapping else detect(body))
+    if chosen == github.SOURCE:
+        return _hints(body)
     now = received_at or datetime.now(UTC)
     found = normalise(chosen, {}, body, now, "test", mapping=mapping)
     incidents: list[OpenIncident] = []
@@ -54,6 +57,13 @@ def describe(
     }
 
 
+def _hints(body: bytes) -> dict[str, Any]:
+    """What a delivery of GitHub's says to look at."""
+    hint = github.read_hint(fields.parse(body))
+    told = {"hints": [hint.model_dump(mode="json")] if hint else [], "alerts": [], "changes": []}
+    return {"schema_version": "1", "source": github.SOURCE, **told, "truncated": 0, "reason": ""}
+
+
 def detect(body: bytes) -> str:
     """The source whose shape a body has. Raises IntakeError when it has none's."""
     parsed = fields.parse(body)
@@ -66,6 +76,8 @@ def detect(body: bytes) -> str:
         return ALERTMANAGER
     if deploy_events.own_rows(head) is not None:
         return change.SOURCE
+    if isinstance(head.get("repository"), dict) and "full_name" in head["repository"] and "sender" in head:
+        return github.SOURCE
     if "changes" in head or (head.keys() <= change.FIELDS and head.get("kind") in change.KINDS):
         return change.SOURCE
     ours = generic.FIELDS | generic.ALIASES.keys()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from contracts.commands import Command, Mistake, read_command
 from contracts.comment import comment_of, talk_of
 from contracts.finding import Finding
-from contracts.negotiation import Negotiation, opened, withdrawn
+from contracts.negotiation import Negotiation, Signature, opened, withdrawn
 from contracts.why import terms, why
 from domain.contract import ContractStatus
 from domain.errors import ConflictError
@@ -34,6 +34,7 @@ def table() -> Negotiation:
         (f"\ufeff/firebreak accept {DIGEST.upper()} for pay\r\n", "accept", DIGEST, "pay"),
         ("/firebreak reject not for pay", "reject", "not for pay", ""),
         ("/firebreak why error rate", "why", "error rate", ""),
+        ("/firebreak prove Load-Test: https://ci/1 for pay", "prove", "load_test https://ci/1 for pay", ""),
     ],
 )
 def test_commands(body: str, verb: str, word: str, service: str) -> None:
@@ -59,6 +60,8 @@ def test_talk_is_no_command(body: str) -> None:
         "/firebreak accept yes",
         "/firebreak accept 0123456",
         "/firebreak offer money",
+        "/firebreak prove tests",
+        "/firebreak prove luck it works",
         "/firebreak reject ...",
         "/firebreak why",
     ],
@@ -109,3 +112,13 @@ def test_withdrawn_is_expired_and_says_why() -> None:
     with pytest.raises(ConflictError):
         withdrawn(over, "again", by="dev", at=NOW)
     assert not any("/firebreak accept" in line for line in talk_of(over))
+
+
+def test_an_approved_contract_asks_for_nothing_more() -> None:
+    """Who signed stays; nobody is asked again."""
+    found = table()
+    done = found.contract.model_copy(update={"status": ContractStatus.APPROVED})
+    by = Signature(by="ana", digest=done.terms_digest(), at=NOW)
+    lines = talk_of(found.model_copy(update={"contract": done, "signatures": [by]}))
+    assert "\nSigned by ana." in lines
+    assert not any("/firebreak accept" in line for line in lines)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from domain.errors import IntakeError
+from tools.intake import describe
 from tools.intake.github import Hint, read_hint
 
 PAYLOADS = Path(__file__).parents[2] / "data" / "payloads"
@@ -31,6 +32,14 @@ def test_a_recorded_payload() -> None:
     closed = read_hint({**recorded(), "action": "closed"})
     assert closed == hint.model_copy(update={"pushed": False})
     assert read_hint({**recorded(), "action": "labeled"}) is None
+
+
+def test_it_can_be_tried_without_sending_it() -> None:
+    """`firebreak intake test` says what there is to look at; other events are recognised and are nothing."""
+    told = describe(json.dumps(recorded()).encode())
+    assert (told["source"], [h["number"] for h in told["hints"]], told["alerts"]) == ("github", [2], [])
+    other = {"action": "requested_action", "check_run": {}, "repository": REPOSITORY, "sender": {"login": "x"}}
+    assert describe(json.dumps(other).encode())["hints"] == []
 
 
 def test_comments_on_pull_requests() -> None:
