@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from cli.supervisor.spec import NO_BYTECODE
+
 FLOORS = {"governance": 100.0, "graph/routing.py": 100.0}
 """Rooms that must be covered completely, in percent of lines and branches."""
 REST = 85.0
@@ -23,8 +25,6 @@ PARTS = (
 of it is waiting, so there are more workers than the two cores of a small machine; a whole installation takes about half a
 core. Each part reads only its folders: tests/conftest.py refuses a test where no part would find it."""
 COVERAGE = ("--cov", "--cov-branch", "--cov-append", "--cov-report=")
-NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
-"""Set in many container images. Hundreds of processes start in one run: with it each would compile all of us again."""
 ROOT = Path(__file__).resolve().parents[1]
 
 

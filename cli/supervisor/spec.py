@@ -18,6 +18,8 @@ SECRETS_OF_THE_STACK = (
 LEDGER_URL = "FIREBREAK_LEDGER_URL"
 GITHUB_TOKEN = "FIREBREAK_GITHUB_TOKEN"
 _HELD = (LEDGER_URL, GITHUB_TOKEN)
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+"""Set in many container images. With it each of our many processes would compile all of us again at every start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +40,8 @@ class ProcessSpec:
 
 
 def inherited_env() -> dict[str, str]:
-    """The environment every child gets: ours, without anything that could change the stack."""
-    return {k: v for k, v in os.environ.items() if k not in SECRETS_OF_THE_STACK}
+    """The environment every child gets: ours, without anything that could change the stack, and with compiled modules kept."""
+    return {k: v for k, v in os.environ.items() if k not in (*SECRETS_OF_THE_STACK, NO_BYTECODE)}
 
 
 def child_env(spec: ProcessSpec) -> dict[str, str]:
