@@ -19,6 +19,7 @@ from domain.inventory import HttpProbe, Inventory
 from graph.gather import LiveGather
 from graph.services import Services
 from graph.skills.incident import IncidentSkills
+from skills.report import RunStatus
 from skills.store import Standing, Trust
 from tests.fakes.cluster.server import ClusterServer, running_cluster
 from tests.fakes.cluster.shop import Shop
@@ -112,7 +113,7 @@ BROKEN = [
 async def test_an_incident_in_a_cluster(
     fault: str, skill: str, actions: list[str], cluster: ClusterServer, tmp_path: Path
 ) -> None:
-    """It is resolved, by the trusted skill where there is one; plan, timeline and brief name it and its record."""
+    """It is resolved, by the trusted skill where there is one; plan, timeline and brief name it, and its record keeps it."""
     async with theatre(Shop.made(cluster, tmp_path)) as stage:
         with front(stage.shop) as url:
             if skill:
@@ -129,3 +130,6 @@ async def test_an_incident_in_a_cluster(
         brief = " ".join(s.text for s in answer["brief"].actions)
         assert ("never run" in brief and skill in brief) if skill else "By skill" not in brief
         assert stage.scene.store.verify().verified
+        kept = stage.bench.store.runs(skill) if skill else []
+        assert [r.status for r in kept] == [RunStatus.SUCCEEDED] * bool(skill), told
+        assert all(s.holds for r in kept for s in (*r.visible, *r.hidden)), told
