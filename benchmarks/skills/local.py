@@ -50,7 +50,7 @@ class StackPlace:
         """See Place: release, routes, pool, provider, schema, and every configuration file."""
         url, token = self._facts["control_url"], self._facts["read_token"]
         status = await self._http.json("GET", f"{url}/status", token=token)
-        schema = await self._http.json("GET", f"{url}/migration", token=token)
+        schema = await self._http.json("GET", f"{url}/migrations", token=token)
         files = {name: _digest(Path(file)) for name, file in status["config_files"].items()}
         return json.dumps([{key: status[key] for key in DECLARED}, schema, files], sort_keys=True)
 
