@@ -10,16 +10,18 @@ import hashlib
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 
 from chaos.client import HttpDrills
 from chaos.http import Http
 from cli import installation
+from cli.client import AppClient
 from cli.config import load_inventory
 from cli.home import Home
 from cli.session import SESSION
 from cli.temporary import temporary_home
+from domain.errors import ProcessError
 from graph.bootstrap import build_house
 from graph.settings import load_settings
 from skills.bench import Bench
@@ -30,6 +32,8 @@ LEASE_S = 600.0
 HEALTHY_S = 60.0
 """How long a fresh stack may take until users are served."""
 PAUSE_S = 0.5
+TRIES = 5
+"""Of starting a stack: on a busy machine one may not be ready in time."""
 DECLARED = ("release", "route", "pool_size", "upstream")
 """What the stack's status says that somebody decided."""
 READ = {"read_token": "FIREBREAK_STACK_READ_TOKEN", "monitor_dsn": "FIREBREAK_STACK_MONITOR_DSN"}
@@ -74,12 +78,23 @@ class StackArena:
 async def _home() -> AsyncIterator[Home]:
     """Everything of a home whose responder only watches; starting and stopping block a thread, not the loop."""
     os.environ["FIREBREAK_AUTONOMY"] = "observe"
-    running = temporary_home("", lambda _: None)
-    await asyncio.to_thread(running.__enter__)
+    running = await _started(TRIES)
     try:
         yield SESSION.home
     finally:
         await asyncio.to_thread(running.__exit__, None, None, None)
+
+
+async def _started(tries: int) -> AbstractContextManager[AppClient]:
+    """A running home. Raises ProcessError when a busy machine did not let it start in any of the tries."""
+    running = temporary_home("", lambda _: None)
+    try:
+        await asyncio.to_thread(running.__enter__)
+    except ProcessError:
+        if tries == 1:
+            raise
+        return await _started(tries - 1)
+    return running
 
 
 def bench_at(home: Home) -> Bench:
