@@ -29,7 +29,7 @@ from skills.evaluation.task import Task
 from skills.look import see_all
 
 LEASE_S = 600.0
-HEALTHY_S = 60.0
+HEALTHY_S = 180.0
 """How long a fresh stack may take until users are served."""
 PAUSE_S = 0.5
 TRIES = 5
