@@ -158,6 +158,11 @@ def _with_known_names(inventory: Inventory, path: Path) -> Inventory:
     doubles = sorted({n for n in names if names.count(n) > 1})
     if doubles:
         raise ConfigError(f"{path} names a service twice.", expected="unique names", found=", ".join(doubles))
+    logins = [p.github.lower() for p in inventory.people if p.github]
+    if shared := sorted({login for login in logins if logins.count(login) > 1}):
+        raise ConfigError(
+            f"{path} gives one GitHub login to several people.", expected="a login each", found=", ".join(shared)
+        )
     for service in inventory.services:
         for dependency in service.depends_on:
             if dependency not in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,10 +44,12 @@ class PullDrafts:
         return self.records.save(record.with_stand(stand))
 
     async def _read(self, repository: Repository, pull: Pull, service: Service) -> tuple[Subject, Pull]:
-        """The change from one commit to one commit, and the pull request it was read from."""
+        """The change from one commit to one commit, and the pull request it was read from. A large one takes seconds of
+        computing, so it is read beside the app's loop."""
         for _ in range(_TURNS):
             files = PullFiles(repository=repository, pull=pull, paths=service.source)
-            found = await subject_of(files, f"{pull.base}..{pull.head}", self._about(repository, pull, service))
+            about = self._about(repository, pull, service)
+            found = await asyncio.to_thread(asyncio.run, subject_of(files, f"{pull.base}..{pull.head}", about))
             now = await read_pull(repository, pull.number)
             if now.head == pull.head:
                 doubts = [*found.doubts, *((gap, _GAP) for gap in files.gaps)]

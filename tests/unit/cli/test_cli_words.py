@@ -138,6 +138,10 @@ def test_the_example_inventory_is_valid(tmp_path: Path) -> None:
         ("services: []", ["line 1", "services"]),
         ("services:\n  - {name: a, kind: x, depends_on: [bb]}\n  - {name: b, kind: x}\n", ["bb", "a, b"]),
         ("services:\n  - {name: a, kind: x}\n  - {name: a, kind: x}\n", ["twice"]),
+        (
+            "services:\n  - {name: a, kind: x}\npeople:\n  - {name: b, github: Cy}\n  - {name: d, github: cy}\n",
+            ["several people", "cy"],
+        ),
         ("{unclosed", ["not YAML"]),
         ("- just\n- a list", ["not a valid inventory"]),
     ],
