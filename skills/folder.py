@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -192,7 +193,9 @@ def _front(prose: Source, problems: list[Problem]) -> tuple[FrontMatter, str] | 
 def _typed(model: type[V], source: Source, problems: list[Problem], below: int = 0) -> V | None:
     """The document as a value; every mistake becomes a problem with its line."""
     try:
-        return model.model_validate(parse(source.text, source.file))
+        value = _value(model, source.text)
+        assert isinstance(value, model)
+        return value
     except SkillError as error:
         problems.append(_unreadable(source.file, error, below))
     except ValidationError as error:
@@ -207,6 +210,12 @@ def _typed(model: type[V], source: Source, problems: list[Problem], below: int =
                 )
             )
     return None
+
+
+@lru_cache(maxsize=256)
+def _value(model: type[Value], text: str) -> Value:
+    """The text as a frozen value, built once: a run reads its skill again at every step, and nearly always the same one."""
+    return model.model_validate(parse(text, ""))
 
 
 def _plainly(message: str) -> str:
