@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
+import stamina
 
 from domain.errors import UpstreamError
 from governance.guard.client import HttpGuard
@@ -12,6 +15,12 @@ from graph.bootstrap import ledger_note
 
 def away(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("nobody is there", request=request)
+
+
+@pytest.fixture(autouse=True)
+def without_waiting() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=3):
+        yield
 
 
 async def test_only_the_last_word_of_a_run_must_be_heard() -> None:
