@@ -25,6 +25,17 @@ async def serving(service: str) -> str:
     return "v1"
 
 
+async def taken_back(site: Site) -> str:
+    """A rollout of a version that fails too often, carried out until it is back; its id."""
+    site.failing = 0.08
+    found = await opened(site.order(), site.yard(), "<b>maria</b>", "v1")
+    site.files().keep(found.rollout.id, "before", found.before, [], 0.0)
+    enforcer = Enforcer(found.rollout, site.yard(), site.files())
+    while not (await enforcer.tick()).status.ended:
+        site.clock.advance(5.0)
+    return enforcer.rollout.id
+
+
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     site = Site(tmp_path / "rollouts")
@@ -66,19 +77,14 @@ async def test_a_rollout_is_drawn_against_its_abort_line(client: httpx.AsyncClie
     """List and page: stages with what they see, each look with its interval, why it ended; a form takes it back."""
     site: Site = client.site  # type: ignore[attr-defined]
     assert "No rollout yet" in (await client.get("/rollouts", headers={"Accept": "text/html"})).text
-    site.failing = 0.08
-    found = await opened(site.order(), site.yard(), "<b>maria</b>", "v1")
-    site.files().keep(found.rollout.id, "before", found.before, [], 0.0)
-    enforcer = Enforcer(found.rollout, site.yard(), site.files())
-    while not (await enforcer.tick()).status.ended:
-        site.clock.advance(5.0)
-    page = (await client.get(f"/rollouts/{enforcer.rollout.id}", headers={"Accept": "text/html"})).text
+    rollout = await taken_back(site)
+    page = (await client.get(f"/rollouts/{rollout}", headers={"Accept": "text/html"})).text
     assert "&lt;b&gt;maria" in page
     assert 'class="abort"' in page
     assert "look failed" in page
     assert "broke a term at 10 %" in page
     assert "Take it back now" not in page
-    assert enforcer.rollout.id in (await client.get("/rollouts", headers={"Accept": "text/html"})).text
+    assert rollout in (await client.get("/rollouts", headers={"Accept": "text/html"})).text
 
 
 async def test_an_app_without_rollouts_says_so(tmp_path: Path) -> None:
