@@ -173,6 +173,8 @@ def stages(rollout: dict[str, Any]) -> list[str]:
         seen = f"sees {'; '.join(row['sees'][:4])}" if row["sees"] else "limits and budget only"
         result = f"  {row['result']}" if row["result"] else ""
         lines.append(f"  stage {number}: {row['percent']:g} % for {row['seconds']:g} s, {seen}{result}")
+    if any(row["sees"] for row in rollout["stages"]):
+        lines.append("  a smaller effect than these goes through unseen: this traffic cannot show it in the time given")
     return lines
 
 

@@ -21,9 +21,13 @@ ROUTES = 20
 
 
 def measured(requests: Sequence[Request], source: str, window: Window) -> Baseline | None:
-    """What these requests say; None when they are too few. `window` in epoch seconds."""
+    """What these requests say; None when they are too few. `window` in epoch seconds; requests are at epoch seconds, too.
+
+    A service that is younger than the window is measured since its first request.
+    """
     if len(requests) < ENOUGH:
         return None
+    window = (max(window[0], min(r.at for r in requests)), window[1])
     seconds = np.array([r.seconds for r in requests])
     p50, p95, p99 = (float(q) for q in np.quantile(seconds, (0.5, 0.95, 0.99)) * 1000)
     by_route: dict[str, list[Request]] = {}

@@ -12,8 +12,8 @@ from contracts.rehearsal.trial import Trial
 from domain.bundle import Reading
 from domain.inventory import Inventory
 
-PATIENCE_S = 15.0
-"""A process that was just replaced may need so long until its first answer; one slow answer of a busy machine is asked again."""
+PATIENCE_S = 30.0
+"""A process that was just replaced may need so long until everything answers; a slow answer of a busy machine is asked again."""
 PAUSE_S = 0.5
 FEW = 20
 """Fewer requests of a version than this say nothing about it."""
@@ -47,9 +47,10 @@ async def watch(trial: Trial, ground: Ground, version: str) -> Seen:
     if answered >= FEW and lower(failed, answered, RISK) > trial.error_limit:
         said = f"{failed} of {answered} requests of {version} failed; the contract allows {trial.error_limit:.2%}"
         return Seen(works=False, said=said, ready_s=ready)
-    good = sum(1 for r in after if r.ok)
-    said = f"{good} outside checks are answered; {failed} of {answered} requests of {version} failed"
-    return Seen(works=True if good or answered >= FEW else None, said=said, ready_s=ready)
+    said = f"{len(after)} outside checks are answered; {failed} of {answered} requests of {version} failed"
+    if unread := [r.text for r in after if r.ok is None]:
+        return Seen(works=None, said="; ".join(unread[:3])[:400], ready_s=ready)
+    return Seen(works=True if after or answered >= FEW else None, said=said, ready_s=ready)
 
 
 async def _patient(trial: Trial, ground: Ground) -> Sequence[Reading]:
@@ -57,7 +58,7 @@ async def _patient(trial: Trial, ground: Ground) -> Sequence[Reading]:
     until = clock.monotonic() + PATIENCE_S
     while True:
         readings = await _checks(trial, ground)
-        if all(r.ok is not False for r in readings) or clock.monotonic() >= until:
+        if all(r.ok for r in readings) or clock.monotonic() >= until:
             return readings
         await clock.sleep(PAUSE_S)
 

@@ -46,6 +46,12 @@ def test_requests_become_a_baseline_with_its_routes_heaviest_first() -> None:
     assert found.since == datetime.fromtimestamp(WINDOW[0], tz=UTC)
 
 
+def test_a_young_service_is_measured_since_its_first_request() -> None:
+    found = measured(requests(900), "x", (WINDOW[0] - 900, WINDOW[1]))
+    assert found is not None
+    assert (found.qps, found.since) == (1.0, datetime.fromtimestamp(WINDOW[0], tz=UTC))
+
+
 def test_too_few_requests_are_no_baseline() -> None:
     assert measured(requests(ENOUGH - 1), "x", WINDOW) is None
 
