@@ -23,6 +23,8 @@ FAR_Z = 12.0
 """Robust deviations from which on more tell nothing more."""
 MANY = 60
 """Points of a series from which on more tell nothing more."""
+OF_ITSELF = frozenset({"saturation", "silence"})
+"""What a service shows of itself: no unseen neighbour explains it as it does waiting and failing."""
 WEIGHTS = Path(__file__).with_name("calibration.json")
 
 
@@ -36,6 +38,8 @@ def features(facts: Facts, suffering: Symptoms, ranked: Sequence[Ranked]) -> dic
     bundle = facts.bundle
     kinds = {s.kind for s in top.claim.signs}
     alerts_only = bool(bundle.signals) and not (bundle.series or bundle.spans or bundle.logs)
+    unseen = not alerts_only and bool(_rivals(facts, ranked) - facts.measured)
+    of_itself = top.claim.indicator in OF_ITSELF
     points = [s.data["points"] for s in top.claim.signs if "points" in s.data]
     before, during = (max((p[i] for p in points), default=MANY) for i in (0, 1))
     return {
@@ -45,10 +49,10 @@ def features(facts: Facts, suffering: Symptoms, ranked: Sequence[Ranked]) -> dic
         "kinds": min(1.0, (len(kinds) - 1) / 2) if kinds else 0.0,
         "learnt": float("case" in kinds),
         "alerts only": float(alerts_only),
-        "unseen rival": float(not alerts_only and bool(_rivals(facts, ranked) - facts.measured)),
-        "alert": float(bool(bundle.alert and bundle.alert.service)),
+        "words": float(any(s.kind == "log" and s.service == top.claim.service for s in bundle.signals)),
+        "unseen rival": float(unseen and not of_itself),
+        "unseen, of itself": float(unseen and of_itself),
         "felt": float(suffering.present),
-        "told": float(facts.windows.told),
         "signs": min(1.0, (len(top.claim.signs) - 1) / 3) if top.claim.signs else 0.0,
         "whole": whole_traces(bundle.spans),
         "points before": _many(before),

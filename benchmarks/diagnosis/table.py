@@ -21,7 +21,7 @@ from domain.bundle import Bundle
 
 SHIPPED = Path(__file__).resolve().parents[2] / "tests" / "data" / "cases" / "cases.tar.xz"
 MOST = 60
-"""Cases per data set; of larger ones every n-th is taken."""
+"""Cases per data set that tables are made of."""
 
 
 def main() -> int:
@@ -61,14 +61,17 @@ def main() -> int:
     return 0
 
 
-def sets(folder: Path | None) -> Iterator[tuple[str, list[tuple[Bundle, Truth]]]]:
-    """(name, cases) of every data set of the folder (the shipped ones without), and the synthesised scenarios."""
+def sets(folder: Path | None, most: int = MOST) -> Iterator[tuple[str, list[tuple[Bundle, Truth]]]]:
+    """(name, cases) of every data set of the folder (the shipped ones without), and the synthesised scenarios.
+
+    Of a data set with more than `most` cases every n-th is taken.
+    """
     with tempfile.TemporaryDirectory() as place:
         if folder is None:
             unpack_shipped(Path(place))
         for path in sorted(p for p in (folder or Path(place)).iterdir() if p.is_dir()):
             found = list(labelled_cases(path))
-            step = max(1, len(found) // MOST)
+            step = max(1, len(found) // most)
             yield path.name, [(c.bundle(), c.truth) for c in found[::step]]
     yield "synthetic", list(scenarios())
     yield "fleet", list(fleets())

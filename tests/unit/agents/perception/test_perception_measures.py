@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from agents.perception import diagnose
 from agents.perception.ablation import METHODS, SOURCES, holds
 from agents.perception.baselines import n_sigma
-from agents.perception.calibration import calibrated, probability, weights
+from agents.perception.calibration import calibrated, features, probability, weights
 from agents.perception.claim import Claim
 from agents.perception.evaluate import Outcome, Truth
 from agents.perception.facts import Facts
@@ -144,6 +144,16 @@ def test_stronger_evidence_is_believed_more_and_all_together_at_most_one() -> No
     assert strong[0] > weak[0]
     assert sum(strong) <= 1.0 + 1e-9
     assert calibrated(facts, suffering, [], 0.97) == []
+
+
+@pytest.mark.parametrize(("indicator", "name"), [("latency", "unseen rival"), ("saturation", "unseen, of itself")])
+def test_an_unseen_neighbour_weighs_by_what_it_could_explain(indicator: str, name: str) -> None:
+    """It may be why a service waits, hardly why a resource of that service's own is full."""
+    facts = Facts(replace(bundle(), services=("web", "db", "unseen"), edges=(Edge(caller="web", callee="unseen"),)))
+    claim = Claim(service="web", fault_class=None, strength=0.6, statement="web", indicator=indicator)
+    found = features(facts, symptoms(facts), [Ranked(claim=claim, confidence=0.6)])
+    assert [n for n in ("unseen rival", "unseen, of itself") if found[n]] == [name]
+    assert weights()["unseen rival"] < weights()["unseen, of itself"] < 0
 
 
 def test_the_command_prints_measures_and_writes_the_curve(tmp_path: Path) -> None:
