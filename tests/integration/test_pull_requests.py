@@ -339,6 +339,20 @@ async def test_only_a_services_own_folders_count(scene: Scene) -> None:
     assert [c.file_path for c in scene.contract.context.changes] == ["services/pay/x.py"]
 
 
+async def test_two_services_of_one_repository(scene: Scene) -> None:
+    """A contract, a comment and a status each; a command that does not say whose is asked whose."""
+    other = Service(name="shop", kind="frontend", github=NAME)
+    inventory = INVENTORY.model_copy(update={"services": [*INVENTORY.services, other]})
+    scene.pulls = replaced(scene, inventory, None)
+    await scene.pull("opened")
+    assert {s["context"] for s in scene.github.statuses} == {"firebreak/contract/pay", "firebreak/contract/shop"}
+    assert {body.splitlines()[0] for body in scene.github.ours()} == {marker_of("pay"), marker_of("shop")}
+    assert "for pay or … for shop" in await scene.comment("Ana-GH", "/firebreak offer lower_ramp")
+    await scene.comment("Ana-GH", "/firebreak offer lower_ramp for shop")
+    rounds = {t.contract.service: [r.offer for r in t.rounds] for t in scene.bargains.all()}
+    assert rounds == {"pay": [], "shop": ["lower_ramp"]}
+
+
 async def test_it_works_by_itself_and_takes_up_what_waited(scene: Scene) -> None:
     """A delivery from before the start is looked at; the next one wakes it."""
     scene.github.fail = 502
