@@ -11,6 +11,7 @@ import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.generation.hypothesis import setup
 
 from governance.guard.server import build_action_server
 from graph.settings import Settings
@@ -27,6 +28,7 @@ pytestmark = [
     ),  # by an import of schemathesis
 ]
 
+setup()  # what its pytest plugin does, which no other test needs
 EXAMPLES = 8
 """Requests per operation; `benchmarks` would want hundreds, CI wants the shape."""
 ENDLESS = ("/api/events", "/api/incidents/{incident_id}/events")
