@@ -27,7 +27,6 @@ from tests.fakes.world import World
 from tests.unit.skills.trial import RESUME, Trial
 from tests.unit.web.test_web_backtest import keep
 from tests.unit.web.test_web_contracts import Book, drafting, opened
-from tests.unit.web.test_web_rollouts import serving as running
 from tests.unit.web.test_web_rollouts import taken_back
 from web.ports import Ports
 
@@ -89,7 +88,7 @@ def ports(tmp_path: Path) -> Ports:
     keep(found)
     bargains = opened(tmp_path, Book())
     yard = Site(tmp_path / "rollouts")
-    rollouts = Rollouts(yard.yard(), yard.folder, ProcessLeases(), "app", running, yard)
+    rollouts = Rollouts(yard.yard(), yard.folder, ProcessLeases(), "app", yard.serving, yard)
     return replace(with_skills(found, tmp_path), bargains=bargains, rollouts=rollouts)
 
 

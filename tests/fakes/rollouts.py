@@ -124,6 +124,12 @@ class Site:
     async def carried(self, contract_id: str, status: ContractStatus) -> None:
         self.outcomes.append((contract_id, status))
 
+    async def serving(self, service: str) -> str:
+        """The version that has all requests, as the probe says."""
+        if self.share not in (0.0, 100.0):
+            raise ConflictError("it is split")
+        return "v2" if self.share else "v1"
+
     # -- guard ---------------------------------------------------------------------------------------------------
 
     async def specs(self) -> list[ActionSpec]:

@@ -19,16 +19,12 @@ from tests.fakes.rollouts import Site
 from tests.unit.web.test_web_contracts import Book, as_it_is
 
 
-async def serving(service: str) -> str:
-    return "v1"
-
-
 @pytest.mark.parametrize(("token", "bound"), [(None, False), ("", False), ("github_pat_x", True)])
 async def test_a_token_binds_it(tmp_path: Path, token: str | None, bound: bool) -> None:
     """Without one a delivery is refused by the face; with one, nothing is asked before there is something to ask."""
     book, site = Book(), Site(tmp_path / "rollouts")
     bargains = Bargains(tmp_path / "c", note=book.note, say=book.say, place=as_it_is, clock=ManualClock())
-    rollouts = Rollouts(site.yard(), site.folder, ProcessLeases(), "app", serving, site)
+    rollouts = Rollouts(site.yard(), site.folder, ProcessLeases(), "app", site.serving, site)
     settings = Settings(home=tmp_path, github_token=None if token is None else SecretStr(token), github_signs=True)
     inventory = Inventory(services=[Service(name="pay", kind="api", github="acme/shop")])
     async with HttpGuard("http://127.0.0.1:9", "t") as guard:

@@ -21,10 +21,6 @@ from tests.fakes.rollouts import Site
 from web.build import build_app
 
 
-async def serving(service: str) -> str:
-    return "v1"
-
-
 async def taken_back(site: Site) -> str:
     """A rollout of a version that fails too often, carried out until it is back; its id."""
     site.failing = 0.08
@@ -39,7 +35,7 @@ async def taken_back(site: Site) -> str:
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     site = Site(tmp_path / "rollouts")
-    rollouts = Rollouts(site.yard(), site.folder, ProcessLeases(), "app", serving, site)
+    rollouts = Rollouts(site.yard(), site.folder, ProcessLeases(), "app", site.serving, site)
     app = build_app(replace(fakes.ports(tmp_path), rollouts=rollouts), Settings(home=tmp_path))
     headers = {"Authorization": f"Bearer {fakes.OPERATOR}"}
     transport = httpx.ASGITransport(app=app)
