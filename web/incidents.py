@@ -99,6 +99,13 @@ def build(ports: Ports, metrics: Metrics) -> APIRouter:
 def build_pages(ports: Ports, pages: Pages, metrics: Metrics) -> APIRouter:
     """The people's half."""
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    _inbox(router, ports, pages, metrics)
+    _one(router, ports, pages, metrics)
+    return router
+
+
+def _inbox(router: APIRouter, ports: Ports, pages: Pages, metrics: Metrics) -> None:
+    """All of them, filtered and page by page."""
     responder = ports.responder
 
     @router.get("/")
@@ -130,6 +137,11 @@ def build_pages(ports: Ports, pages: Pages, metrics: Metrics) -> APIRouter:
     async def inbox_stream() -> EventSourceResponse:
         return stream(responder, None, page_frame, metrics)
 
+
+def _one(router: APIRouter, ports: Ports, pages: Pages, metrics: Metrics) -> None:
+    """One incident, live, and what a person may do to it."""
+    responder = ports.responder
+
     @router.get("/incidents/{incident_id}")
     async def page(request: Request, incident_id: str) -> HTMLResponse:
         return await show_incident(request, incident_id, ports, pages)
@@ -159,8 +171,6 @@ def build_pages(ports: Ports, pages: Pages, metrics: Metrics) -> APIRouter:
             raise _no_deed(deed)
         incident = await deeds[deed](incident_id, caller.name)
         return RedirectResponse(f"/incidents/{incident.id}", 303)
-
-    return router
 
 
 def _no_deed(deed: str) -> FirebreakError:
