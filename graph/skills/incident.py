@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from agents.planner import PlanRequest, Proposal, assemble, plan_question
 from domain.diagnosis import Hypothesis
-from domain.errors import FirebreakError, NotFoundError
+from domain.errors import FirebreakError
 from domain.plan import Plan
 from domain.reasoning import PlanAnswer, ProposedStep
 from skills.arguments import arguments, bound, target_parameter
@@ -18,6 +18,7 @@ from skills.experience import experience
 from skills.field import MARK, Used, field_report, standing_of, told
 from skills.folder import Package
 from skills.look import see_all
+from skills.problem import SkillError
 from skills.reading import read_arguments
 from skills.report import Report, RunStatus
 from skills.schema import Skill, Stage
@@ -83,10 +84,10 @@ class IncidentSkills:
     async def _settled(self, used: Used, run_id: str) -> Report:
         """Its criteria and hidden checks where the incident was cured, then as after any run: signature, edit, write-back."""
         bench = self._bench
-        _, skill = bench.shelf.procedure(used.skill)
+        package, skill = bench.shelf.procedure(used.skill)
         standing = standing_of(used, bench.store.history(used.skill))
-        if standing is None:
-            raise NotFoundError(f"nobody trusted {used.skill} {used.version}")
+        if standing is None or standing.digest != package.digest:
+            raise SkillError(f"{used.skill} changed since it planned", expected=used.version, found=package.digest)
         given = arguments(skill, bench.inventory, self._target(skill, used.plan.service or ""), {})
         report = field_report(used, standing, bound(skill, given), given, run_id)
         if report.status is RunStatus.RUNNING and all_hold(report.visible):

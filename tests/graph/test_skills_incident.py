@@ -106,6 +106,17 @@ async def test_a_cure_that_breaks_something_out_of_sight_ends_its_trust(tmp_path
     assert trial.bench.store.history("paused-process")[-1].trust is Trust.QUARANTINED
 
 
+async def test_a_skill_that_changed_meanwhile_is_another_skill(tmp_path: Path) -> None:
+    """What the new bytes promise was not tried: nothing is written to their record, and the timeline says why."""
+    trial = Trial(tmp_path, World(wrong={PAUSED: {}}, mends={"restart_service api"}), skill=SKILL)
+    found = house(trial, Trust.TRUSTED)
+    found.guard.after_effect = lambda: trial.write({**SKILL, "version": "1.0.1", "actions": SKILL["actions"] * 2})
+    answer = await found.run(verify_s=0.1, patience_s=0.2)
+    assert answer["status"] is IncidentStatus.RESOLVED
+    assert trial.bench.store.runs("paused-process") == []
+    assert any("could not be kept: paused-process changed since it planned" in e.text for e in answer["timeline"])
+
+
 async def test_a_refused_plan_is_blocked_and_says_nothing_against_the_skill(tmp_path: Path) -> None:
     """Governance wants no restart here: another plan is made, and the skill stays in use."""
     world = World(wrong={PAUSED: {}}, mends={"resume_process api"})
