@@ -9,6 +9,7 @@ import pytest
 from benchmarks.local_faults import SURE, VARIANTS, Judged, Recorded, judged, recorded
 from domain.diagnosis import DiagnosisVerdict
 
+pytestmark = pytest.mark.no_cover
 CASES = list(recorded())
 STARVED = [c for c in CASES if c.fault.endswith(".starved")]
 CALM = [c for c in CASES if c not in STARVED]
