@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,9 @@ class Ways:
     proxy: bool = False
 
 
+@cache
 def environment() -> Environment:
-    """Templates with our filters; undefined names are errors, everything is escaped."""
+    """Templates with our filters, compiled once a process; undefined names are errors, everything is escaped."""
     env = Environment(
         loader=FileSystemLoader(ROOT / "templates"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -65,14 +67,14 @@ class Pages:
     def __init__(self, ports: Ports, ways: Ways | None = None) -> None:
         self._ports = ports
         self._env = environment()
-        self._env.globals["ways"] = ways or Ways()
+        self._ways = ways or Ways()
 
     async def render(
         self, request: Request, template: str, *, status: int = 200, frame: Frame | None = None, **context: Any
     ) -> HTMLResponse:
         """A whole page."""
         shown = frame or await self.frame(request)
-        html = self._env.get_template(template).render(frame=shown, **context)
+        html = self._env.get_template(template).render(frame=shown, ways=self._ways, **context)
         return HTMLResponse(html, status)
 
     def fragment(self, template: str, **context: Any) -> str:
