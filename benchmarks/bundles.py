@@ -25,6 +25,7 @@ LIMITS = {
     "investigate logs": (30.0, 1024.0),
     "build from a log": (30.0, 1024.0),
     "read metrics": (5.0, 1024.0),
+    "investigate metrics": (5.0, 1024.0),
 }
 """Task → seconds of CPU and MiB at most."""
 
