@@ -100,7 +100,8 @@ async def _started(tries: int) -> AbstractContextManager[AppClient]:
 def bench_at(home: Home) -> Bench:
     """The bench that the app of a running home has, without its runs."""
     facts, where = home.stack_facts(), urls(home)
-    env = {**os.environ, "FIREBREAK_ACTION_URL": where["action-server"], **{v: str(facts[k]) for k, v in READ.items()}}
+    read = {variable: str(facts[name]) for name, variable in READ.items()}
+    env = {**os.environ, **read, "FIREBREAK_HOME": str(home.path), "FIREBREAK_ACTION_URL": where["action-server"]}
     config = home.stack / "firebreak.yaml"
     settings = load_settings().model_copy(update={"home": home.path})
     return build_house(settings, load_inventory(config), env, root=config.parent).skills.bench
