@@ -31,6 +31,8 @@ from skills.look import see_all
 LEASE_S = 600.0
 HEALTHY_S = 180.0
 """How long a fresh stack may take until users are served."""
+STATE_S = 30.0
+"""The stack may answer late while it is broken."""
 PAUSE_S = 0.5
 TRIES = 5
 """Of starting a stack: on a busy machine one may not be ready in time."""
@@ -53,8 +55,8 @@ class StackPlace:
     async def state(self) -> str:
         """See Place: release, routes, pool, provider, schema, and every configuration file."""
         url, token = self._facts["control_url"], self._facts["read_token"]
-        status = await self._http.json("GET", f"{url}/status", token=token)
-        schema = await self._http.json("GET", f"{url}/migrations", token=token)
+        status = await self._http.json("GET", f"{url}/status", token=token, timeout_s=STATE_S)
+        schema = await self._http.json("GET", f"{url}/migrations", token=token, timeout_s=STATE_S)
         files = {name: _digest(Path(file)) for name, file in status["config_files"].items()}
         return json.dumps([{key: status[key] for key in DECLARED}, schema, files], sort_keys=True)
 
