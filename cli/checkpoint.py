@@ -131,7 +131,7 @@ async def _views(saver: Any, thread: str, limit: int) -> list[CheckpointView]:
 
 
 def _reading(work: Callable[[Any], Awaitable[T]]) -> T:
-    from graph.bootstrap import open_saver
+    from graph.checkpoint.opening import open_saver
 
     async def read() -> T:
         async with open_saver(_settings()) as saver:

@@ -31,10 +31,11 @@ from domain.retrieval import Passage
 from governance.state.crew import Crew
 from governance.state.memory import MemoryState
 from graph.artifacts import MemoryArtifacts
-from graph.bootstrap import build_house, open_saver
+from graph.bootstrap import build_house
 from graph.build import IncidentGraph, build
 from graph.changes import all_changes
 from graph.checkpoint.lease import ProcessLeases
+from graph.checkpoint.opening import open_saver
 from graph.held import Held
 from graph.services import Minds, Services
 from graph.settings import load_settings

@@ -11,7 +11,8 @@ import pytest
 
 from domain.bundle import Bundle, LogLine, Span
 from domain.inventory import Connector, Inventory, Service
-from graph.bootstrap import House, build_house
+from graph.bootstrap import build_house
+from graph.house import House
 from graph.nodes.perceive import look_at
 from graph.settings import Settings
 from graph.sources import connectors

@@ -24,8 +24,8 @@ from governance.policy import Policy, load_policy
 from governance.pulse import Pulse, Work
 from governance.seats import grant, tier_of
 from governance.violations import Consequence, Violation
-from graph.bootstrap import ledger_charge
 from graph.held import Held, held_against
+from graph.voices import ledger_charge
 from tests.fakes.executor import FakeExecutor, mixed_inventory
 from tests.fakes.guard import RESTART, SCALE, TOKENS, Scene, actor, call, plan
 from tests.fakes.house import House
@@ -218,7 +218,7 @@ async def works_without_a_heartbeat() -> Scene:
 
 
 async def seen_by_overwatch(violation: str, what: str, **more: str) -> Scene:
-    """The agents' own process reports what it saw, over the ledger's route, as `graph.bootstrap` does."""
+    """The agents' own process reports what it saw, over the ledger's route, as `graph.voices` does."""
     scene = Scene()
     async with knocking(scene) as agent:
         await ledger_charge(agent)(violation, "inc-1", {"agent": "responder", "what": what, **more})

@@ -21,9 +21,9 @@ from governance.ledger.opening import Place, open_ledger
 from governance.policy import load_policy
 from governance.state.crew import Crew
 from governance.state.memory import MemoryState
-from graph.bootstrap import ledger_note
 from graph.checkpoint.sqlite import open_sqlite_saver
 from graph.services import Services
+from graph.voices import ledger_note
 from tests.fakes.crash.points import Files, InstrumentedLedger, Points, Victim, write_whole
 from tests.fakes.crash.world import INVENTORY, FastClock, FileExecutor, FileWorld, diagnose
 from tests.fakes.guard import TOKENS, identities

@@ -10,7 +10,7 @@ import stamina
 
 from domain.errors import UpstreamError
 from governance.guard.client import HttpGuard
-from graph.bootstrap import ledger_note
+from graph.voices import ledger_note
 
 
 def away(request: httpx.Request) -> httpx.Response:
