@@ -5,19 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from fastapi import Path as PathParam
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from pydantic import Field
-from starlette.exceptions import HTTPException
 
-from domain.action import ActionSpec, Judgement
-from domain.errors import FirebreakError, GovernanceError, NotFoundError
 from domain.guard import (
-    Actor,
     Approval,
     ApprovalAnswer,
     EntriesFound,
@@ -27,131 +20,35 @@ from domain.guard import (
     LedgerVerification,
     Receipt,
 )
-from domain.plan import Plan
-from domain.value import UtcTime, Value
+from domain.value import UtcTime
 from governance.guard import people
 from governance.guard.agents_server import ROUTES as AGENTS
+from governance.guard.bodies import (
+    Approvals,
+    Done,
+    Entries,
+    Health,
+    JudgeBody,
+    Judgements,
+    LabelBody,
+    ReasonBody,
+    RecordBody,
+    ShadowedSteps,
+    Specs,
+    StepBody,
+    Unwindable,
+    UnwindBody,
+)
 from governance.guard.body_limit import BodyLimit
-from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
+from governance.guard.face import FreezeReport, UnwindReport
 from governance.guard.freeze import frozen_words
 from governance.guard.guard import GuardedExecutor, Session
 from governance.guard.heartbeats import watch_forever
 from governance.guard.malformed import bearer, note_malformed
 from governance.guard.people import SignIn
-from governance.guard.problems import Problem, problem_of
+from governance.guard.refusals import PROBLEMS, add_errors
 from governance.pulse import Pulses
-from governance.shadow import Agreement, Shadowed
-
-Id = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class JudgeBody(Value):
-    """`POST /v1/judge`."""
-
-    plan: Plan
-    actor: Actor
-
-
-class StepBody(Value):
-    """`POST /v1/apply` and `/v1/compensate`."""
-
-    plan_id: Id
-    step_id: Id
-    actor: Actor
-    approval_id: Id | None = None
-
-
-class ReasonBody(Value):
-    """`POST /v1/freeze` and `/v1/resume`."""
-
-    reason: Annotated[str, Field(max_length=1000)] = ""
-
-
-class UnwindBody(Value):
-    """`POST /v1/unwind`."""
-
-    change: Id | None = None
-
-
-class RecordBody(Value):
-    """`POST /v1/ledger`."""
-
-    kind: Annotated[str, Field(max_length=40)]
-    change: Annotated[str, Field(max_length=200)]
-    content: dict[str, Any]
-
-
-class Judgements(Value):
-    """Answer of `/v1/judge`."""
-
-    judgements: list[Judgement]
-
-
-class Specs(Value):
-    """Answer of `/v1/specs`."""
-
-    specs: list[ActionSpec]
-
-
-class Approvals(Value):
-    """Answer of `/v1/approvals`."""
-
-    approvals: list[Approval]
-
-
-class Entries(Value):
-    """Answer of `/v1/ledger`. `next` is the `after` of the following page, or null at the end."""
-
-    entries: list[LedgerEntry]
-    next: int | None
-
-
-class Unwindable(Value):
-    """Answer of `GET /v1/unwind`."""
-
-    items: list[UnwindItem]
-
-
-class LabelBody(Value):
-    """`POST /v1/shadow/{proposal}`."""
-
-    label: Agreement
-
-
-class ShadowedSteps(Value):
-    """Answer of `GET /v1/shadow`."""
-
-    proposals: list[Shadowed]
-
-
-class Done(Value):
-    """Answer of `/v1/changes/…`."""
-
-    change: str
-
-
-class Health(Value):
-    """Answer of `/healthz`; says nothing that needs a credential."""
-
-    status: str
-    frozen: bool
-
-
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    code: {
-        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
-        "description": text,
-    }
-    for code, text in {
-        401: "no valid credential",
-        403: "the credential may not do this",
-        404: "not found",
-        409: "not in a state that allows this",
-        422: "not acceptable",
-        503: "the ledger is not available",
-    }.items()
-}
-
+from governance.shadow import Shadowed
 
 _ROUTES = APIRouter()
 
@@ -170,7 +67,7 @@ def build_action_server(guard: GuardedExecutor, sign_in: SignIn | None = None, p
         await guard.quiet()
         guard.parts.ledger.close()
 
-    app = FastAPI(title="Firebreak action server", version="1", lifespan=lifespan, responses=_PROBLEMS)
+    app = FastAPI(title="Firebreak action server", version="1", lifespan=lifespan, responses=PROBLEMS)
     app.state.guard = guard
     app.state.sign_in = sign_in
     app.add_middleware(
@@ -179,7 +76,7 @@ def build_action_server(guard: GuardedExecutor, sign_in: SignIn | None = None, p
     app.include_router(_ROUTES)
     app.include_router(AGENTS)
     app.include_router(people.ROUTES)
-    _add_errors(app)
+    add_errors(app)
     return app
 
 
@@ -340,35 +237,3 @@ async def verify(session: Holder) -> LedgerVerification:
 async def record(session: Holder, body: RecordBody) -> LedgerEntry:
     """Add an entry of a kind that this credential may write."""
     return await session.record(body.kind, body.change, body.content)
-
-
-def _add_errors(app: FastAPI) -> None:
-    @app.exception_handler(FirebreakError)
-    async def ours(_: Request, error: FirebreakError) -> Response:
-        return _answer(problem_of(error))
-
-    @app.exception_handler(RequestValidationError)
-    async def malformed(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        text = f"{where}: {first['msg']}"
-        if request.method != "GET":
-            token = bearer(request.headers.get("authorization", ""))
-            note_malformed(request.app.state.guard.parts, token, f"{request.method} {request.url.path}", text)
-        return _answer(
-            problem_of(GovernanceError("the request is not valid", found=text[:400], code="request.invalid"))
-        )
-
-    @app.exception_handler(HTTPException)
-    async def plain(request: Request, error: HTTPException) -> Response:
-        problem = problem_of(NotFoundError(str(error.detail), found=f"{request.method} {request.url.path}"[:200]))
-        found = problem.model_copy(update={"status": error.status_code, "code": f"http.{error.status_code}"})
-        return _answer(found, {**(error.headers or {})})
-
-
-def _answer(problem: Problem, more: dict[str, str] | None = None) -> Response:
-    """`more` are headers that the router gave, such as the `Allow` of a 405."""
-    headers = {**(more or {}), **({"WWW-Authenticate": "Bearer"} if problem.status == 401 else {})}
-    return JSONResponse(
-        problem.model_dump(), status_code=problem.status, media_type="application/problem+json", headers=headers
-    )
