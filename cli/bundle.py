@@ -107,7 +107,10 @@ def build(
         normal=_window(normal, "--normal"),
         abnormal=_window(abnormal, "--abnormal"),
     )
-    path = write_bundle(bundle, out)
+    _tell(write_bundle(bundle, out), sources, told, as_json)
+
+
+def _tell(path: Path, sources: Sequence[Source], told: Told, as_json: bool) -> None:
     empty = [s.source for s in sources if not s.rows]
     if as_json:
         rows = [asdict(s) for s in sources]
