@@ -108,9 +108,13 @@ class LiveGather:
 
 
 def trouble(incident: Incident) -> Window:
-    """(from, to) in epoch seconds: from a while before its first alert, for alerts come late, until it was closed."""
-    began = min([incident.opened_at, *(a.started_at for a in incident.alerts if a.started_at is not None)])
-    return began.timestamp() - LATE_S, (incident.closed_at or incident.opened_at).timestamp()
+    """(from, to) in epoch seconds: from a while before its first alert, for alerts come late, until it was closed.
+
+    When it began is a sender's word: not believed further back than an alert is.
+    """
+    opened = incident.opened_at.timestamp()
+    began = min([opened, *(a.started_at.timestamp() for a in incident.alerts if a.started_at is not None)])
+    return max(began - LATE_S, opened - LEAD_S), (incident.closed_at or incident.opened_at).timestamp()
 
 
 def without(bundle: Bundle, stretches: Sequence[Window]) -> Bundle:

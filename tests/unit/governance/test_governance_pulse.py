@@ -183,6 +183,7 @@ async def test_a_silent_store_blinds_the_watch_for_a_moment(monkeypatch: pytest.
     async with asyncio.timeout(5):
         while tries < 3:
             await asyncio.sleep(0)
+    assert not task.done()
     task.cancel()
 
 

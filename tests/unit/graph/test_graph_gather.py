@@ -7,6 +7,7 @@ import pytest
 from domain.bundle import AlertHint, Bundle, LogLine, Series, Span
 from domain.incident import Incident, IncidentStatus
 from graph.gather import earliest_onset, trouble, without
+from tests.fakes.world import alert
 
 PAGE = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 ALERT = AlertHint(service="api", metric="", summary="", severity="high", started_at=PAGE.timestamp())
@@ -66,6 +67,13 @@ def test_the_time_of_a_mended_trouble_is_not_what_is_usual() -> None:
     assert cut.series[0].values == (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 11.0)
     assert [round(line.time - PAGE.timestamp()) for line in cut.logs] == kept
     assert [round(span.start - PAGE.timestamp()) for span in cut.spans] == kept
+
+
+def test_a_sender_cannot_blank_out_what_is_usual() -> None:
+    """An alert that claims to fire since 1970 hides a minute before its incident, not all of history."""
+    claimed = alert(started_at=datetime(1970, 1, 1, tzinfo=UTC))
+    mended = _mended(0).model_copy(update={"alerts": [claimed]})
+    assert trouble(mended) == (mended.opened_at.timestamp() - 60, PAGE.timestamp())
 
 
 def test_where_nothing_else_was_told_the_mended_trouble_stays() -> None:

@@ -110,3 +110,4 @@ async def test_a_silent_store_does_not_end_the_heart(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(mine.shared, "renew", flaky)
     async with Heart(mine, "responder").beating("inc-1"):
         await beats(mine)
+    assert next(away, None) is None, "it was silent as often as it was to be"

@@ -104,7 +104,10 @@ def test_old_sessions_make_room(tmp_path: Path) -> None:
 
 def test_closing_an_unknown_session_is_no_error(tmp_path: Path) -> None:
     """Signing out twice is fine."""
-    _sessions(tmp_path).close("nobody")
+    sessions = _sessions(tmp_path)
+    kept = sessions.open("t")
+    sessions.close("nobody")
+    assert sessions.find(kept.id) is not None
 
 
 @given(st.binary(max_size=300), st.text(min_size=1, max_size=50))
