@@ -96,12 +96,16 @@ class Drill:
 
         It is not waited for longer than QUIET_S, nor for what waits for a person.
         """
-        end = self._site.clock.monotonic() + QUIET_S
+        end, told = self._site.clock.monotonic() + QUIET_S, False
         while True:
             rows = await self._responder.incidents()
-            busy = [row for row in rows if not row.status.terminal and row.status is not IncidentStatus.WAITING]
+            busy = [row.id for row in rows if not row.status.terminal and row.status is not IncidentStatus.WAITING]
             if not busy or self._site.clock.monotonic() >= end:
                 return {row.id for row in rows}
+            if not told:
+                told = True
+                words = f"waiting for the end of {', '.join(busy[:3])}, {QUIET_S:.0f} s at the most"
+                await self._tell(DrillPhase.STEADY, words, None)
             await self._site.clock.sleep(POLL_S)
 
     async def _commit(self) -> Sealed:

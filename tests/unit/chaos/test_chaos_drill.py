@@ -197,6 +197,7 @@ async def test_what_is_worked_on_already_is_waited_for(tmp_path: Path) -> None:
     stage.responder.incidents = busy  # type: ignore[method-assign]
     found = await stage.run()
     assert before == []
+    assert [text for _, text in stage.said if text.startswith("waiting for the end of inc-0")] != []
     assert (found.incident != "inc-0", found.mitigated) == (True, True)
 
 
