@@ -82,6 +82,10 @@ def _uncalled(facts: Facts, service: str, quiet: set[str]) -> bool:
     return bool(callers) and callers <= quiet
 
 
+MOST = 1e9
+"""No more steps are counted: those of times that are no times have no end."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Heard:
     """One series: its usual step in seconds, its reports before and how many were due then, its reports during the trouble."""
@@ -110,7 +114,7 @@ def _regular(facts: Facts) -> Iterable[_Due]:
     span = facts.windows.abnormal[1] - facts.windows.abnormal[0]
     others = _by_step(heard)
     for h in heard:
-        expected = max(int(span / h.step), others.get(_pace(h.step), 0))
+        expected = max(int(min(span / h.step, MOST)), others.get(_pace(h.step), 0))
         log_chance = expected * math.log((h.due - h.before + missed) / (h.due + 1))
         if expected >= FEWEST and log_chance < math.log(CHANCE):
             yield _Due(heard=h, expected=expected, log_chance=log_chance)
@@ -121,8 +125,9 @@ def _heard(series: Series, windows: Windows) -> _Heard | None:
     before = times[inside(times, windows.normal) & ~inside(times, windows.abnormal)]
     if len(before) < LEAST:
         return None
-    step = float(np.median(np.diff(before)))
-    due = (before[-1] - before[0]) / step if step > 0 else math.inf
+    with np.errstate(over="ignore", invalid="ignore"):  # times that are no times
+        step = float(np.median(np.diff(before)))
+        due = float((before[-1] - before[0]) / step) if step > 0 else math.inf
     if not math.isfinite(due):
         return None
     during = reports(times, windows.abnormal, step)

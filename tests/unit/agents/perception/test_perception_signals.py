@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agents.perception import diagnose
@@ -164,6 +164,8 @@ def test_span_trees_survive_cycles_and_orphans() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.floats(), st.floats()), max_size=30))
+@example([(0.0, 0.0), (1e107, 0.0), (1.5e107, 0.0), (6.3e-202, 0.0), (1.8e-275, 0.0)])
+@example([(0.0, 0.0), (1.3685581165148106e132, 0.0), (3.8064286111311963e-177, 0.0), (1.863570268046895e-275, 0.0)])
 def test_any_numbers_are_survived(points: list[tuple[float, float]]) -> None:
     """NaN, infinity, duplicates and disorder in a series give an answer, never a traceback."""
     odd = Series(service="x", metric="latency", times=tuple(t for t, _ in points), values=tuple(v for _, v in points))
