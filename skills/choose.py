@@ -67,7 +67,7 @@ class ChoiceQuestion(Question[ChoiceAnswer]):
 
 
 def candidates(card: TaskCard, stage: Stage, bench: Bench) -> list[Candidate]:
-    """Best first. For recovery only skills that name the fault; quarantined ones never."""
+    """Best first. For recovery only skills that name the fault, whoever only looks last; quarantined ones never."""
     found: list[Candidate] = []
     for package, skill in bench.shelf.procedures():
         trust = trust_of(package, bench.store)
@@ -76,7 +76,7 @@ def candidates(card: TaskCard, stage: Stage, bench: Bench) -> list[Candidate]:
             continue
         past = experience(skill.name, package.digest, bench.store.runs(skill.name), bench.clock.now())
         found.append(Candidate(skill=skill, target=_target(skill, card, bench), trust=trust, past=past, fits=fits))
-    return sorted(found, key=lambda c: (not c.fits, -c.trust.level, -c.past.confidence, c.skill.name))
+    return sorted(found, key=_rank)
 
 
 Address = Annotated[str, Field(max_length=300, pattern=r"^(https?://[^\s@]+)?$")]
@@ -122,6 +122,13 @@ async def choose(card: TaskCard, stage: Stage, bench: Bench, *, most: int, plann
     if not chosen:
         return replace(by_rules, note=f"rules chose: {mind.name} named no candidate")
     return Choice(rows=chosen[:most], by=mind.name)
+
+
+def _rank(candidate: Candidate) -> tuple[bool, bool, int, float, str]:
+    """Smallest first. A recovery that changes nothing says whether another one holds: it comes after those that mend."""
+    skill = candidate.skill
+    idle = skill.metadata.stage is Stage.RECOVERY and not skill.actions
+    return not candidate.fits, idle, -candidate.trust.level, -candidate.past.confidence, skill.name
 
 
 def _names(skill: Skill, card: TaskCard) -> bool:

@@ -40,7 +40,7 @@ PLACES: Mapping[Where, str] = {
     "guard with its ledger, the product's own actions, probes and runners. Its kubelet decides from images, variables, policies "
     "and roles whether a pod serves.",
     "local": "Where: the local stack, started afresh for every attempt: real processes, PostgreSQL, files and links, broken by the "
-    "chaos server, changed only through the action server; the shipped skills. One attempt at a time.",
+    "chaos server, changed only through the action server; the shipped skills. One attempt at a time, and no part left out.",
 }
 NO_MODEL = (
     "What this cannot say: no model took part, in no role. The published figures are of agents that call one; what a model adds as "

@@ -25,8 +25,9 @@ from domain.errors import ProcessError
 from graph.bootstrap import build_house
 from graph.settings import load_settings
 from skills.bench import Bench
+from skills.check import Check, Expectation
 from skills.evaluation.task import Task
-from skills.look import see_all
+from skills.look import see
 
 LEASE_S = 600.0
 HEALTHY_S = 180.0
@@ -36,6 +37,13 @@ STATE_S = 30.0
 PAUSE_S = 0.5
 TRIES = 5
 """Of starting a stack: on a busy machine one may not be ready in time."""
+SERVED = Check(
+    name="users-served",
+    probe="http_health",
+    service="frontend",
+    where={"user_facing": True},
+    expect=Expectation(ok=True),
+)
 DECLARED = ("release", "route", "pool_size", "upstream")
 """What the stack's status says that somebody decided."""
 READ = {"read_token": "FIREBREAK_STACK_READ_TOKEN", "monitor_dsn": "FIREBREAK_STACK_MONITOR_DSN"}
@@ -69,7 +77,7 @@ class StackArena:
         """See Arena. The fault is proven to be there before the attempt begins, and goes with the stack."""
         async with _home() as home, Http() as http:
             place = StackPlace(home, bench_at(home), http)
-            await _settled(task, place)
+            await _settled(place)
             if task.fault:
                 drills = HttpDrills(http, urls(home)["chaos"], home.token("chaos"))
                 await drills.inject(task.fault, lease_s=LEASE_S)
@@ -114,10 +122,10 @@ def urls(home: Home) -> Mapping[str, str]:
     return {row["name"]: row["url"] for row in installation.status(home) if row.get("url")}
 
 
-async def _settled(task: Task, place: StackPlace) -> None:
+async def _settled(place: StackPlace) -> None:
     """Wait until users of the whole stack are served. Raises TimeoutError."""
     async with asyncio.timeout(HEALTHY_S):
-        while not all(s.holds for s in await see_all(task.visible, place.bench, patient=False)):
+        while not (await see(SERVED, place.bench, patient=False)).holds:
             await asyncio.sleep(PAUSE_S)
 
 
