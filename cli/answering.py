@@ -32,12 +32,13 @@ def approvals(incident_id: Id, as_json: JsonFlag = False) -> None:
     Example: firebreak incident approvals inc-4f2a9c1be07d
     """
     with connect(SESSION.home) as client:
-        waiting = _open(client, incident_id, "")
+        found = _asked(client, incident_id, "")
+    waiting = _open(found)
     if as_json:
         print_json({"approvals": [a.model_dump(mode="json") for a in waiting]})
     for approval in [] if as_json else waiting:
         say("\n".join(card(approval)) + "\n")
-    _end_when_none(incident_id, waiting, as_json)
+    _end_when_none(incident_id, found, as_json)
 
 
 def approve(incident_id: Id, reason: Reason = "", approval: Which = "", as_json: JsonFlag = False) -> None:
@@ -114,7 +115,8 @@ def words(call: ActionCall) -> str:
 
 def _answer(incident_id: str, body: dict[str, Any], which: str, as_json: bool) -> None:
     with connect(SESSION.home) as client:
-        waiting = _open(client, incident_id, which)
+        found = _asked(client, incident_id, which)
+        waiting = _open(found)
         said = [Approval.model_validate(client.post(f"/api/approvals/{a.id}", body)) for a in waiting]
     if as_json:
         print_json({"approvals": [a.model_dump(mode="json") for a in said]})
@@ -122,7 +124,7 @@ def _answer(incident_id: str, body: dict[str, Any], which: str, as_json: bool) -
         say(f"{after.id}: {_became(after)} ({words(after.call)})")
         if after.digest != before.digest:
             say(f"  new digest {after.digest}")
-    _end_when_none(incident_id, waiting, as_json)
+    _end_when_none(incident_id, found, as_json)
 
 
 def _became(approval: Approval) -> str:
@@ -134,14 +136,29 @@ def _became(approval: Approval) -> str:
     )
 
 
-def _open(client: AppClient, incident_id: str, which: str) -> list[Approval]:
-    document = client.get("/api/approvals", open=True, incident=incident_id)
+def _asked(client: AppClient, incident_id: str, which: str) -> list[Approval]:
+    """All questions of the incident, newest first."""
+    document = client.get("/api/approvals", incident=incident_id)
     found = [Approval.model_validate(a) for a in document["approvals"]]
-    return [a for a in found if a.change == incident_id and a.status is ApprovalStatus.OPEN and which in ("", a.id)]
+    return [a for a in found if a.change == incident_id and which in ("", a.id)]
 
 
-def _end_when_none(incident_id: str, waiting: list[Approval], as_json: bool) -> None:
-    if not waiting:
-        if not as_json:
-            say(f"{incident_id} waits for no approval.")
-        raise typer.Exit(int(Exit.FINDING))
+def _open(found: list[Approval]) -> list[Approval]:
+    return [a for a in found if a.status is ApprovalStatus.OPEN]
+
+
+def _end_when_none(incident_id: str, found: list[Approval], as_json: bool) -> None:
+    if _open(found):
+        return
+    if not as_json:
+        say(f"{incident_id} waits for no approval.{_last_words(found)}")
+    raise typer.Exit(int(Exit.FINDING))
+
+
+def _last_words(found: list[Approval]) -> str:
+    """What became of the newest question, so that whoever comes late knows why there is nothing to answer."""
+    if not found:
+        return ""
+    by = f" by {', '.join(found[0].answered_by)}" if found[0].answered_by else ""
+    why = f": {found[0].reason}" if found[0].reason else ""
+    return f" The last one, {words(found[0].call)}, is {found[0].status.value}{by}{why}"

@@ -75,7 +75,18 @@ class Approval(Value):
     answered_by: list[str] = []
     answered_at: UtcTime | None = None
     reason: str = ""
-    """What the person gave as reason."""
+    """What the person gave as reason, or why the question ended without an answer."""
+    moot_since: UtcTime | None = None
+    """By when the symptoms had ended without it, so that the question was withdrawn; None: that was not seen."""
+
+
+class Withdrawal(Value):
+    """Why a question needs no answer any more: what it was asked about ended by itself."""
+
+    since: UtcTime
+    """By when the symptoms had ended."""
+    found: Annotated[str, Field(max_length=500)]
+    """What the look that saw it says."""
 
 
 REASONED = (Decision.REJECT, Decision.ESCALATE, Decision.TERMINATE)
@@ -220,6 +231,10 @@ class Guard(Protocol):
 
     async def approvals(self, *, open_only: bool = False, change: str | None = None) -> list[Approval]:
         """Newest first."""
+        ...
+
+    async def withdraw(self, approval_id: str, ended: Withdrawal) -> Approval:
+        """Take back a question that nobody answered yet. Raises ConflictError when somebody was faster, NotFoundError."""
         ...
 
     async def status(self) -> GuardStatus:

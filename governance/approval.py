@@ -8,7 +8,7 @@ from typing import Any
 
 from domain.action import ActionCall
 from domain.errors import AuthError, ConflictError, GovernanceError, NotFoundError
-from domain.guard import Approval, ApprovalAnswer, ApprovalStatus, Decision
+from domain.guard import Approval, ApprovalAnswer, ApprovalStatus, Decision, Withdrawal
 from domain.value import digest
 from governance.identity import Identity
 from governance.ledger.port import Draft, Reader, Record, Transaction
@@ -171,6 +171,27 @@ def close_open(tx: Transaction, approval: Approval, reason: str) -> None:
     tx.append(Draft(kind="approval", actor="guard", change=approval.change, content=content))
 
 
+def withdraw(tx: Transaction, approval_id: str, ended: Withdrawal) -> Approval:
+    """Take an unanswered question back: its symptoms ended without it. Raises ConflictError when somebody answered first."""
+    approval = load_approval(tx, approval_id, tx.now)
+    if approval.moot_since is not None:
+        return approval
+    if approval.status is not ApprovalStatus.OPEN:
+        raise ConflictError(
+            f"approval {approval_id} is {approval.status.value} already",
+            expected="an open approval",
+            found=_who_when(approval),
+            hint="what was answered stands",
+            code="approval.answered",
+        )
+    reason = f"symptoms ended by {ended.since:%H:%M:%S} UTC ({ended.found}); approving would change a system that is healthy again"
+    moot = approval.model_copy(update={"status": ApprovalStatus.EXPIRED, "reason": reason, "moot_since": ended.since})
+    _save(tx, moot)
+    content = {"approval": approval_id, "event": "withdrawn", "reason": reason, "since": ended.since.isoformat()}
+    tx.append(Draft(kind="approval", actor=approval.requested_by, change=approval.change, content=content))
+    return moot
+
+
 def close_unused(tx: Transaction, change: str, why: str, *, plan: str = "", step: str = "") -> None:
     """Withdraw a change's questions and unused answers: all of them, or those of one plan, or of one step of it."""
     for approval in list_approvals(tx, tx.now, change=change):
@@ -187,6 +208,8 @@ def _aged(approval: Approval, now: datetime) -> Approval:
 
 
 def _who_when(approval: Approval) -> str:
+    if approval.status is ApprovalStatus.EXPIRED and approval.reason:
+        return f"expired: {approval.reason}"
     if not approval.answered_by or approval.answered_at is None:
         return f"{approval.status.value} at {approval.expires_at.isoformat(timespec='seconds')}"
     when = approval.answered_at.isoformat(timespec="seconds")

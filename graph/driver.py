@@ -15,6 +15,7 @@ from domain.errors import FirebreakError, LeaseLostError, Transient, UpstreamErr
 from domain.guard import Approval, ApprovalStatus, Guard
 from domain.incident import Incident, IncidentStatus
 from domain.lifecycle import MAX_RECOVERIES, RuntimeStatus, run_result
+from graph.lookout import Lookout
 from graph.nodes.closing import FAILED
 from graph.records.delivery import Order
 from graph.records.events import RUN_FAILED
@@ -36,9 +37,12 @@ POLL_S = 1.0
 class Driver:
     """The tasks of all runs of this process."""
 
-    def __init__(self, *, records: SqliteRecords, telling: Telling, guard: Guard, clock: Clock) -> None:
+    def __init__(
+        self, *, records: SqliteRecords, telling: Telling, guard: Guard, clock: Clock, lookout: Lookout
+    ) -> None:
         self._threads: Threads
         self._records = records
+        self._lookout = lookout
         self._telling = telling
         self._guard = guard
         self._clock = clock
@@ -109,7 +113,9 @@ class Driver:
         if not position.begun:
             await self._threads.advance(incident_id, await self._first_input(incident_id, order))
         elif position.waiting:
-            answer = await self._await_person(incident_id, position)
+            approval_id = position.waiting[0][1].get("approval")
+            async with self._lookout.over(position.state, approval_id, self._threads.knobs):
+                answer = await self._await_person(incident_id, position)
             if answer is not None:
                 await self._threads.advance(incident_id, answer)
         else:
@@ -139,11 +145,8 @@ class Driver:
                 return None
             approval = await self._answered(approval_id)
             if approval is not None:
-                text = f"{approval.call.action} on {approval.call.target}: {approval.status.value}"
-                by = ", ".join(approval.answered_by)
-                await self._telling.remarked(
-                    incident_id, "approval.answered", f"{text}{' by ' + by if by else ''}", approval=approval.id
-                )
+                event = "approval.answered" if approval.moot_since is None else "approval.withdrawn"
+                await self._telling.remarked(incident_id, event, _answer_words(approval), approval=approval.id)
                 return Command(resume={interrupt_id: _as_answer(approval)})
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
@@ -188,10 +191,19 @@ class Driver:
         await self._telling.remarked(record.id, "incident.abandoned", f"{FAILED} for good: {words}")
 
 
+def _answer_words(approval: Approval) -> str:
+    what = f"{approval.call.action} on {approval.call.target}"
+    if approval.moot_since is not None:
+        return f"{what}: withdrawn, {approval.reason}"
+    by = ", ".join(approval.answered_by)
+    return f"{what}: {approval.status.value}{' by ' + by if by else ''}"
+
+
 def _as_answer(approval: Approval) -> dict[str, Any]:
     return {
         "approval": approval.id,
         "status": approval.status.value,
         "by": approval.answered_by,
         "reason": approval.reason,
+        "moot": approval.moot_since is not None,
     }

@@ -15,7 +15,7 @@ from graph.state import Knobs, State
 AfterPerceive = Literal["probe", "perceive", "plan", "explain", "escalate"]
 AfterPlan = Literal["judge", "escalate"]
 AfterJudge = Literal["act", "approve", "plan", "escalate"]
-AfterApprove = Literal["act", "roll_back", "plan", "escalate"]
+AfterApprove = Literal["act", "roll_back", "plan", "explain", "escalate"]
 AfterAct = Literal["verify", "approve", "plan", "escalate"]
 AfterOversee = Literal["act", "approve", "clarify", "roll_back", "plan", "escalate", "explain"]
 AfterClarify = Literal["act", "approve", "roll_back", "plan", "escalate"]
@@ -64,10 +64,15 @@ def after_judge(state: State, knobs: Knobs) -> AfterJudge:
 
 
 def after_approve(state: State) -> AfterApprove:
-    """Only a person's yes leads on; a no asks for a second choice, or leaves standing what was not to be taken back."""
+    """Only a person's yes leads on; a no asks for a second choice, or leaves standing what was not to be taken back.
+
+    A question that was withdrawn because the symptoms ended leaves nothing to do.
+    """
     status = (state.get("answer") or {}).get("status")
     if state.get("halt"):
         return "escalate"
+    if moot(state):
+        return "explain"
     undoing = bool(state.get("undo_asked"))
     if status in (ApprovalStatus.APPROVED, ApprovalStatus.MODIFIED):
         return "roll_back" if undoing else "act"
@@ -134,6 +139,12 @@ def after_roll_back(state: State, knobs: Knobs) -> AfterRollBack:
     if state.get("decision") == "revoke":
         return "escalate"
     return "plan" if replannable(state, knobs) else "escalate"
+
+
+def moot(state: State) -> bool:
+    """Whether the last question was withdrawn because the symptoms had ended without an answer."""
+    answer = state.get("answer") or {}
+    return answer.get("status") == ApprovalStatus.EXPIRED and answer.get("moot") is True
 
 
 def clarifiable(state: State, knobs: Knobs) -> bool:

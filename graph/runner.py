@@ -20,6 +20,7 @@ from domain.value import new_id
 from graph.deliveries import Deliveries, Normalise
 from graph.driver import Driver
 from graph.face import ChatPiece, Page, Receipt
+from graph.lookout import Lookout
 from graph.nodes.intake import service_of
 from graph.quiet import Quiet, never_quiet
 from graph.records.delivery import Order
@@ -62,7 +63,13 @@ class IncidentRunner:
         self._outside = outside
         self._make_threads = threads
         self._telling = Telling(records, services.clock)
-        self._driver = Driver(records=records, telling=self._telling, guard=services.guard, clock=services.clock)
+        self._driver = Driver(
+            records=records,
+            telling=self._telling,
+            guard=services.guard,
+            clock=services.clock,
+            lookout=Lookout(services, self._telling.remarked),
+        )
         self._deliveries = Deliveries(
             records=records,
             telling=self._telling,

@@ -24,7 +24,7 @@ from domain.alert import Alert
 from domain.bundle import Bundle, Reading
 from domain.clock import SystemClock
 from domain.errors import NotFoundError
-from domain.guard import Actor, Approval, GuardStatus, Receipt
+from domain.guard import Actor, Approval, GuardStatus, Receipt, Withdrawal
 from domain.inventory import Inventory, Service
 from domain.plan import Plan
 from domain.retrieval import Passage
@@ -163,6 +163,10 @@ class Nothing:
     async def approvals(self, *, open_only: bool = False, change: str | None = None) -> list[Approval]:
         """None."""
         return []
+
+    async def withdraw(self, approval_id: str, ended: Withdrawal) -> Approval:
+        """There is none."""
+        return await self.approval(approval_id)
 
     async def status(self) -> GuardStatus:
         """As if nothing had happened yet."""

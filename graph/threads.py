@@ -74,6 +74,11 @@ class Threads:
         self._holder = holder
         self._controls: dict[str, RunControl] = {}
 
+    @property
+    def knobs(self) -> Knobs:
+        """What every run is given."""
+        return self._knobs
+
     async def position(self, thread: str) -> Position:
         """Where the thread stands now."""
         snapshot = await self._graph.aget_state(_config(thread))

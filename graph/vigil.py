@@ -1,7 +1,7 @@
-"""The vigil over what was mended: for ten minutes users are looked at, also when no alert comes a second time.
+"""The vigil over what was mended or ended by itself: for ten minutes users are looked at, also without a second alert.
 
 A pager that still fires says nothing new when the same thing breaks again (Alertmanager repeats after hours). It has the
-first word; only when users stay without service and nobody opened an incident is the mended one opened again.
+first word; only when users stay without service and nobody opened an incident is the closed one opened again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EVERY_S = 5.0
 BAD_LOOKS = 3
 """Looks in a row without service before the incident is opened again."""
 WATCH = timedelta(minutes=10)
-"""How long a cure is watched after its incident closed."""
+"""How long users are watched after their incident closed."""
 BY = "firebreak"
 
 Reopen = Callable[[str, str, str], Awaitable[Any]]
@@ -35,7 +35,7 @@ Reopen = Callable[[str, str, str], Awaitable[Any]]
 
 
 class Vigil:
-    """One task for all mended incidents. While any run is under way it is the run that looks."""
+    """One task for all incidents that closed well. While any run is under way it is the run that looks."""
 
     def __init__(self, *, records: SqliteRecords, probes: Probes, clock: Clock, reopen: Reopen) -> None:
         self._records = records
@@ -54,29 +54,29 @@ class Vigil:
             await asyncio.sleep(EVERY_S)
 
     async def look(self) -> None:
-        """One look at users, if a cure is young enough to be watched."""
-        mended = await self._watched()
-        if mended is None or served(await self._probes.run(list(HEALTH_PROBES))):
+        """One look at users, if an incident closed well lately."""
+        closed = await self._watched()
+        if closed is None or served(await self._probes.run(list(HEALTH_PROBES))):
             self._bad = 0
             return
         self._bad += 1
         if self._bad >= BAD_LOOKS and await self._watched() is not None:
             self._bad = 0
-            await self._reopen(mended.id, BY, self._words(mended))
+            await self._reopen(closed.id, BY, self._words(closed))
 
     async def _watched(self) -> Incident | None:
         if await self._records.unfinished():
             return None
-        return newest_not_reopened(await self._records.mended_since(self._clock.now() - WATCH))
+        return newest_not_reopened(await self._records.served_since(self._clock.now() - WATCH))
 
-    def _words(self, mended: Incident) -> str:
-        assert mended.closed_at is not None, "only closed incidents are watched"
-        after = (self._clock.now() - mended.closed_at).total_seconds()
+    def _words(self, closed: Incident) -> str:
+        assert closed.closed_at is not None, "only closed incidents are watched"
+        after = (self._clock.now() - closed.closed_at).total_seconds()
         return f"users are not served again, {after:.0f} s after it was closed, and no alert opened an incident"
 
 
-def newest_not_reopened(mended: Sequence[Incident]) -> Incident | None:
+def newest_not_reopened(closed: Sequence[Incident]) -> Incident | None:
     """The newest of them that no other one re-opens; None without any."""
-    again = {incident.reopens for incident in mended}
-    left = [incident for incident in mended if incident.id not in again]
+    again = {incident.reopens for incident in closed}
+    left = [incident for incident in closed if incident.id not in again]
     return max(left, key=lambda incident: incident.opened_at, default=None)

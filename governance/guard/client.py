@@ -24,6 +24,7 @@ from domain.guard import (
     LedgerEntry,
     LedgerVerification,
     Receipt,
+    Withdrawal,
 )
 from domain.plan import Plan
 from domain.value import Value
@@ -97,6 +98,10 @@ class HttpGuard:
     async def approvals(self, *, open_only: bool = False, change: str | None = None) -> list[Approval]:
         query = {"open": str(open_only).lower(), **({"change": change} if change is not None else {})}
         return many(Approval, await self._call("GET", "/v1/approvals", query=query), "approvals")
+
+    async def withdraw(self, approval_id: str, ended: Withdrawal) -> Approval:
+        path = f"/v1/approvals/{segment(approval_id)}/withdraw"
+        return one(Approval, await self._call("POST", path, _plain(ended)))
 
     async def status(self) -> GuardStatus:
         return one(GuardStatus, await self._call("GET", "/v1/status"))

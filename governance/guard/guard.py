@@ -19,9 +19,10 @@ from domain.guard import (
     LedgerEntry,
     LedgerVerification,
     Receipt,
+    Withdrawal,
 )
 from domain.plan import Plan, Step
-from governance.approval import close_unused, list_approvals, load_approval
+from governance.approval import close_unused, list_approvals, load_approval, withdraw
 from governance.attribution import Suspicion
 from governance.claims import Claim, Purpose, applied_claim, unresolved
 from governance.guard.agents import Agents
@@ -290,6 +291,11 @@ class Session:
     async def approvals(self, *, open_only: bool = False, change: str | None = None) -> list[Approval]:
         self._guard.holder(self._token, Right.READ)
         return list_approvals(self._parts.ledger, self._parts.ledger.now, open_only=open_only, change=change)
+
+    async def withdraw(self, approval_id: str, ended: Withdrawal) -> Approval:
+        self._guard.holder(self._token, Right.PROPOSE)
+        with self._parts.ledger.transaction() as tx:
+            return withdraw(tx, approval_id, ended)
 
     async def status(self) -> GuardStatus:
         self._guard.holder(self._token, Right.VERIFY)

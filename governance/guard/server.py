@@ -19,6 +19,7 @@ from domain.guard import (
     LedgerEntry,
     LedgerVerification,
     Receipt,
+    Withdrawal,
 )
 from domain.value import UtcTime
 from governance.guard import people
@@ -157,6 +158,12 @@ async def approval(session: Holder, approval_id: str) -> Approval:
 async def answer(session: Holder, approval_id: str, body: ApprovalAnswer) -> Approval:
     """A person's answer; the first one wins."""
     return await session.answer(approval_id, body)
+
+
+@_ROUTES.post("/v1/approvals/{approval_id}/withdraw")
+async def withdraw(session: Holder, approval_id: str, body: Withdrawal) -> Approval:
+    """The proposer takes an unanswered question back."""
+    return await session.withdraw(approval_id, body)
 
 
 @_ROUTES.post("/v1/freeze")

@@ -24,6 +24,7 @@ from graph.nodes.settle import settled
 from graph.nodes.verify import verified_words
 from graph.nodes.walk import Node, author, enter, entry, fallback_entries, knobs_of
 from graph.records.projection import project
+from graph.routing import moot
 from graph.services import Services
 from graph.state import Knobs, State
 from rag.learning import case_note
@@ -136,6 +137,8 @@ def how_it_ended(state: State) -> tuple[IncidentStatus, str]:
     """Status and outcome of a run that reaches its brief."""
     if state.get("outcome"):
         return state.get("status", IncidentStatus.ESCALATED), state["outcome"]
+    if moot(state):
+        return IncidentStatus.DISMISSED, DiagnosisVerdict.HEALTHY.value
     checks, diagnosis = state.get("verifications", []), state.get("diagnosis")
     if checks and checks[-1].passed:
         return IncidentStatus.RESOLVED, "mitigated"
@@ -164,10 +167,13 @@ def make_learn(services: Services) -> Node:
 
 
 def closing_note(state: State, walked: Sequence[Phase], agent: str) -> dict[str, Any]:
-    """The run's last word to governance: what it walked, what it leaves behind, and whether probes confirmed the outcome."""
+    """The run's last word to governance: what it walked, what it leaves behind, and whether probes confirmed the outcome.
+
+    What a person mended, or what ended by itself, is neither credited nor held against anybody.
+    """
     checks, outcome = state.get("verifications", []), state.get("outcome", "")
     left = [name for name, there in (("verification", checks), ("brief", state.get("brief"))) if there]
-    judged = bool(checks and state.get("results")) and outcome != "taken"
+    judged = bool(checks and state.get("results")) and outcome not in ("taken", "healthy")
     return {
         "agent": agent,
         "run": state["run"],

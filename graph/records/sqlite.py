@@ -225,6 +225,16 @@ class SqliteRecords:
         rows = await self._do(lambda db: db.execute(sql, (IncidentStatus.RESOLVED, since.isoformat())).fetchall())
         return [Incident.model_validate_json(body) for (body,) in rows]
 
+    async def served_since(self, since: datetime) -> list[Incident]:
+        """Incidents that closed after `since` because users were served again: mended, or healthy without us."""
+        sql = (
+            "SELECT body FROM incidents WHERE closed_at > ?"
+            " AND (status = ? OR status = ? AND json_extract(body, '$.outcome') = 'healthy')"
+        )
+        args = (since.isoformat(), IncidentStatus.RESOLVED, IncidentStatus.DISMISSED)
+        rows = await self._do(lambda db: db.execute(sql, args).fetchall())
+        return [Incident.model_validate_json(body) for (body,) in rows]
+
     async def opened_since(self, since: datetime) -> int:
         """How many incidents opened lately."""
         sql = "SELECT count(*) FROM incidents WHERE opened_at > ?"

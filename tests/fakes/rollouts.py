@@ -20,7 +20,7 @@ from domain.bundle import LogLine, Series, Span, Window
 from domain.clock import ManualClock
 from domain.contract import Canary, Contract, ContractStatus, DataLoss, Guardrail, Metric, Rollback, Stage
 from domain.errors import ConflictError
-from domain.guard import Actor, Approval, ApprovalStatus, GuardStatus, Receipt
+from domain.guard import Actor, Approval, ApprovalStatus, GuardStatus, Receipt, Withdrawal
 from domain.inventory import Binding, Environment, Inventory, Service, Slo
 from domain.plan import Plan
 from domain.risk import Risk, RiskLevel
@@ -184,6 +184,9 @@ class Site:
             expires_at=now + timedelta(hours=1),
             status=self.answer,
         )
+
+    async def withdraw(self, approval_id: str, ended: Withdrawal) -> Approval:
+        raise ConflictError(f"{approval_id} is not asked about symptoms")
 
     def _give(self, share: float, words: str) -> None:
         self.share = share

@@ -14,8 +14,8 @@ from domain.bundle import Bundle, Reading
 from domain.clock import Clock, ManualClock
 from domain.conditions import Condition, Finding
 from domain.diagnosis import Diagnosis, DiagnosisVerdict, Evidence, Hypothesis
-from domain.errors import NotFoundError
-from domain.guard import Actor, Approval, ApprovalStatus, GuardStatus, Receipt
+from domain.errors import ConflictError, NotFoundError
+from domain.guard import Actor, Approval, ApprovalStatus, GuardStatus, Receipt, Withdrawal
 from domain.inventory import Binding, HttpProbe, Inventory, Service
 from domain.plan import Plan, Step
 from domain.retrieval import Passage
@@ -102,10 +102,12 @@ class World:
     effects: list[str] = field(default_factory=list)
     """Every effect that really took place, in order."""
     also_broken: set[str] = field(default_factory=set)
+    led_around: bool = False
+    """Users' traffic goes another way: they are served whatever is wrong."""
 
     @property
     def healthy(self) -> bool:
-        return not self.wrong and not self.also_broken
+        return (self.led_around or not self.wrong) and not self.also_broken
 
     def do(self, call: ActionCall) -> None:
         """Carry out an action."""
@@ -365,6 +367,13 @@ class WorldGuard:
     async def approvals(self, *, open_only: bool = False, change: str | None = None) -> list[Approval]:
         rows = [a for a in self.open.values() if change in (None, a.change)]
         return [a for a in rows if not open_only or a.status is ApprovalStatus.OPEN]
+
+    async def withdraw(self, approval_id: str, ended: Withdrawal) -> Approval:
+        if self.open[approval_id].status is not ApprovalStatus.OPEN:
+            raise ConflictError(f"{approval_id} is answered")
+        moot = {"status": ApprovalStatus.EXPIRED, "reason": f"symptoms ended: {ended.found}", "moot_since": ended.since}
+        self.open[approval_id] = self.open[approval_id].model_copy(update=moot)
+        return self.open[approval_id]
 
     async def status(self) -> GuardStatus:
         return GuardStatus(frozen=self.frozen, frozen_by="ada" if self.frozen else "")

@@ -12,7 +12,7 @@ import pytest
 
 from domain.action import Outcome, Verdict
 from domain.errors import AuthError, ConflictError, GovernanceError, LedgerError, NotFoundError
-from domain.guard import ApprovalAnswer, ApprovalStatus, Decision, EntrySearch
+from domain.guard import ApprovalAnswer, ApprovalStatus, Decision, EntrySearch, Withdrawal
 from governance.guard.build import open_home_ledger
 from governance.guard.client import HttpGuard
 from governance.guard.server import build_action_server
@@ -79,6 +79,20 @@ async def test_production_rules_ask_a_person() -> None:
         done = await guard.apply("plan-1", "s1", actor(), judgement.approval_id)
         assert done.outcome is Outcome.SUCCEEDED, done
         assert (await guard.approval(judgement.approval_id)).status is ApprovalStatus.CONSUMED
+
+
+async def test_a_question_whose_symptoms_ended_is_withdrawn() -> None:
+    """The agent takes it back over HTTP; a person who comes late gets a conflict that says why."""
+    scene = Scene(policy=load_policy("production"))
+    async with over_http(scene) as guard, over_http(scene, "operator") as person:
+        [judgement] = await guard.judge(plan(RESTART), actor())
+        question, ended = judgement.approval_id or "", Withdrawal(since=scene.clock.now(), found="users are served")
+        with pytest.raises(AuthError):
+            await person.withdraw(question, ended)
+        assert (await guard.withdraw(question, ended)).moot_since == ended.since
+        with pytest.raises(ConflictError) as late:
+            await person.answer(question, ApprovalAnswer(decision=Decision.APPROVE))
+        assert "approving would change a system that is healthy again" in late.value.found
 
 
 async def test_errors_come_back_as_what_they_were() -> None:

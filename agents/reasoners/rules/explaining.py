@@ -109,6 +109,8 @@ def status_page(incident: Incident) -> str:
     """One paragraph for users; says nothing internal."""
     if incident.outcome == "mitigated":
         return "We had a problem that affected some requests. Service is restored and we keep watching it."
+    if incident.outcome == "healthy" and incident.plans:
+        return "We had a problem that affected some requests. It has ended and we keep watching."
     if incident.outcome in ("healthy", "external"):
         return "We looked into a report of problems. Our service is working."
     return "We have a problem that affects some requests. People are working on it."

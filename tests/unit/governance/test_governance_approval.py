@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from domain.action import Outcome, Verdict
+from domain.clock import ManualClock
 from domain.errors import AuthError, ConflictError, GovernanceError, NotFoundError
-from domain.guard import Approval, ApprovalAnswer, ApprovalStatus, Decision, Receipt
+from domain.guard import Approval, ApprovalAnswer, ApprovalStatus, Decision, Receipt, Withdrawal
 from governance.approval import consume, load_approval
 from governance.guard import answers as answers_module
 from governance.identity import Role
@@ -270,6 +271,43 @@ async def test_a_new_plan_withdraws_the_questions_of_the_old_one() -> None:
     await asked(scene, RESTART, id="plan-2")
     closed = await scene.agent.approval(old.id)
     assert (closed.status, closed.reason) == (ApprovalStatus.EXPIRED, "superseded by plan plan-2")
+
+
+WELL = Withdrawal(since=ManualClock().now(), found="users are served; the cause is gone")
+
+
+async def test_a_question_whose_symptoms_ended_is_withdrawn_and_answered_no_more() -> None:
+    """It ends like any question that no longer fits the world; the ledger and whoever comes late are told why."""
+    scene = production()
+    question = await asked(scene)
+    moot = await scene.agent.withdraw(question.id, WELL)
+    assert (moot.status, moot.moot_since) == (ApprovalStatus.EXPIRED, WELL.since)
+    assert await scene.agent.withdraw(question.id, WELL) == moot
+    with pytest.raises(ConflictError) as late:
+        await scene.operator.answer(question.id, APPROVE)
+    assert late.value.message == f"approval {question.id} is expired already"
+    assert late.value.found.startswith("expired: symptoms ended by 00:00:00 UTC (users are served; the cause is gone)")
+    assert late.value.found.endswith("approving would change a system that is healthy again")
+    told = [e.content for e in scene.store.entries() if e.content.get("event") == "withdrawn"]
+    assert [(t["approval"], t["since"]) for t in told] == [(question.id, WELL.since.isoformat())]
+    assert (await apply(scene, question.id)).verdict is Verdict.ASK
+    assert scene.executor.executed == []
+
+
+async def test_an_answer_is_not_withdrawn() -> None:
+    """Who answered first is not overruled by a look, and only who proposes takes a question back."""
+    scene = production()
+    question = await asked(scene)
+    for name in ("operator", "viewer", "chaos"):
+        with pytest.raises(AuthError):
+            await scene.session(name).withdraw(question.id, WELL)
+    await scene.operator.answer(question.id, APPROVE)
+    with pytest.raises(ConflictError) as late:
+        await scene.agent.withdraw(question.id, WELL)
+    assert late.value.found.startswith("approved by operator at ")
+    assert (await apply(scene, question.id)).outcome is Outcome.SUCCEEDED
+    with pytest.raises(NotFoundError):
+        await scene.agent.withdraw("apr-unknown", WELL)
 
 
 async def test_a_step_with_nothing_left_to_change_gives_its_approval_back() -> None:

@@ -144,11 +144,16 @@ def test_after_judge(state: State, knobs: Knobs, goes: str) -> None:
         (State(answer=REJECTED, plan=plan(ONE, revision=8)), "escalate"),
         (State(answer=REJECTED), "escalate"),
         (State(answer={"status": "expired"}), "escalate"),
+        (State(answer={"status": "expired", "moot": False}), "escalate"),
+        (State(answer={"status": "expired", "moot": True}), "explain"),
+        (State(answer={"status": "expired", "moot": True}, halt="stopped"), "escalate"),
+        (State(answer={"status": "expired", "moot": "yes"}), "escalate"),
+        (State(answer={"status": "approved", "moot": True}), "act"),
         (State(answer={"status": "please do"}), "escalate"),
     ],
 )
 def test_after_approve(state: State, goes: str) -> None:
-    """Only a yes leads on."""
+    """Only a yes leads on; a question whose symptoms ended leads to the brief."""
     assert routing.after_approve(state) == goes
 
 

@@ -118,6 +118,17 @@ async def test_open_and_answered_approvals_are_apart(browser: httpx.AsyncClient,
     assert (await person.get("/api/approvals", params={"open": True})).json()["approvals"] == []
 
 
+async def test_a_withdrawn_question_says_that_the_symptoms_ended(browser: httpx.AsyncClient, ports: Ports) -> None:
+    """Nobody is asked any more; the approvals page and the incident's plan say why."""
+    asked, why = _responder(ports).asked, "symptoms ended by 14:02:07 UTC; approving would change a healthy system"
+    moot = {"status": ApprovalStatus.EXPIRED, "reason": why, "moot_since": story.at(30)}
+    asked[story.APPROVAL.id] = story.APPROVAL.model_copy(update=moot)
+    page = (await browser.get("/approvals")).text
+    assert "Nobody is waiting for you" in page
+    assert why in page
+    assert why in (await browser.get(f"/incidents/{story.ID}")).text
+
+
 # chat
 
 
