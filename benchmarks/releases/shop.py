@@ -25,6 +25,7 @@ from domain.clock import SystemClock
 from domain.guard import Actor
 from domain.inventory import Inventory, Service
 from governance.guard.build import build_guard
+from governance.guard.session import Session
 from governance.ledger.memory import MemoryLedger
 from tests.fakes.guard import TOKENS, identities
 from tools.registry import ActionRegistry
@@ -107,9 +108,8 @@ def _bound(home: Path) -> Live:
     }
     clock, registry = SystemClock(), ActionRegistry(inventory, env, root=home)
     ledger = MemoryLedger(clock)
-    guard = build_guard(
-        executor=registry, inventory=inventory, ledger=ledger, identities=identities(), clock=clock
-    ).held_by(TOKENS["agent"][0])
+    door = build_guard(executor=registry, inventory=inventory, ledger=ledger, identities=identities(), clock=clock)
+    guard = Session(door, TOKENS["agent"][0])
 
     async def note(kind: str, change: str, content: dict[str, Any]) -> None:
         await guard.record(kind, change, content)

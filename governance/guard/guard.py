@@ -1,34 +1,21 @@
-"""The guard itself: the same face as its clients, bound to whoever holds a token."""
+"""The guard itself: every step through all wrappers, on behalf of whoever holds the token that comes with it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from domain.action import ActionSpec, Judgement, Outcome, Verdict
+from domain.action import Judgement, Outcome, Verdict
 from domain.errors import AuthError, ConflictError, NotFoundError
-from domain.guard import (
-    Actor,
-    Approval,
-    ApprovalAnswer,
-    EntriesFound,
-    EntrySearch,
-    GuardStatus,
-    LedgerEntry,
-    LedgerVerification,
-    Receipt,
-    Withdrawal,
-)
+from domain.guard import Actor, Approval, ApprovalAnswer, Receipt
 from domain.plan import Plan, Step
-from governance.approval import close_unused, list_approvals, load_approval, withdraw
 from governance.attribution import Suspicion
 from governance.claims import Claim, Purpose, applied_claim, unresolved
 from governance.guard.agents import Agents
 from governance.guard.answers import give_answer
 from governance.guard.attempt import Attempt, Parts, Refused, Wrapper, receipt_of
-from governance.guard.face import FreezeReport, UnwindItem, UnwindReport
+from governance.guard.face import UnwindReport
 from governance.guard.freeze import freeze_mark
 from governance.guard.judging import attempt_for, check_plan, pin, register
 from governance.guard.lock import tell_overtaken
@@ -37,36 +24,14 @@ from governance.guard.recorded import ACTING, RecordedExecutor
 from governance.guard.resolve import resolve
 from governance.guard.revoked import told_revoked
 from governance.guard.saga import KIND as SAGA
-from governance.guard.saga import RUNNING, TakeBack, close_injections, unwind, unwind_items, walk
-from governance.guard.shadow import label, only_shadowed
-from governance.guard.switch import freeze, resume, status
-from governance.guard.taken import give_back, take
-from governance.guard.trust import CLOSING, Trust
+from governance.guard.saga import RUNNING, TakeBack, unwind, walk
+from governance.guard.shadow import only_shadowed
+from governance.guard.trust import Trust
 from governance.identity import Identity, Right, Role
 from governance.ledger.port import Draft
 from governance.plans import PinnedPlan, load_plan
-from governance.reporting import SUSPICION
 from governance.revocation import tell
-from governance.shadow import Agreement, Shadowed, shadowed_since
 from governance.violations import Violation
-
-KINDS: dict[str, Right] = {
-    "observation": Right.OBSERVE,
-    "decision": Right.OBSERVE,
-    CLOSING: Right.OBSERVE,
-    SUSPICION: Right.OBSERVE,
-    "commitment": Right.COMMIT,
-    "opening": Right.COMMIT,
-    "injection": Right.COMMIT,
-    "restoration": Right.COMMIT,
-    "gate": Right.ANSWER,
-    "contract": Right.ANSWER,
-    "contract drafted": Right.OBSERVE,
-    "contract violated": Right.OBSERVE,
-    "contract fulfilled": Right.OBSERVE,
-    "rollout": Right.OBSERVE,
-}
-"""Kinds that holders of a token may write themselves, and the right it takes. All others only the guard writes."""
 
 
 class GuardedExecutor:
@@ -78,10 +43,6 @@ class GuardedExecutor:
         parts.executor = RecordedExecutor(parts.executor, parts.ledger, self.trust.charge_soon)
         self._door = nested(parts, wrappers)
         self._tasks: set[asyncio.Task[Receipt]] = set()
-
-    def held_by(self, token: str) -> Session:
-        """The guard as the holder of this token sees it."""
-        return Session(self, token)
 
     def agents_for(self, token: str) -> Agents:
         """The agents as the holder of this token sees them."""
@@ -261,104 +222,3 @@ class GuardedExecutor:
                 tell(tx, heard)
             tell_overtaken(tx, attempt)
             return tx.append(Draft(kind=kind, actor=attempt.author, change=attempt.actor.change, content=content)).seq
-
-
-class Session:
-    """GuardFace for the holder of one token, in the guard's own process."""
-
-    def __init__(self, guard: GuardedExecutor, token: str) -> None:
-        self._guard = guard
-        self._token = token
-        self._parts = guard.parts
-
-    async def specs(self) -> list[ActionSpec]:
-        self._guard.holder(self._token, Right.READ)
-        return self._parts.executor.specs()
-
-    async def judge(self, plan: Plan, actor: Actor) -> list[Judgement]:
-        return await self._guard.judge(plan, actor, self._token)
-
-    async def apply(self, plan_id: str, step_id: str, actor: Actor, approval_id: str | None = None) -> Receipt:
-        return await self._guard.apply(plan_id, step_id, actor, self._token, approval_id)
-
-    async def compensate(self, plan_id: str, step_id: str, actor: Actor) -> Receipt:
-        return await self._guard.compensate(plan_id, step_id, actor, self._token)
-
-    async def approval(self, approval_id: str) -> Approval:
-        self._guard.holder(self._token, Right.READ)
-        return load_approval(self._parts.ledger, approval_id, self._parts.ledger.now)
-
-    async def approvals(self, *, open_only: bool = False, change: str | None = None) -> list[Approval]:
-        self._guard.holder(self._token, Right.READ)
-        return list_approvals(self._parts.ledger, self._parts.ledger.now, open_only=open_only, change=change)
-
-    async def withdraw(self, approval_id: str, ended: Withdrawal) -> Approval:
-        self._guard.holder(self._token, Right.PROPOSE)
-        with self._parts.ledger.transaction() as tx:
-            return withdraw(tx, approval_id, ended)
-
-    async def status(self) -> GuardStatus:
-        self._guard.holder(self._token, Right.VERIFY)
-        return status(self._parts)
-
-    async def answer(self, approval_id: str, answer: ApprovalAnswer) -> Approval:
-        return await self._guard.answer(approval_id, answer, self._token)
-
-    async def freeze(self, reason: str = "") -> FreezeReport:
-        return await freeze(self._parts, self._guard.holder(self._token, Right.ANSWER), reason)
-
-    async def resume(self, reason: str = "") -> GuardStatus:
-        return resume(self._parts, self._guard.holder(self._token, Right.ANSWER), reason)
-
-    async def unwindable(self, change: str | None = None) -> list[UnwindItem]:
-        self._guard.holder(self._token, Right.ANSWER)
-        return unwind_items(self._parts.ledger, change)
-
-    async def unwind(self, change: str | None = None) -> UnwindReport:
-        return await self._guard.unwind(self._guard.holder(self._token, Right.ANSWER), change)
-
-    async def take(self, change: str, reason: str = "") -> None:
-        await take(self._parts, self._guard.holder(self._token, Right.TAKE), change, reason)
-
-    async def give_back(self, change: str, reason: str = "") -> None:
-        give_back(self._parts, self._guard.holder(self._token, Right.TAKE), change, reason)
-
-    async def shadowed(self, since: datetime) -> list[Shadowed]:
-        self._guard.holder(self._token, Right.READ)
-        return shadowed_since(self._parts.ledger, since)
-
-    async def label_shadow(self, id: str, agreement: Agreement) -> Shadowed:
-        return label(self._parts, self._guard.holder(self._token, Right.TAKE), id, agreement)
-
-    async def ledger(self, *, after: int = -1, limit: int = 200, change: str | None = None) -> list[LedgerEntry]:
-        self._guard.holder(self._token, Right.READ)
-        return self._parts.ledger.entries(after=after, limit=limit, change=change)
-
-    async def search(self, wanted: EntrySearch) -> EntriesFound:
-        self._guard.holder(self._token, Right.READ)
-        return self._parts.ledger.search(wanted)
-
-    async def verify(self) -> LedgerVerification:
-        self._guard.holder(self._token, Right.VERIFY)
-        return await asyncio.to_thread(self._parts.ledger.verify)
-
-    async def record(self, kind: str, change: str, content: dict[str, Any]) -> LedgerEntry:
-        right = KINDS.get(kind)
-        if right is None:
-            identity = self._guard.holder(self._token, Right.VERIFY)
-            raise AuthError(
-                f"{identity.name} may not write entries of kind {kind[:40]!r}",
-                expected=", ".join(KINDS),
-                found=kind[:40],
-                code="auth.forbidden",
-            )
-        identity = self._guard.holder(self._token, right)
-        with self._parts.ledger.transaction() as tx:
-            if kind == "restoration":
-                close_injections(tx, change)
-            if kind == CLOSING:
-                close_unused(tx, change, "the run has ended")
-            entry = tx.append(Draft(kind=kind, actor=identity.name, change=change, content=content))
-            suspicions = self._guard.trust.hear(tx, kind, change, content, entry.seq)
-        await self._guard.trust.charge(suspicions)
-        return entry

@@ -43,11 +43,12 @@ from governance.guard.bodies import (
 from governance.guard.body_limit import BodyLimit
 from governance.guard.face import FreezeReport, UnwindReport
 from governance.guard.freeze import frozen_words
-from governance.guard.guard import GuardedExecutor, Session
+from governance.guard.guard import GuardedExecutor
 from governance.guard.heartbeats import watch_forever
 from governance.guard.malformed import bearer, note_malformed
 from governance.guard.people import SignIn
 from governance.guard.refusals import PROBLEMS, add_errors
+from governance.guard.session import Session
 from governance.pulse import Pulses
 from governance.shadow import Shadowed
 
@@ -96,7 +97,7 @@ async def _watched(guard: GuardedExecutor, pulses: Pulses | None) -> AsyncGenera
 
 def _session(request: Request, authorization: Annotated[str, Header()] = "") -> Session:
     guard: GuardedExecutor = request.app.state.guard
-    return guard.held_by(bearer(authorization))
+    return Session(guard, bearer(authorization))
 
 
 Holder = Annotated[Session, Depends(_session)]

@@ -14,8 +14,9 @@ from domain.plan import Plan, Step
 from governance.credentials.port import Credentials
 from governance.guard.attempt import Attempt, Wrapper
 from governance.guard.build import build_guard
-from governance.guard.guard import GuardedExecutor, Session
+from governance.guard.guard import GuardedExecutor
 from governance.guard.order import WRAPPERS
+from governance.guard.session import Session
 from governance.identity import Identities, Role
 from governance.ledger.memory import MemoryLedger
 from governance.ledger.port import Ledger
@@ -99,7 +100,7 @@ class Scene:
 
     def session(self, name: str) -> Session:
         """The guard as that holder sees it."""
-        return self.guard.held_by(TOKENS[name][0])
+        return Session(self.guard, TOKENS[name][0])
 
     def again(self, **more: Any) -> Scene:
         """The same world and ledger after a restart of the action server."""

@@ -13,6 +13,7 @@ from typing import Any
 from domain.clock import SystemClock
 from domain.inventory import Binding, Environment, Inventory, Mode, Service
 from governance.guard.build import build_guard
+from governance.guard.session import Session
 from governance.ledger.opening import Place, open_ledger
 from graph.checkpoint.lease import ProcessLeases
 from graph.checkpoint.sqlite import open_sqlite_saver
@@ -92,7 +93,7 @@ async def carry_on(target: Path, home: Path) -> Report:
         inventory=inventory,
         words=registered(inventory),
         probes=ProbeRunner(inventory, env, root=target.parent),
-        guard=guard.held_by(TOKENS["agent"][0]),
+        guard=Session(guard, TOKENS["agent"][0]),
         shelf=Shelf(home / "shelf"),
         store=SkillStore(home / "skills"),
         clock=SystemClock(),

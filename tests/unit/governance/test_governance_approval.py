@@ -13,6 +13,7 @@ from domain.errors import AuthError, ConflictError, GovernanceError, NotFoundErr
 from domain.guard import Approval, ApprovalAnswer, ApprovalStatus, Decision, Receipt, Withdrawal
 from governance.approval import consume, load_approval
 from governance.guard import answers as answers_module
+from governance.guard.session import Session
 from governance.identity import Role
 from governance.policy import Policy, PolicyDocument, Rule, load_policy
 from tests.fakes.guard import RESTART, SCALE, Scene, actor, call, plan, step, with_code
@@ -116,7 +117,7 @@ async def test_who_may_answer() -> None:
             await scene.session(name).answer(question.id, APPROVE)
     scene.guard.parts.identities.enrol("responder", [Role.APPROVER], "a-person-who-is-named-like-the-agent")
     with pytest.raises(AuthError, match="own request"):
-        await scene.guard.held_by("a-person-who-is-named-like-the-agent").answer(question.id, APPROVE)
+        await Session(scene.guard, "a-person-who-is-named-like-the-agent").answer(question.id, APPROVE)
     with pytest.raises(NotFoundError):
         await scene.operator.answer("apr-unknown", APPROVE)
 

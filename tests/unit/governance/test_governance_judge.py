@@ -8,6 +8,7 @@ from domain.action import Tier, Verdict
 from domain.errors import AuthError, ConflictError, GovernanceError, NotFoundError
 from domain.inventory import Binding, Environment, Inventory, Mode, Service
 from domain.plan import Step
+from governance.guard.session import Session
 from governance.policy import load_policy
 from governance.seats import grant, seat_fresh_sandbox, tier_of
 from tests.fakes.executor import mixed_inventory
@@ -193,7 +194,7 @@ async def test_a_stranger_is_refused_and_recorded() -> None:
     """An unknown token judges nothing; the attempt is in the ledger."""
     scene = Scene()
     with pytest.raises(AuthError):
-        await scene.guard.held_by("nobody").judge(plan(RESTART), actor())
+        await Session(scene.guard, "nobody").judge(plan(RESTART), actor())
     assert scene.store.head().kind == "refusal"
     with pytest.raises(NotFoundError):
         await scene.agent.apply("plan-1", "s1", actor())
