@@ -40,17 +40,18 @@ def _print(**facts: Any) -> None:
 
 async def _up(home: Home, rps: float | None) -> int:
     from stack.problem import ProblemError
+    from stack.supervisor.claim import AlreadyRunningError, claim
     from stack.supervisor.control import Control
-    from stack.supervisor.supervisor import AlreadyRunningError, Supervisor
+    from stack.supervisor.supervisor import Supervisor
     from stack.wire import serve
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    stack = Supervisor(home)
+    begun, first = time.monotonic(), load_identity(home) is None
     try:
-        first = load_identity(home) is None
-        held = stack.open(8.0 if rps is None and first else rps)
+        site, held = claim(home)
+        stack = Supervisor(site, begun=begun, rps=8.0 if rps is None and first else rps)
     except AlreadyRunningError as error:
         _print(ready=False, error=str(error), hint="python -m stack down --home …")
         return 1
@@ -83,10 +84,10 @@ async def _run(stack: Any, stop: asyncio.Event, known: tuple[type[Exception], ..
     seconds = round(time.monotonic() - stack.begun, 2)
     _print(
         ready=True,
-        home=str(stack.home.root),
-        shop_url=stack.identity.url("frontend"),
-        control_url=stack.control_url,
-        data_fs=stack.volume.kind,
+        home=str(stack.site.home.root),
+        shop_url=stack.site.identity.url("frontend"),
+        control_url=stack.site.control_url,
+        data_fs=stack.site.volume.kind,
         late=stack.late,
         seconds=seconds,
     )

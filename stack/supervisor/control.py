@@ -30,7 +30,7 @@ class Control:
 
     def __init__(self, stack: Supervisor) -> None:
         self._stack = stack
-        self._snapshots = Snapshots(stack.home.snapshots, stack.administration)
+        self._snapshots = Snapshots(stack.site.home.snapshots, stack.site.administration)
         self._answers: OrderedDict[str, Response] = OrderedDict()
         self._reads = _compiled(
             {
@@ -63,7 +63,7 @@ class Control:
     async def __call__(self, request: Request) -> Response:
         if request.method == "GET" and request.path == "/healthz":
             return answer({"status": "ok", "ready": self._stack.ready})
-        identity = self._stack.identity
+        identity = self._stack.site.identity
         match request.method:
             case "GET":
                 require(request, identity.read_token, identity.control_token)
@@ -100,13 +100,13 @@ class Control:
 
     async def changes(self, request: Request) -> Result:
         limit = request.query.get("limit", "200")
-        return {"changes": self._stack.changes.read(int(limit) if limit.isdigit() else 200)}
+        return {"changes": self._stack.site.changes.read(int(limit) if limit.isdigit() else 200)}
 
     async def snapshots(self, request: Request) -> Result:
         return {"snapshots": self._snapshots.list()}
 
     async def migration(self, request: Request) -> Result:
-        current = await self._stack.administration.current()
+        current = await self._stack.site.administration.current()
         return {"current": current, "expected": self._stack.status()["schema"]["expected"]}
 
     async def release(self, request: Request) -> Result:
@@ -141,7 +141,7 @@ class Control:
     async def restart(self, body: Result, request: Request, name: str) -> Result:
         wish = intake.restart(body)
         process = self._process(name)
-        self._stack.configuration.notice_edits()
+        self._stack.site.configuration.notice_edits()
         if wish.deploy:
             version = wish.version or self._stack.settled.release.version
             summary = wish.summary or f"{name} {version} was deployed"
@@ -165,15 +165,15 @@ class Control:
         return await self._outcome(process, changed)
 
     async def _outcome(self, process: Process, changed: bool) -> Result:
-        late = await self._stack.wait_ready([process.name], READY_S)
+        late = await self._stack.fleet.wait_ready([process.name], READY_S)
         if process.name == "proxy-api" and not late:
             await self._stack.set_backends()
         return process.row() | {"changed": changed, "ready": not late}
 
     def _process(self, name: str) -> Process:
-        process = self._stack.processes.get(name)
+        process = self._stack.fleet.processes.get(name)
         if process is None:
-            known = ", ".join(self._stack.processes)
+            known = ", ".join(self._stack.fleet.processes)
             raise ProblemError(404, "process.unknown", f"no process {name!r}", expected=known, found=name)
         return process
 
@@ -191,7 +191,7 @@ class Control:
 
     async def set_route(self, body: Result, request: Request) -> Result:
         route = intake.route(body)
-        port = self._stack.identity.ports[route]
+        port = self._stack.site.identity.ports[route]
         summary = f"the database is reached over {route}"
         changed = False
         for service in ("api", "worker"):
@@ -210,11 +210,11 @@ class Control:
         return {"service": "api", "dependency": "payments", "provider": provider, "changed": changed}
 
     def _configure(self, service: str, values: dict[str, object], summary: str, body: Result) -> bool:
-        self._stack.configuration.notice_edits()
-        changed = self._stack.configuration.set(service, values, summary, intake.text(body, "author", "control"))
+        self._stack.site.configuration.notice_edits()
+        changed = self._stack.site.configuration.set(service, values, summary, intake.text(body, "author", "control"))
         for name in ("api", "api-v2") if service == "api" else (service,):
             # Also when the file said so already: the process may not have heard.
-            self._stack.processes[name].signal(signal.SIGHUP)
+            self._stack.fleet.processes[name].signal(signal.SIGHUP)
         return changed
 
     # -- database ------------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ class Control:
         revision = intake.revision(body)
         author = intake.text(body, "author", "control")
         try:
-            done = await self._stack.administration.migrate(revision)
+            done = await self._stack.site.administration.migrate(revision)
         except ProblemError as error:
             self._mark(
                 "migration", "postgres", f"migration to {revision} failed: {error}", version=revision, author=author
@@ -251,9 +251,8 @@ class Control:
 
     async def set_load(self, body: Result, request: Request) -> Result:
         rps = intake.load(body)
-        changed = self._stack.read_load() != rps
-        self._stack.write_load(rps)
-        self._stack.processes["loadgen"].signal(signal.SIGHUP)
+        changed = self._stack.set_load(rps)
+        self._stack.fleet.processes["loadgen"].signal(signal.SIGHUP)
         if changed:
             self._mark("flag", "loadgen", f"load set to {rps:g} requests per second")
         return {"rps": rps, "changed": changed}
@@ -261,10 +260,10 @@ class Control:
     async def add_change(self, body: Result, request: Request) -> Result:
         row = intake.change(body)
         kind, service, summary = row.pop("kind"), row.pop("service"), row.pop("summary")
-        return self._stack.changes.append(kind, service, summary, **row) | {"changed": True}
+        return self._stack.site.changes.append(kind, service, summary, **row) | {"changed": True}
 
     def _mark(self, kind: str, service: str, summary: str, *, version: str = "", author: str = "control") -> None:
-        self._stack.changes.append(kind, service, summary, version=version, author=author)
+        self._stack.site.changes.append(kind, service, summary, version=version, author=author)
 
 
 Routes = list[tuple[re.Pattern[str], Handle]]

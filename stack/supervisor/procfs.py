@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -53,4 +54,15 @@ def group_members(pgid: int) -> list[int]:
             fields = _stat(int(entry))
             if fields and fields[0] not in ("Z", "X") and int(fields[2]) == pgid:
                 found.append(int(entry))
+    return found
+
+
+def session_members(pid: int) -> list[int]:
+    """Pids of the session that this process leads, without itself."""
+    found: list[int] = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) != pid:
+            with suppress(OSError):
+                if os.getsid(int(entry)) == pid:
+                    found.append(int(entry))
     return found

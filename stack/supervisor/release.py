@@ -51,7 +51,7 @@ async def _single(stack: Supervisor, wanted: Release) -> None:
         await _roll(stack, wanted.version)
     stack.settle(release=wanted)
     await stack.set_backends()
-    await stack.processes["api-v2"].stop()
+    await stack.fleet.processes["api-v2"].stop()
 
 
 async def _roll(stack: Supervisor, version: str) -> None:
@@ -61,30 +61,30 @@ async def _roll(stack: Supervisor, version: str) -> None:
     await _warm(stack, "api-v2")
     await stack.set_backends("api-v2")
     stack.rolling = {"api": version, "api-v2": version}
-    api = stack.processes["api"]
+    api = stack.fleet.processes["api"]
     await api.stop()
     await api.start()
-    late = await stack.wait_ready(["api"], READY_S)
+    late = await stack.fleet.wait_ready(["api"], READY_S)
     if late:
         stack.rolling = {"api": running, "api-v2": version}
         await api.stop()
         await api.start()
-        await stack.wait_ready(["api"], READY_S)
+        await stack.fleet.wait_ready(["api"], READY_S)
         await stack.set_backends("api")
-        await stack.processes["api-v2"].stop()
+        await stack.fleet.processes["api-v2"].stop()
         raise _not_ready(version)
     await _warm(stack, "api")
     await stack.set_backends("api")
 
 
 async def _spare(stack: Supervisor, versions: dict[str, str]) -> None:
-    spare = stack.processes["api-v2"]
+    spare = stack.fleet.processes["api-v2"]
     if stack.rolling is None and spare.pid is not None and stack.versions() == versions:
         return
     await spare.stop()
     stack.rolling = versions
     await spare.start()
-    if await stack.wait_ready(["api-v2"], READY_S):
+    if await stack.fleet.wait_ready(["api-v2"], READY_S):
         await spare.stop()
         raise _not_ready(versions["api-v2"])
 
@@ -93,7 +93,7 @@ async def _warm(stack: Supervisor, name: str) -> None:
     deadline = time.monotonic() + WARM_S
     while time.monotonic() < deadline:
         with suppress(OSError, TimeoutError, ValueError):
-            if (await fetch("GET", f"{stack.processes[name].spec().url}/readyz", timeout_s=1.0)).status == 200:
+            if (await fetch("GET", f"{stack.fleet.processes[name].spec().url}/readyz", timeout_s=1.0)).status == 200:
                 return
         await asyncio.sleep(0.1)
 

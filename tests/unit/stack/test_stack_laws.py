@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stack.problem import ProblemError
 from stack.shop.queue import Job, parse_job, retry_after
 from stack.shop.quota import TokenBucket
-from stack.supervisor import backoff, intake, settled
+from stack.supervisor import backoff, intake, settled, traffic
 from stack.supervisor.changes import Changes, redacted_diff
 
 
@@ -96,3 +96,20 @@ def test_settled_round_trip(tmp_path: Path) -> None:
     assert settled.read(path) == wanted.with_stopped("worker", True)
     path.write_text("{")
     assert settled.read(path) == settled.Settled()
+
+
+PORTS = {"api": 1, "api-v2": 2}
+
+
+@pytest.mark.parametrize(
+    ("release", "only", "given"),
+    [
+        (settled.Release(), None, {1: 100}),
+        (settled.Release(version="v2", weights={"v1": 0, "v2": 100}), None, {1: 100}),
+        (settled.Release(weights={"v1": 90, "v2": 10}), None, {1: 90, 2: 10}),
+        (settled.Release(weights={"v1": 90, "v2": 10}), "api-v2", {2: 100}),
+    ],
+)
+def test_requests_go_by_the_releases_weights(release: settled.Release, only: str | None, given: dict[int, int]) -> None:
+    """One version alone is served by the main process, whichever it is; a split names both."""
+    assert {int(row["port"]): row["weight"] for row in traffic.backends(PORTS, release, only)} == given
