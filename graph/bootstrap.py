@@ -43,7 +43,7 @@ from graph.outgoing.tail import LedgerTail
 from graph.pipelines.runner import PipelineRunner
 from graph.pipelines.stages import Bindings
 from graph.quiet import Quiet, any_quiet, quiet_times
-from graph.records.sqlite import SqliteRecords
+from graph.records.opening import Records, open_records
 from graph.runner import IncidentRunner, Outside
 from graph.services import AGENT, Minds, Services
 from graph.settings import Settings
@@ -86,7 +86,9 @@ def build_house(
     bargains = _bargains(parts)
     released = Released(*kept_releases(settings.home), parts.clock, diffs(inventory, root, bargains.based_on))
     services = _services(parts, released)
-    bench = bench_of(services, settings, env, parts.circuits, open_alerts(parts.records, parts.clock), root=root)
+    bench = bench_of(
+        services, settings, env, parts.circuits, open_alerts(parts.records.incidents, parts.clock), root=root
+    )
     services = replace(services, released=released, skilled=IncidentSkills(bench))
     house = House(
         settings=settings,
@@ -114,7 +116,7 @@ def build_house(
     house.pulls = pulls_of(settings, inventory, bargains, house.rollouts, parts.guard)
     quiet = quiet_times(inventory, env, parts.clock, parts.circuits.of("alertmanager"), root=root)
     house.responder = _responder(house, any_quiet(house.trials.quiet, quiet))
-    house.courier = Courier(inventory, house.records, house.outbox, env, parts.clock)
+    house.courier = Courier(inventory, house.records.events, house.outbox, env, parts.clock)
     telling = house.responder.telling
     house.tail = LedgerTail(parts.guard, telling.observed, telling.followed, parts.clock)
     return house
@@ -135,7 +137,7 @@ class _Parts:
     probes: ProbeRunner
     reasoner: Reasoner
     leases: LateLeases
-    records: SqliteRecords
+    records: Records
     sources: Sources
 
 
@@ -156,7 +158,7 @@ def _parts(settings: Settings, inventory: Inventory, env: Mapping[str, str], roo
         probes=ProbeRunner(inventory, env, root=root),
         reasoner=reasoner_of(settings, inventory.model, clock, circuits.of("model")),
         leases=LateLeases(),
-        records=SqliteRecords(settings.home / "incidents.db"),
+        records=open_records(settings.home / "incidents.db"),
         sources=sources_of(telemetry, settings, inventory, env, clock, circuits, root=root),
     )
 
@@ -164,7 +166,7 @@ def _parts(settings: Settings, inventory: Inventory, env: Mapping[str, str], roo
 def _services(parts: _Parts, released: Released) -> Services:
     """What the nodes of a run work with. Releases under a contract are changes like others, and more telling."""
     inventory, clock, telemetry = parts.inventory, parts.clock, parts.sources.telemetry
-    recorded = released.among(all_changes(telemetry.changes, parts.records.changes))
+    recorded = released.among(all_changes(telemetry.changes, parts.records.inbox.changes))
     changes = ReadDeploys(recorded, inventory, parts.root)
     return Services(
         inventory=inventory,
@@ -177,7 +179,7 @@ def _services(parts: _Parts, released: Released) -> Services:
             changes,
             parts.sources.origins,
             LivePlatform(inventory, parts.root, clock),
-            parts.records.mended_since,
+            parts.records.incidents.mended_since,
         ),
         diagnose=diagnose,
         probes=parts.probes,

@@ -21,7 +21,7 @@ from graph.face import Receipt
 from graph.nodes.intake import service_of
 from graph.quiet import Quiet
 from graph.records.delivery import Delivery
-from graph.records.sqlite import SqliteRecords
+from graph.records.opening import Records
 from graph.telling import Telling
 from tools.intake.normalise import resolve_change
 from tools.intake.route import Route, group_of, route
@@ -53,7 +53,7 @@ class Deliveries:
     def __init__(
         self,
         *,
-        records: SqliteRecords,
+        records: Records,
         telling: Telling,
         normalise: Normalise,
         inventory: Inventory,
@@ -76,7 +76,7 @@ class Deliveries:
         kept = {k.lower(): v for k, v in headers.items() if k.lower() not in _SECRET_HEADERS}
         delivery = Delivery(id=new_id("dlv"), source=source, headers=kept, body=body, received_at=self._clock.now())
         self._normalise(delivery)
-        await self._records.store_delivery(delivery)
+        await self._records.inbox.store_delivery(delivery)
         self._arrived.set()
         return delivery.id
 
@@ -89,12 +89,12 @@ class Deliveries:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            for delivery in await self._records.waiting_deliveries():
+            for delivery in await self._records.inbox.waiting_deliveries():
                 try:
                     await self._take_in(delivery)
                 except Exception:
                     log.error("delivery.failed", delivery=delivery.id, trace=format_exc(limit=-3))
-                    await self._records.finish_delivery(
+                    await self._records.inbox.finish_delivery(
                         delivery.id, [self._malformed(delivery, "it could not be taken in")]
                     )
 
@@ -102,16 +102,16 @@ class Deliveries:
         try:
             found = self._normalise(delivery)
         except IntakeError as error:
-            await self._records.finish_delivery(delivery.id, [self._malformed(delivery, error.message)])
+            await self._records.inbox.finish_delivery(delivery.id, [self._malformed(delivery, error.message)])
             return
         changes = [one for change in found.changes for one in resolve_change(change, self._inventory)]
-        await self._records.note_changes(changes)
+        await self._records.inbox.note_changes(changes)
         receipts = [self._change_receipt(delivery, change) for change in changes]
         for alert in found.alerts:
             receipt = await self._group(alert)
             if receipt is not None:
                 receipts.append(receipt)
-        await self._records.finish_delivery(delivery.id, receipts)
+        await self._records.inbox.finish_delivery(delivery.id, receipts)
 
     async def _group(self, alert: Alert) -> Receipt | None:
         now = self._clock.now()
@@ -119,17 +119,17 @@ class Deliveries:
         alert = alert.model_copy(update={"service": service})
         way = route(
             alert,
-            await self._records.related(alert, LATE),
+            await self._records.incidents.related(alert, LATE),
             now=now,
             neighbours=self._neighbours,
-            opened_lately=await self._records.opened_since(now - LATE),
+            opened_lately=await self._records.incidents.opened_since(now - LATE),
             quiet=await self._quiet(alert),
         )
         if way.rule == "opened":
             await self._open(alert, service, way, now)
             return None
         if way.incident is not None:
-            await self._records.join(way.incident, alert, service)
+            await self._records.incidents.join(way.incident, alert, service)
             if way.rule != "duplicate":
                 said = redact(f"{alert.title}: {alert.summary}" if alert.summary else alert.title)
                 why = "joins this incident" if way.rule == "grouped" else way.text

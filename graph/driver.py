@@ -19,8 +19,8 @@ from graph.lookout import Lookout
 from graph.nodes.closing import FAILED
 from graph.records.delivery import Order
 from graph.records.events import RUN_FAILED
+from graph.records.incidents import Incidents
 from graph.records.projection import project
-from graph.records.sqlite import SqliteRecords
 from graph.state import State
 from graph.tasks import end_tasks
 from graph.telling import Telling
@@ -37,11 +37,9 @@ POLL_S = 1.0
 class Driver:
     """The tasks of all runs of this process."""
 
-    def __init__(
-        self, *, records: SqliteRecords, telling: Telling, guard: Guard, clock: Clock, lookout: Lookout
-    ) -> None:
+    def __init__(self, *, incidents: Incidents, telling: Telling, guard: Guard, clock: Clock, lookout: Lookout) -> None:
         self._threads: Threads
-        self._records = records
+        self._incidents = incidents
         self._lookout = lookout
         self._telling = telling
         self._guard = guard
@@ -52,7 +50,7 @@ class Driver:
     async def start(self, threads: Threads) -> None:
         """Go on with every unfinished incident."""
         self._threads = threads
-        for incident_id in await self._records.unfinished():
+        for incident_id in await self._incidents.unfinished():
             self.drive(incident_id)
 
     async def close(self) -> None:
@@ -106,7 +104,7 @@ class Driver:
         if position.ended:
             await self._telling.saved(project(position.state))
             return True
-        order = await self._records.order(incident_id)
+        order = await self._incidents.order(incident_id)
         if order is not None and position.begun and not position.state.get("halt"):
             await self._threads.halt(incident_id, order.halt)
             return False
@@ -123,13 +121,13 @@ class Driver:
         return False
 
     async def _first_input(self, incident_id: str, order: Order | None) -> State:
-        record = await self._records.get(incident_id)
+        record = await self._incidents.get(incident_id)
         return State(
             incident=incident_id,
             run=record.run_id,
             title=record.title,
             service=record.service,
-            alerts=await self._records.alerts(incident_id),
+            alerts=await self._incidents.alerts(incident_id),
             reopens=record.reopens,
             halt=order.halt if order else "",
         )
@@ -141,7 +139,7 @@ class Driver:
         nudge = self._nudges[incident_id]
         while True:
             nudge.clear()
-            if await self._records.order(incident_id) is not None:
+            if await self._incidents.order(incident_id) is not None:
                 return None
             approval = await self._answered(approval_id)
             if approval is not None:
@@ -169,10 +167,10 @@ class Driver:
         """Remember the failure and decide: recover, turn towards a person, or give up. True when nothing more is tried."""
         words = error.message if isinstance(error, FirebreakError) else type(error).__name__
         try:
-            failures = await self._records.failures(incident_id) + 1
+            failures = await self._incidents.failures(incident_id) + 1
             text = f"{FAILED} ({failures} of {MAX_RECOVERIES} recoveries): {words}"
             await self._telling.remarked(incident_id, RUN_FAILED, text, failures=failures)
-            record = await self._records.get(incident_id)
+            record = await self._incidents.get(incident_id)
             if failures == MAX_RECOVERIES + 1 and not record.status.terminal:
                 await self._threads.halt(incident_id, f"{FAILED} {failures} times: {words}")
             if failures <= 2 * MAX_RECOVERIES:

@@ -27,7 +27,7 @@ from graph.outgoing.courier import Courier
 from graph.outgoing.sqlite import Outbox
 from graph.outgoing.tail import LedgerTail, stop
 from graph.pipelines.runner import PipelineRunner
-from graph.records.sqlite import SqliteRecords
+from graph.records.opening import Records
 from graph.runner import IncidentRunner
 from graph.services import Services
 from graph.settings import Settings
@@ -56,7 +56,7 @@ class House:
     sources: Sources
     documents: RagStore
     reasoner: Reasoner
-    records: SqliteRecords
+    records: Records
     outbox: Outbox
     services: Services
     leases: LateLeases
@@ -130,7 +130,7 @@ class House:
     async def health(self) -> dict[str, Any]:
         """See graph.face."""
         checks: dict[str, Answering] = {
-            "store": lambda: self.records.rows(1),
+            "store": lambda: self.records.incidents.rows(1),
             "checkpoints": self._ping,
             "action_server": self.guard.status,
             "telemetry": self._telemetry_age,

@@ -24,7 +24,7 @@ from graph.lookout import Lookout
 from graph.nodes.intake import service_of
 from graph.quiet import Quiet, never_quiet
 from graph.records.delivery import Order
-from graph.records.sqlite import SqliteRecords
+from graph.records.opening import Records
 from graph.services import Services
 from graph.telling import Telling
 from graph.threads import Threads
@@ -57,14 +57,14 @@ class Outside:
 class IncidentRunner:
     """Implements graph.face.Responder. `start` resumes whatever was unfinished; `close` stops without losing anything."""
 
-    def __init__(self, *, services: Services, records: SqliteRecords, threads: MakeThreads, outside: Outside) -> None:
+    def __init__(self, *, services: Services, records: Records, threads: MakeThreads, outside: Outside) -> None:
         self._services = services
         self._records = records
         self._outside = outside
         self._make_threads = threads
         self._telling = Telling(records, services.clock)
         self._driver = Driver(
-            records=records,
+            incidents=records.incidents,
             telling=self._telling,
             guard=services.guard,
             clock=services.clock,
@@ -82,12 +82,14 @@ class IncidentRunner:
         self._watcher = Watcher(
             crew=services.crew,
             clock=services.clock,
-            unfinished=records.unfinished,
+            unfinished=records.incidents.unfinished,
             remark=self._telling.remarked,
             charge=services.charge,
             held=services.held,
         )
-        self._vigil = Vigil(records=records, probes=services.probes, clock=services.clock, reopen=self.reopen)
+        self._vigil = Vigil(
+            incidents=records.incidents, probes=services.probes, clock=services.clock, reopen=self.reopen
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -118,19 +120,19 @@ class IncidentRunner:
 
     async def delivery(self, delivery_id: str) -> list[Receipt]:
         """See the face."""
-        return await self._records.receipts(delivery_id)
+        return await self._records.inbox.receipts(delivery_id)
 
     async def incidents(self, *, status: str | None = None, limit: int = 50, cursor: str | None = None) -> Page:
         """See the face."""
-        return await self._records.page(status=status, limit=max(1, min(limit, 500)), cursor=cursor)
+        return await self._records.incidents.page(status=status, limit=max(1, min(limit, 500)), cursor=cursor)
 
     async def incident(self, incident_id: str) -> Incident:
         """See the face."""
-        return await self._records.get(incident_id)
+        return await self._records.incidents.get(incident_id)
 
     async def output(self, incident_id: str, sha256: str) -> dict[str, Any]:
         """See the face."""
-        record = await self._records.get(incident_id)
+        record = await self._records.incidents.get(incident_id)
         if sha256 not in {p.sha256 for p in record.outputs}:
             raise NotFoundError(
                 f"{incident_id} left no such output",
@@ -156,7 +158,7 @@ class IncidentRunner:
 
     async def give_back(self, incident_id: str, person: str, reason: str = "", *, person_token: str) -> Incident:
         """See the face."""
-        record = await self._records.get(incident_id)
+        record = await self._records.incidents.get(incident_id)
         if record.status is not IncidentStatus.TAKEN:
             raise ConflictError(
                 f"nobody has taken {incident_id} over",
@@ -171,12 +173,12 @@ class IncidentRunner:
         """The record when the run has ended, or as it is after a few seconds: what runs now ends by itself."""
         with suppress(TimeoutError):
             async with asyncio.timeout(STAND_BACK_S):
-                while not (await self._records.get(incident_id)).status.terminal:
+                while not (await self._records.incidents.get(incident_id)).status.terminal:
                     await asyncio.sleep(0.05)
-        return await self._records.get(incident_id)
+        return await self._records.incidents.get(incident_id)
 
     async def _open(self, incident_id: str) -> Incident:
-        record = await self._records.get(incident_id)
+        record = await self._records.incidents.get(incident_id)
         if record.status.terminal:
             raise ConflictError(
                 f"{incident_id} is closed", expected="a running incident", found=record.status.value, hint="reopen it"
@@ -185,16 +187,16 @@ class IncidentRunner:
 
     async def _order(self, incident_id: str, order: Order) -> Incident:
         await self._open(incident_id)
-        await self._records.give_order(incident_id, order)
+        await self._records.incidents.give_order(incident_id, order)
         await self._telling.remarked(
             incident_id, f"incident.{'taken' if order.kind == 'take' else 'stopped'}", order.halt
         )
         self._driver.ordered(incident_id)
-        return await self._records.get(incident_id)
+        return await self._records.incidents.get(incident_id)
 
     async def reopen(self, incident_id: str, person: str, reason: str = "") -> Incident:
         """See the face."""
-        old = await self._records.get(incident_id)
+        old = await self._records.incidents.get(incident_id)
         if not old.status.terminal:
             raise ConflictError(f"{incident_id} is still open", expected="a closed incident", found=old.status.value)
         fresh_id, now = new_id("inc"), self._services.clock.now()
@@ -234,7 +236,7 @@ class IncidentRunner:
         why = f": {reason}" if reason else ""
         await self._telling.remarked(fresh_id, "incident.reopened", f"{person} re-opened {old.id}{why}")
         self._driver.drive(fresh_id)
-        return await self._records.get(fresh_id)
+        return await self._records.incidents.get(fresh_id)
 
     async def changes(self, since: datetime, until: datetime) -> list[Change]:
         """See the face."""
@@ -253,10 +255,10 @@ class IncidentRunner:
 
     async def chat(self, text: str, incident_id: str | None = None) -> AsyncIterator[ChatPiece]:
         """See the face."""
-        incident = await self._records.get(incident_id) if incident_id else None
+        incident = await self._records.incidents.get(incident_id) if incident_id else None
         words = f"{text} {incident.title if incident else ''}"
         passages = await self._services.retriever.search(words, limit=3)
-        reply = await self._outside.chat.reply(text, incident, await self._records.rows(10), passages)
+        reply = await self._outside.chat.reply(text, incident, await self._records.incidents.rows(10), passages)
         fell_back = f" (instead of {reply.fell_back})" if reply.fell_back else ""
         yield ChatPiece(kind="source", text=f"{reply.by}{fell_back}")
         for sentence in reply.sentences:

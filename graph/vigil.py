@@ -17,7 +17,7 @@ from agents.verifier import HEALTH_PROBES, served
 from domain.clock import Clock
 from domain.errors import FirebreakError
 from domain.incident import Incident
-from graph.records.sqlite import SqliteRecords
+from graph.records.incidents import Incidents
 from graph.services import Probes
 
 log = structlog.get_logger(__name__)
@@ -37,8 +37,8 @@ Reopen = Callable[[str, str, str], Awaitable[Any]]
 class Vigil:
     """One task for all incidents that closed well. While any run is under way it is the run that looks."""
 
-    def __init__(self, *, records: SqliteRecords, probes: Probes, clock: Clock, reopen: Reopen) -> None:
-        self._records = records
+    def __init__(self, *, incidents: Incidents, probes: Probes, clock: Clock, reopen: Reopen) -> None:
+        self._incidents = incidents
         self._probes = probes
         self._clock = clock
         self._reopen = reopen
@@ -65,9 +65,9 @@ class Vigil:
             await self._reopen(closed.id, BY, self._words(closed))
 
     async def _watched(self) -> Incident | None:
-        if await self._records.unfinished():
+        if await self._incidents.unfinished():
             return None
-        return newest_not_reopened(await self._records.served_since(self._clock.now() - WATCH))
+        return newest_not_reopened(await self._incidents.served_since(self._clock.now() - WATCH))
 
     def _words(self, closed: Incident) -> str:
         assert closed.closed_at is not None, "only closed incidents are watched"

@@ -9,7 +9,7 @@ from domain.alert import Alert
 from domain.bundle import Reading
 from domain.clock import Clock
 from graph.deliveries import LATE
-from graph.records.sqlite import SqliteRecords
+from graph.records.incidents import Incidents
 from graph.services import Diagnose, Gather, Probes
 from skills.analyses.analysis import Observed
 from skills.analyses.catalogue import ANALYSES
@@ -20,11 +20,11 @@ FRESH_S = 1.0
 OpenAlerts = Callable[[], Awaitable[Sequence[Alert]]]
 
 
-def open_alerts(records: SqliteRecords, clock: Clock) -> OpenAlerts:
+def open_alerts(incidents: Incidents, clock: Clock) -> OpenAlerts:
     """Of incidents that are open or closed so lately that their senders' last word is still heard."""
 
     async def told() -> list[Alert]:
-        return await records.told_since(clock.now() - LATE)
+        return await incidents.told_since(clock.now() - LATE)
 
     return told
 

@@ -20,7 +20,7 @@ from domain.incident import Incident
 from graph.checkpoint.lease import Leases, ProcessLeases
 from graph.heart import Heart
 from graph.quiet import Quiet, never_quiet
-from graph.records.sqlite import SqliteRecords
+from graph.records.opening import open_records
 from graph.runner import IncidentRunner, Outside
 from graph.state import Knobs
 from graph.threads import Threads
@@ -78,7 +78,7 @@ async def responder(
 
     runner = IncidentRunner(
         services=house.services,
-        records=SqliteRecords(home / "incidents.db"),
+        records=open_records(home / "incidents.db"),
         threads=threads,
         outside=Outside(
             normalise=plain_normalise,

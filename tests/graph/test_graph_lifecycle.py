@@ -333,7 +333,7 @@ async def test_a_run_that_cannot_even_hand_over_is_closed(tmp_path: Path) -> Non
         (incident,) = await until(runner, lambda found: bool(found) and found[0].runtime is RuntimeStatus.FAILED)
         assert (incident.status, incident.outcome) == (IncidentStatus.ESCALATED, "failed")
         assert incident.closed_at is not None
-        assert await runner._records.unfinished() == []
+        assert await runner._records.incidents.unfinished() == []
 
 
 async def test_a_cure_stays_a_cure_when_it_cannot_be_remembered(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ async def test_what_people_say_they_changed_is_kept_as_evidence(tmp_path: Path) 
     """Each change once, found again by its time, whichever source told it."""
     change = Change(id="chg-1", kind="config", time=NOON, service="api", summary="raised the pool", author="ada")
     async with responder(paused(), tmp_path) as runner:
-        told = runner._records
+        told = runner._records.inbox
         await told.note_changes([change, change])
         noon = NOON.timestamp()
         assert await told.changes((noon - 1, noon + 1)) == [change]

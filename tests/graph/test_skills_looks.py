@@ -11,7 +11,7 @@ from domain.clock import ManualClock
 from domain.conditions import Condition
 from domain.incident import Incident, IncidentStatus
 from graph.deliveries import LATE
-from graph.records.sqlite import SqliteRecords
+from graph.records.opening import open_records
 from graph.skills.looks import Looks, open_alerts
 from tests.fakes.world import TickingClock, World, WorldProbes, alert, diagnose_world
 
@@ -54,8 +54,8 @@ async def test_analyses_and_probes_answer_alike() -> None:
 
 async def test_an_alert_is_heard_until_its_incident_was_closed_for_a_while() -> None:
     """Handed to a person at once, it still fires; when its sender says that it is over, or would be heard no more, it does not."""
-    records, clock = SqliteRecords(":memory:"), ManualClock()
-    told, raised = open_alerts(records, clock), alert(service="api")
+    records, clock = open_records(":memory:"), ManualClock()
+    told, raised = open_alerts(records.incidents, clock), alert(service="api")
     row = Incident(
         id="inc-1",
         thread_id="inc-1",
@@ -67,7 +67,7 @@ async def test_an_alert_is_heard_until_its_incident_was_closed_for_a_while() -> 
         phase="EXIT",
         severity=raised.severity,
     )
-    await records.open(row.model_copy(update={"closed_at": clock.now()}), [(raised, "api")], [])
+    await records.incidents.open(row.model_copy(update={"closed_at": clock.now()}), [(raised, "api")], [])
     clock.advance(LATE.total_seconds() - 1)
     assert [a.identity for a in await told()] == ["shop-down"]
     clock.advance(2)

@@ -23,7 +23,7 @@ from graph.outgoing.http import allowed, checked_url, send
 from graph.outgoing.sqlite import Outbox
 from graph.outgoing.subscription import ATTEMPTS, DeliveryState, wait_s
 from graph.outgoing.tail import LedgerTail, stop
-from graph.records.sqlite import SqliteRecords
+from graph.records.opening import open_records
 from tests.fakes.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.integration
@@ -43,13 +43,13 @@ class Sending:
         given = {"name": "pager", "url": receiver.url, "secret_env": "PAGER", "private": True, **webhook}
         self.inventory = Inventory(services=[Service(name="api", kind="api")], webhooks=[Webhook(**given)])
         self.clock = ManualClock(SystemClock().now())
-        self.records = SqliteRecords(home / "incidents.db")
+        self.records = open_records(home / "incidents.db")
         self.outbox = Outbox(home / "webhooks.db")
-        self.courier = Courier(self.inventory, self.records, self.outbox, {"PAGER": SECRET}, self.clock)
+        self.courier = Courier(self.inventory, self.records.events, self.outbox, {"PAGER": SECRET}, self.clock)
 
     async def happen(self, *types: str) -> None:
         events = [Event(id="?", type=f"dev.firebreak.{t}", subject="inc-1", time=self.clock.now()) for t in types]
-        await self.records.observed(events, "test", None)
+        await self.records.events.observed(events, "test", None)
 
     async def state(self) -> DeliveryState:
         return (await self.outbox.deliveries())[0].state
@@ -153,7 +153,7 @@ async def test_a_slow_receiver_holds_nothing_up(tmp_path: Path, receiver: Receiv
         await sending.happen("execution_started", "execution_complete")
     receiver.delay.set()
     await stop(carrying)
-    assert await sending.records.newest_event() == 3
+    assert await sending.records.events.newest_event() == 3
     sending.close()
 
 
@@ -213,13 +213,13 @@ class Entries:
 
 async def test_the_ledger_is_followed_without_gaps_and_repeats(tmp_path: Path) -> None:
     """A tail that starts again goes on after the last entry that it told."""
-    ledger, records, clock = MemoryLedger(), SqliteRecords(tmp_path / "incidents.db"), ManualClock()
+    ledger, records, clock = MemoryLedger(), open_records(tmp_path / "incidents.db"), ManualClock()
 
     async def tell(events: Any, seq: int | None) -> None:
-        await records.observed(events, "ledger", seq)
+        await records.events.observed(events, "ledger", seq)
 
     def tail() -> LedgerTail:
-        return LedgerTail(Entries(ledger), tell, lambda: records.followed("ledger"), clock)
+        return LedgerTail(Entries(ledger), tell, lambda: records.events.followed("ledger"), clock)
 
     for start in (0, 250):
         with ledger.transaction() as tx:
@@ -228,11 +228,11 @@ async def test_the_ledger_is_followed_without_gaps_and_repeats(tmp_path: Path) -
         following = tail()
         while await following.look():
             pass
-    told = [e for e in await records.events(limit=1000) if e.type == Integration.EXECUTION_STARTED.type]
+    told = [e for e in await records.events.events(limit=1000) if e.type == Integration.EXECUTION_STARTED.type]
     assert [e.subject for e in told] == [f"inc-{n}" for n in range(500) if n % 2]
     running = asyncio.create_task(tail().follow_forever())
     async with asyncio.timeout(5):
-        while not [e for e in await records.events(after=250) if e.type == Integration.HEARTBEAT.type]:
+        while not [e for e in await records.events.events(after=250) if e.type == Integration.HEARTBEAT.type]:
             await asyncio.sleep(0.01)
     await stop(running)
     records.close()

@@ -17,7 +17,7 @@ from domain.events import Event
 from domain.inventory import Inventory, Service, Webhook
 from graph.outgoing.courier import Courier
 from graph.outgoing.sqlite import Outbox
-from graph.records.sqlite import SqliteRecords
+from graph.records.opening import open_records
 from tests.fakes import web_services as fakes
 from tests.fakes.receiver import Receiver, receiving
 from tests.fakes.web_server import serving
@@ -37,14 +37,14 @@ def home(tmp_path: Path, receiver: Receiver) -> Iterator[Path]:
     """A home whose app serves two events and one webhook."""
     hook = Webhook(name="pager", url=receiver.url, secret_env="PAGER", private=True, events=["*_required"])
     inventory = Inventory(services=[Service(name="api", kind="api")], webhooks=[hook])
-    records, outbox = SqliteRecords(tmp_path / "incidents.db"), Outbox(tmp_path / "webhooks.db")
+    records, outbox = open_records(tmp_path / "incidents.db"), Outbox(tmp_path / "webhooks.db")
     clock = SystemClock()
     events = [
         Event(id="?", type=f"dev.firebreak.{name}", subject="inc-1", time=clock.now(), data={"plan": "plan-1"})
         for name in ("plan_created", "approval_required")
     ]
-    asyncio.run(records.observed(events, "test", None))
-    courier = Courier(inventory, records, outbox, {"PAGER": SECRET}, clock)
+    asyncio.run(records.events.observed(events, "test", None))
+    courier = Courier(inventory, records.events, outbox, {"PAGER": SECRET}, clock)
     with serving(fakes.ports(tmp_path, outgoing=courier)) as url:
         (tmp_path / "run").mkdir(exist_ok=True)
         (tmp_path / "run" / "ports.json").write_text(json.dumps({"app": int(url.rsplit(":", 1)[1])}))
