@@ -95,19 +95,23 @@ def build(
         raise ConfigError(
             "Nothing to build a bundle from.", expected="at least one file", hint="firebreak bundle build --help"
         )
+    began = _time(onset, "--onset") if onset else None
     bundle = assemble(
         pieces,
         identity=out.name.removesuffix(".tgz").removesuffix(".tar.gz"),
         title=title,
         system=system,
-        alert=AlertHint(service=alert, summary=summary, started_at=_time(onset, "--onset") if onset else None)
-        if alert or summary
-        else None,
-        onset=_time(onset, "--onset") if onset else None,
+        alert=_hint(alert, summary, began),
+        onset=began,
         normal=_window(normal, "--normal"),
         abnormal=_window(abnormal, "--abnormal"),
     )
     _tell(write_bundle(bundle, out), sources, told, as_json)
+
+
+def _hint(service: str, summary: str, began: float | None) -> AlertHint | None:
+    """What the alert said; None when nobody told of one."""
+    return AlertHint(service=service, summary=summary, started_at=began) if service or summary else None
 
 
 def _tell(path: Path, sources: Sequence[Source], told: Told, as_json: bool) -> None:

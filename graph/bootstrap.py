@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agents.chat import Chat
 from agents.perception import diagnose
@@ -63,9 +62,6 @@ from tools.probes.runner import ProbeRunner
 from tools.telemetry.embedded import SqliteTelemetry
 from tools.versions import memory_by_version
 
-if TYPE_CHECKING:
-    pass
-
 
 def build_house(
     settings: Settings,
@@ -89,21 +85,7 @@ def build_house(
     bench = bench_of(
         services, settings, env, parts.circuits, open_alerts(parts.records.incidents, parts.clock), root=root
     )
-    services = replace(services, released=released, skilled=IncidentSkills(bench))
-    house = House(
-        settings=settings,
-        inventory=inventory,
-        guard=parts.guard,
-        telemetry=parts.telemetry,
-        sources=parts.sources,
-        documents=parts.documents,
-        reasoner=parts.reasoner,
-        outbox=Outbox(settings.home / "webhooks.db"),
-        records=parts.records,
-        services=services,
-        leases=parts.leases,
-        circuits=parts.circuits,
-    )
+    house = _house(parts, replace(services, released=released, skilled=IncidentSkills(bench)))
     house.pipelines = _pipelines(house, drills)
     house.skills = SkillRunner(bench, parts.leases, holder(settings))
     house.rehearsals = Rehearsals(house.skills, faults, hands_off=knobs_of(settings).hands_off)
@@ -160,6 +142,24 @@ def _parts(settings: Settings, inventory: Inventory, env: Mapping[str, str], roo
         leases=LateLeases(),
         records=open_records(settings.home / "incidents.db"),
         sources=sources_of(telemetry, settings, inventory, env, clock, circuits, root=root),
+    )
+
+
+def _house(parts: _Parts, services: Services) -> House:
+    """The house with its stores, before anybody works in it."""
+    return House(
+        settings=parts.settings,
+        inventory=parts.inventory,
+        guard=parts.guard,
+        telemetry=parts.telemetry,
+        sources=parts.sources,
+        documents=parts.documents,
+        reasoner=parts.reasoner,
+        outbox=Outbox(parts.settings.home / "webhooks.db"),
+        records=parts.records,
+        services=services,
+        leases=parts.leases,
+        circuits=parts.circuits,
     )
 
 

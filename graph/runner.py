@@ -15,7 +15,6 @@ from domain.errors import ConflictError, NotFoundError, UpstreamError
 from domain.events import Event
 from domain.guard import Approval, ApprovalAnswer, Guard
 from domain.incident import Incident, IncidentStatus
-from domain.lifecycle import RuntimeStatus
 from domain.value import new_id
 from graph.deliveries import Deliveries, Normalise
 from graph.driver import Driver
@@ -199,44 +198,13 @@ class IncidentRunner:
         old = await self._records.incidents.get(incident_id)
         if not old.status.terminal:
             raise ConflictError(f"{incident_id} is still open", expected="a closed incident", found=old.status.value)
-        fresh_id, now = new_id("inc"), self._services.clock.now()
-        fresh = old.model_copy(
-            update={
-                **{
-                    k: []
-                    for k in (
-                        "plans",
-                        "judgements",
-                        "results",
-                        "verifications",
-                        "approvals",
-                        "confidence_history",
-                        "outputs",
-                    )
-                },
-                "id": fresh_id,
-                "thread_id": fresh_id,
-                "run_id": new_id("run"),
-                "reopens": old.id,
-                "status": IncidentStatus.OPEN,
-                "opened_at": now,
-                "closed_at": None,
-                "outcome": "",
-                "run_result": "",
-                "runtime": RuntimeStatus.PENDING,
-                "recoveries": 0,
-                "phase": "BOOTSTRAP",
-                "diagnosis": None,
-                "brief": None,
-                "timeline": [],
-            }
-        )
+        fresh = successor(old, self._services.clock.now())
         pairs = [(a, service_of([a], self._services.inventory)) for a in old.alerts]
         await self._telling.opened(fresh, pairs, [])
         why = f": {reason}" if reason else ""
-        await self._telling.remarked(fresh_id, "incident.reopened", f"{person} re-opened {old.id}{why}")
-        self._driver.drive(fresh_id)
-        return await self._records.incidents.get(fresh_id)
+        await self._telling.remarked(fresh.id, "incident.reopened", f"{person} re-opened {old.id}{why}")
+        self._driver.drive(fresh.id)
+        return await self._records.incidents.get(fresh.id)
 
     async def changes(self, since: datetime, until: datetime) -> list[Change]:
         """See the face."""
@@ -277,3 +245,21 @@ class IncidentRunner:
         """See the face."""
         found: dict[str, Any] = await self._outside.health()
         return found
+
+
+def successor(old: Incident, now: datetime) -> Incident:
+    """A new incident about the same alerts, which refers to the old one and remembers nothing of its run."""
+    fresh_id = new_id("inc")
+    return Incident(
+        id=fresh_id,
+        thread_id=fresh_id,
+        run_id=new_id("run"),
+        title=old.title,
+        status=IncidentStatus.OPEN,
+        severity=old.severity,
+        opened_at=now,
+        service=old.service,
+        group_key=old.group_key,
+        alerts=old.alerts,
+        reopens=old.id,
+    )

@@ -62,6 +62,13 @@ def parsed_args(text: str) -> dict[str, Any]:
 def build(ports: Ports, pages: Pages) -> APIRouter:
     """Both halves."""
     router = APIRouter(tags=["approvals"])
+    _api(router, ports)
+    _pages(router, ports, pages)
+    return router
+
+
+def _api(router: APIRouter, ports: Ports) -> None:
+    """The machines' half."""
     responder = ports.responder
 
     @router.get("/api/approvals", summary="Approvals, newest first")
@@ -73,6 +80,11 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
     async def answer(approval_id: str, answer: ApprovalAnswer, caller: Caller) -> Approval:
         """The first answer wins on every surface; a later one gets 409 and is told who was first."""
         return await responder.answer_approval(approval_id, checked(answer), caller.token)
+
+
+def _pages(router: APIRouter, ports: Ports, pages: Pages) -> None:
+    """The people's half."""
+    responder = ports.responder
 
     @router.get("/approvals", include_in_schema=False)
     async def page(request: Request) -> HTMLResponse:
@@ -102,8 +114,6 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
         except ConflictError as error:
             raise _too_late(error) from error
         return RedirectResponse(landing(back), 303)
-
-    return router
 
 
 def _too_late(error: ConflictError) -> ConflictError:

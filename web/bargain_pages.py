@@ -37,6 +37,13 @@ def matches(row: ContractRow, status: str, level: str, words: str) -> bool:
 def build(ports: Ports, pages: Pages) -> APIRouter:
     """Pages only; machines ask /api/contracts."""
     router = APIRouter(include_in_schema=False)
+    _index(router, ports, pages)
+    _one(router, ports, pages)
+    return router
+
+
+def _index(router: APIRouter, ports: Ports, pages: Pages) -> None:
+    """All of them, filtered and page by page."""
 
     @router.get("/contracts")
     async def index(
@@ -65,6 +72,10 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
             q=q,
         )
 
+
+def _one(router: APIRouter, ports: Ports, pages: Pages) -> None:
+    """One contract, and what a person may do at its table."""
+
     @router.get("/contracts/{contract_id}")
     async def one(request: Request, contract_id: str) -> HTMLResponse:
         table = bargains_of(ports).get(contract_id)
@@ -85,15 +96,16 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
         if kind == "rehearse":
             await trials_of(ports).submit(contract_id, AS_IT_IS, caller.name)
             return RedirectResponse(f"/contracts/{contract_id}", 303)
-        if kind in ("say", "reject") and not text.strip():
-            raise ConfigError("Say why.", expected="a few words", found="nothing", code="request.invalid")
-        given = OfferKind(offer) if kind == "offer" and offer in set(OfferKind) else None
-        if kind == "offer" and given is None:
-            raise ConfigError(
-                "There is no such offer.", expected=", ".join(OfferKind), found=offer, code="request.invalid"
-            )
-        chosen = Move(kind=kind, digest=digest or "none", offer=given, text=text)
+        chosen = as_move(kind, digest, offer, text)
         await bargains_of(ports).move(contract_id, chosen, person=caller.name, token=caller.token)
         return RedirectResponse(f"/contracts/{contract_id}", 303)
 
-    return router
+
+def as_move(kind: Literal["offer", "say", "sign", "reject"], digest: str, offer: str, text: str) -> Move:
+    """What was chosen on the card. Raises ConfigError (request.invalid) for an unknown offer, or words that are missing."""
+    if kind in ("say", "reject") and not text.strip():
+        raise ConfigError("Say why.", expected="a few words", found="nothing", code="request.invalid")
+    given = OfferKind(offer) if kind == "offer" and offer in set(OfferKind) else None
+    if kind == "offer" and given is None:
+        raise ConfigError("There is no such offer.", expected=", ".join(OfferKind), found=offer, code="request.invalid")
+    return Move(kind=kind, digest=digest or "none", offer=given, text=text)

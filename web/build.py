@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import RedirectResponse
 from starlette.types import Scope
@@ -85,7 +85,6 @@ def build_app(ports: Ports, settings: Settings, *, lifespan: Lifespan = _nothing
         ports.home, [settings.intake_token.get_secret_value()] if settings.intake_token else [], ports.clock
     )
     sessions = Sessions(ports.home / "secrets" / "sessions.json", ports.clock)
-    secrets = [s.strip() for s in settings.intake_secrets.split(",") if s.strip()]
     app = FastAPI(
         title="Firebreak",
         version="1",
@@ -96,7 +95,23 @@ def build_app(ports: Ports, settings: Settings, *, lifespan: Lifespan = _nothing
         dependencies=[Depends(form_is_ours)],
         responses=errors.problem_schema(),
     )
-    for router in (
+    for router in _routers(ports, pages, settings, metrics, keyring, sessions):
+        app.include_router(router)
+    app.mount("/static", _LongLived(directory=Path(ROOT / "static")))
+    app.add_api_route("/favicon.ico", lambda: RedirectResponse("/static/mark.svg"), include_in_schema=False)
+    errors.install(app, pages.problem)
+    app.add_middleware(Authentication, keyring=keyring, sessions=sessions, login_page=pages.login)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(RequestIdAndHeaders, observe=metrics.observe)
+    return app
+
+
+def _routers(
+    ports: Ports, pages: Pages, settings: Settings, metrics: Metrics, keyring: Keyring, sessions: Sessions
+) -> list[APIRouter]:
+    """All rooms, in the order in which addresses are compared."""
+    secrets = [s.strip() for s in settings.intake_secrets.split(",") if s.strip()]
+    return [
         login.build(pages, keyring, sessions),
         sign_in.build(ports.door, sessions, settings, sign_in.Oidc(settings, ports.clock)),
         intake.build(ports, keyring, secrets, metrics),
@@ -126,12 +141,4 @@ def build_app(ports: Ports, settings: Settings, *, lifespan: Lifespan = _nothing
         health.build(ports),
         exposition.build(ports, metrics),
         incidents.build_pages(ports, pages, metrics),
-    ):
-        app.include_router(router)
-    app.mount("/static", _LongLived(directory=Path(ROOT / "static")))
-    app.add_api_route("/favicon.ico", lambda: RedirectResponse("/static/mark.svg"), include_in_schema=False)
-    errors.install(app, pages.problem)
-    app.add_middleware(Authentication, keyring=keyring, sessions=sessions, login_page=pages.login)
-    app.add_middleware(BodyLimit)
-    app.add_middleware(RequestIdAndHeaders, observe=metrics.observe)
-    return app
+    ]

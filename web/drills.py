@@ -94,27 +94,42 @@ def score(results: Sequence[DrillResult]) -> Score:
 def build(ports: Ports, pages: Pages) -> APIRouter:
     """Both halves."""
     router = APIRouter(tags=["drills"])
+    _api(router, ports)
+    _pages(router, ports, pages)
+    return router
 
-    def room() -> DrillRoom:
-        if ports.drills is None:
-            raise NotFoundError(
-                "There are no drills here: this installation looks after someone's own systems.",
-                hint="`firebreak up` starts a local stack that may be broken.",
-            )
-        return ports.drills
+
+def room_of(ports: Ports) -> DrillRoom:
+    """Where drills are held. Raises NotFoundError where there are none."""
+    if ports.drills is None:
+        raise NotFoundError(
+            "There are no drills here: this installation looks after someone's own systems.",
+            hint="`firebreak up` starts a local stack that may be broken.",
+        )
+    return ports.drills
+
+
+def _api(router: APIRouter, ports: Ports) -> None:
+    """The machines' half."""
 
     @router.get("/api/drills", summary="Drills, newest first, and the faults there are")
     async def drills() -> DrillList:
-        return DrillList(drills=await room().runs(), faults=[FaultRow.of(f) for f in await room().faults()])
+        return DrillList(
+            drills=await room_of(ports).runs(), faults=[FaultRow.of(f) for f in await room_of(ports).faults()]
+        )
 
     @router.post("/api/drills", status_code=202, summary="Start a drill")
     async def start(caller: Caller, wish: StartDrill | None = None) -> Started:
         chosen = wish or StartDrill()
-        return Started(id=await room().start(chosen.fault, seed=chosen.seed))
+        return Started(id=await room_of(ports).start(chosen.fault, seed=chosen.seed))
 
     @router.get("/api/drills/{drill_id}", summary="One drill with its progress and result")
     async def drill(drill_id: str) -> DrillRun:
-        return await room().get(drill_id)
+        return await room_of(ports).get(drill_id)
+
+
+def _pages(router: APIRouter, ports: Ports, pages: Pages) -> None:
+    """The people's half."""
 
     @router.get("/drills", include_in_schema=False)
     async def page(request: Request) -> HTMLResponse:
@@ -122,7 +137,7 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
         faults: Sequence[Fault] | None = None
         trouble = ""
         try:
-            runs, faults = await room().runs(), await room().faults()
+            runs, faults = await room_of(ports).runs(), await room_of(ports).faults()
         except NotFoundError:
             raise
         except FirebreakError as error:
@@ -141,11 +156,9 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
 
     @router.post("/drills", include_in_schema=False)
     async def submit(caller: Caller, fault: Annotated[str, Form(max_length=60)] = "") -> RedirectResponse:
-        await room().start(fault or None)
+        await room_of(ports).start(fault or None)
         return RedirectResponse(landing("/drills"), 303)
 
     @router.get("/drills/{drill_id}", include_in_schema=False)
     async def one(request: Request, drill_id: str) -> HTMLResponse:
-        return await pages.render(request, "drill.html", d=await room().get(drill_id))
-
-    return router
+        return await pages.render(request, "drill.html", d=await room_of(ports).get(drill_id))

@@ -42,6 +42,14 @@ class Why(Value):
 def build(ports: Ports, metrics: Metrics) -> APIRouter:
     """The machines' half."""
     router = APIRouter(prefix="/api", tags=["incidents"])
+    _records(router, ports)
+    _events(router, ports, metrics)
+    _deeds(router, ports)
+    return router
+
+
+def _records(router: APIRouter, ports: Ports) -> None:
+    """What is known of them."""
     responder = ports.responder
 
     @router.get("/incidents", summary="Incidents, newest first")
@@ -68,6 +76,11 @@ def build(ports: Ports, metrics: Metrics) -> APIRouter:
         """Canonical JSON; its SHA-256 is its name. Type GAMMA and kind `handoff`: what is known, for who takes over."""
         return await responder.output(incident_id, sha256)
 
+
+def _events(router: APIRouter, ports: Ports, metrics: Metrics) -> None:
+    """What happens to them, as it happens."""
+    responder = ports.responder
+
     @router.get("/incidents/{incident_id}/events", summary="Its events as they happen (SSE)", response_class=Response)
     async def events(incident_id: str) -> EventSourceResponse:
         await responder.incident(incident_id)
@@ -76,6 +89,11 @@ def build(ports: Ports, metrics: Metrics) -> APIRouter:
     @router.get("/events", summary="All events as they happen (SSE)", response_class=Response)
     async def all_events() -> EventSourceResponse:
         return stream(responder, None, api_frame, metrics)
+
+
+def _deeds(router: APIRouter, ports: Ports) -> None:
+    """What a person may do to a run."""
+    responder = ports.responder
 
     @router.post("/incidents/{incident_id}/stop", summary="No further step; hand over what is known")
     async def stop(incident_id: str, caller: Caller, why: Why | None = None) -> Incident:
@@ -92,8 +110,6 @@ def build(ports: Ports, metrics: Metrics) -> APIRouter:
     @router.post("/incidents/{incident_id}/reopen", summary="A new run that refers to the closed one")
     async def reopen(incident_id: str, caller: Caller, why: Why | None = None) -> Incident:
         return await responder.reopen(incident_id, caller.name, (why or Why()).reason)
-
-    return router
 
 
 def build_pages(ports: Ports, pages: Pages, metrics: Metrics) -> APIRouter:

@@ -60,25 +60,24 @@ def with_session(response: Response, request: Request, session: Session) -> Resp
     return response
 
 
+def entered(token: str, keyring: Keyring, sessions: Sessions) -> Session | None:
+    """The session that a one-time ticket or a person's token opens; None for anything else."""
+    session = sessions.redeem(token)
+    if session is not None:
+        return session
+    known = keyring.principal(token)
+    return sessions.open(token) if known and known.role is Role.PERSON else None
+
+
 def build(pages: Pages, keyring: Keyring, sessions: Sessions) -> APIRouter:
     """Routes of signing in and out."""
     router = APIRouter(tags=["sign-in"])
 
-    def enter(token: str) -> Session | None:
-        session = sessions.redeem(token)
-        if session is not None:
-            return session
-        known = keyring.principal(token)
-        return sessions.open(token) if known and known.role is Role.PERSON else None
-
     async def answer(request: Request, token: str, target: str) -> Response:
-        session = enter(token.strip())
+        session = entered(token.strip(), keyring, sessions)
         if session is None:
-            return await refused(request, target)
+            return await pages.render(request, "login.html", status=401, target=local_path(target), refused=True)
         return with_session(RedirectResponse(local_path(target), 303), request, session)
-
-    async def refused(request: Request, target: str) -> Response:
-        return await pages.render(request, "login.html", status=401, target=local_path(target), refused=True)
 
     @router.get("/login", include_in_schema=False)
     async def login(request: Request, token: str = "", to: str = "/") -> Response:

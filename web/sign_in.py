@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
@@ -27,7 +28,7 @@ from domain.errors import AuthError, ConfigError, UpstreamError
 from graph.settings import Settings
 from web.login import local_path, with_session
 from web.ports import Door
-from web.sessions import Sessions
+from web.sessions import Session, Sessions
 
 FLOW_COOKIE = "firebreak_sign_in"
 FLOW_LIFE = timedelta(minutes=10)
@@ -160,36 +161,39 @@ def build(door: Door, sessions: Sessions, settings: Settings, oidc: Oidc) -> API
     async def finish(request: Request, state: str = "", code: str = "") -> Response:
         bound = request.cookies.get(FLOW_COOKIE, "")
         id_token, flow = await oidc.finish(state, bound, code, redirect_uri(request))
-        return _welcome(request, await door.sign_in_oidc(id_token, flow.nonce), flow.to)
+        return _welcome(request, sessions.open(await door.sign_in_oidc(id_token, flow.nonce)), flow.to)
 
     @router.get("/login/proxy")
     async def proxied(request: Request, to: str = "/") -> Response:
-        name = request.headers.get(settings.trusted_proxy_header, "")
-        peer = request.client.host if request.client else ""
-        if not any(ip_address(peer) in network for network in trusted if peer):
-            raise AuthError(
-                "Only a trusted proxy may say who you are.",
-                expected="a connection from one of FIREBREAK_TRUSTED_PROXIES",
-                found=peer or "no address",
-                code="auth.untrusted_proxy",
-            )
-        if not name:
-            raise AuthError(
-                "The proxy did not say who you are.",
-                expected=f"the header {settings.trusted_proxy_header}",
-                found="none",
-            )
-        return _welcome(request, await door.sign_in_proxy(name), local_path(to))
-
-    def _welcome(request: Request, token: str, to: str) -> Response:
-        """A page of ours that goes on by itself: a redirect would still count as the other site's and bring no strict cookie."""
-        target = escape(to, quote=True)
-        page = f'<!doctype html><meta http-equiv="refresh" content="0;url={target}"><a href="{target}">Go on</a>'
-        response = with_session(HTMLResponse(page), request, sessions.open(token))
-        response.delete_cookie(FLOW_COOKIE, path="/login")
-        return response
+        token = await door.sign_in_proxy(vouched_for(request, trusted, settings.trusted_proxy_header))
+        return _welcome(request, sessions.open(token), local_path(to))
 
     return router
+
+
+def vouched_for(request: Request, trusted: Sequence[IPv4Network | IPv6Network], header: str) -> str:
+    """Whom a trusted proxy let through. Raises AuthError when nobody trusted says so, or says nobody."""
+    name = request.headers.get(header, "")
+    peer = request.client.host if request.client else ""
+    if not any(ip_address(peer) in network for network in trusted if peer):
+        raise AuthError(
+            "Only a trusted proxy may say who you are.",
+            expected="a connection from one of FIREBREAK_TRUSTED_PROXIES",
+            found=peer or "no address",
+            code="auth.untrusted_proxy",
+        )
+    if not name:
+        raise AuthError("The proxy did not say who you are.", expected=f"the header {header}", found="none")
+    return name
+
+
+def _welcome(request: Request, session: Session, to: str) -> Response:
+    """A page of ours that goes on by itself: a redirect would still count as the other site's and bring no strict cookie."""
+    target = escape(to, quote=True)
+    page = f'<!doctype html><meta http-equiv="refresh" content="0;url={target}"><a href="{target}">Go on</a>'
+    response = with_session(HTMLResponse(page), request, session)
+    response.delete_cookie(FLOW_COOKIE, path="/login")
+    return response
 
 
 def _unconfigured(setting: str) -> AuthError:

@@ -38,11 +38,7 @@ def make_plan(services: Services) -> Node:
         )
         proposal = await services.minds.planner.plan(request)
         record = await settled(services, state)
-        planned = proposal.plan
-        if services.released is not None:
-            proposal = await services.released.prefer(request, proposal)
-        if services.skilled is not None and proposal.plan is planned:
-            proposal = await services.skilled.prefer(request, proposal)
+        proposal = await preferred(services, request, proposal)
         await services.note("decision", state["incident"], plan_note(proposal))
         return {
             "plan": proposal.plan,
@@ -63,6 +59,16 @@ def make_plan(services: Services) -> Node:
         }
 
     return plan
+
+
+async def preferred(services: Services, request: PlanRequest, proposal: Proposal) -> Proposal:
+    """The rehearsed way back of a blamed release, else what a trusted skill proposes, else the planner's own."""
+    planned = proposal.plan
+    if services.released is not None:
+        proposal = await services.released.prefer(request, proposal)
+    if services.skilled is not None and proposal.plan is planned:
+        proposal = await services.skilled.prefer(request, proposal)
+    return proposal
 
 
 def rejected_now(state: State) -> list[str]:
