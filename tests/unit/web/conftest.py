@@ -9,19 +9,29 @@ from fastapi import FastAPI
 
 from graph.settings import Settings
 from tests.fakes import web_services as fakes
+from tests.fakes.web_shared import SharedApp
 from web.build import build_app
 from web.ports import Ports
 
 SITE = "http://firebreak.test"
 
 
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return fakes.ports(tmp_path)
+@pytest.fixture(scope="module")
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SharedApp | None:
+    """The app of a module that says `SHARES_ONE_APP = True`; None elsewhere."""
+    wanted = getattr(request.module, "SHARES_ONE_APP", False)
+    return SharedApp(tmp_path_factory.mktemp("shared")) if wanted else None
 
 
 @pytest.fixture
-def app(ports: Ports) -> FastAPI:
+def ports(shared: SharedApp | None, tmp_path: Path) -> Ports:
+    return fakes.ports(shared.home if shared else tmp_path)
+
+
+@pytest.fixture
+def app(shared: SharedApp | None, ports: Ports) -> FastAPI:
+    if shared:
+        return shared.showing(ports)
     return build_app(ports, Settings(home=ports.home, intake_secrets="whsec_c2VjcmV0LW9uZQ==,whsec_c2VjcmV0LXR3bw=="))
 
 

@@ -16,6 +16,8 @@ from tests.unit.web.conftest import SITE
 from web.build import build_app
 from web.ports import Ports
 
+SHARES_ONE_APP = True
+
 
 def _scene(ports: Ports) -> Scene:
     assert isinstance(ports.agents, SceneAgents)

@@ -11,6 +11,8 @@ from domain.diagnosis import Diagnosis, DiagnosisVerdict, Evidence, Hypothesis
 from graph.backtest.kept import Backtest, FileBacktests
 from web.ports import Ports
 
+SHARES_ONE_APP = True
+
 ID = "bt-0123456789ab"
 
 

@@ -8,6 +8,8 @@ from tests.fakes.web_services import FakeResponder
 from web import errors
 from web.ports import Ports
 
+SHARES_ONE_APP = True
+
 
 def _all(kind: type[tree.FirebreakError]) -> list[type[tree.FirebreakError]]:
     return [kind, *(deep for child in kind.__subclasses__() for deep in _all(child))]

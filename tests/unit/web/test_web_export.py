@@ -18,6 +18,8 @@ from tests.fakes.web_services import FakeResponder
 from tools.bundle import read_bundle
 from web.ports import Ports
 
+SHARES_ONE_APP = True
+
 PATH = f"/api/incidents/{story.ID}/bundle"
 
 

@@ -19,6 +19,8 @@ from web.incident_view import brief_sections, carried, confidence_history, stage
 from web.incidents import matches
 from web.ports import Ports
 
+SHARES_ONE_APP = True
+
 PAGE = f"/incidents/{story.ID}"
 
 

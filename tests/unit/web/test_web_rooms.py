@@ -27,6 +27,8 @@ from web.ports import Ports, SliRow
 from web.runbooks import read, rendered, search_plain, shelf
 from web.slis import row_of
 
+SHARES_ONE_APP = True
+
 APPROVAL = f"/approvals/{story.APPROVAL.id}"
 
 

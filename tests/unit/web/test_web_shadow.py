@@ -16,6 +16,8 @@ from tests.fakes import web_services, web_story
 from tests.fakes.web_server import serving
 from web.ports import Ports
 
+SHARES_ONE_APP = True
+
 
 def propose(ports: Ports) -> None:
     assert isinstance(ports.door, web_services.FakeDoor)
