@@ -6,6 +6,7 @@ Keys that look like secrets, DSN passwords, bearer tokens, private keys, cloud k
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,19 @@ def redact_json(value: Any, extra: Iterable[re.Pattern[str]] = ()) -> Any:
     if _is_list(value):
         return [redact_json(v, extra) for v in value]
     return value
+
+
+def names_secret(name: str) -> bool:
+    """Whether a header or field of this name holds a secret, going by its name."""
+    return _is_secret_key(name.replace("-", "_"))
+
+
+def redact_body(body: bytes) -> bytes:
+    """A sender's body as it may be kept: JSON stays the same JSON without secrets, anything else is taken as text."""
+    try:
+        return json.dumps(redact_json(json.loads(body)), ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return redact(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 @lru_cache(maxsize=1024)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 from traceback import format_exc
 from typing import Protocol
 
@@ -15,7 +17,7 @@ from domain.clock import Clock
 from domain.errors import IntakeError
 from domain.incident import Incident, IncidentStatus
 from domain.inventory import Inventory
-from domain.redaction import redact
+from domain.redaction import names_secret, redact, redact_body, redact_json
 from domain.value import new_id
 from graph.face import Receipt
 from graph.nodes.intake import service_of
@@ -30,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 LATE = timedelta(seconds=60)
 """An alert about something that began before an incident closed belongs to it for this long after; also the storm's window."""
+APART = "x-firebreak-told-apart"
+"""Our own word in a stored delivery's headers: how its alerts were told apart before secrets were taken out."""
 _SECRET_HEADERS = ("authorization", "cookie", "webhook-signature", "x-api-key")
 
 
@@ -72,13 +76,20 @@ class Deliveries:
         self._arrived = asyncio.Event()
 
     async def submit(self, source: str, headers: Mapping[str, str], body: bytes) -> str:
-        """Store a delivery and return its id. Normalising is pure and quick; it refuses the malformed before anything is stored."""
-        kept = {k.lower(): v for k, v in headers.items() if k.lower() not in _SECRET_HEADERS}
-        delivery = Delivery(id=new_id("dlv"), source=source, headers=kept, body=body, received_at=self._clock.now())
-        self._normalise(delivery)
-        await self._records.inbox.store_delivery(delivery)
+        """Store a delivery and return its id. Normalising is pure and quick; it refuses the malformed before anything is stored.
+
+        Secrets that a sender wrote into it are stored nowhere: what is worked on later is the body without them.
+        """
+        headers = {k.lower(): v for k, v in headers.items() if k.lower() not in _SECRET_HEADERS and not names_secret(k)}
+        delivery = Delivery(id=new_id("dlv"), source=source, headers=headers, body=body, received_at=self._clock.now())
+        await self._records.inbox.store_delivery(self._without_secrets(delivery, self._normalise(delivery)))
         self._arrived.set()
         return delivery.id
+
+    def _without_secrets(self, delivery: Delivery, found: Normalised) -> Delivery:
+        """As it is kept. What tells its alerts apart goes with it: a label that was taken out may have been part of that."""
+        headers = redact_json(delivery.headers) | {APART: json.dumps([told_apart(alert) for alert in found.alerts])}
+        return delivery.model_copy(update={"headers": headers, "body": redact_body(delivery.body)})
 
     def _normalise(self, delivery: Delivery) -> Normalised:
         return self._normaliser(delivery.source, delivery.headers, delivery.body, delivery.received_at, delivery.id)
@@ -101,13 +112,14 @@ class Deliveries:
     async def _take_in(self, delivery: Delivery) -> None:
         try:
             found = self._normalise(delivery)
+            alerts = as_told_apart(found.alerts, delivery.headers.get(APART, ""))
         except IntakeError as error:
             await self._records.inbox.finish_delivery(delivery.id, [self._malformed(delivery, error.message)])
             return
         changes = [one for change in found.changes for one in resolve_change(change, self._inventory)]
         await self._records.inbox.note_changes(changes)
         receipts = [self._change_receipt(delivery, change) for change in changes]
-        for alert in found.alerts:
+        for alert in alerts:
             receipt = await self._group(alert)
             if receipt is not None:
                 receipts.append(receipt)
@@ -163,6 +175,21 @@ class Deliveries:
         now = self._clock.now()
         text = f"{change.kind} of {change.service or 'the system'} noted"
         return Receipt(delivery_id=delivery.id, identity=change.id, episode_id="", rule="change", text=text, at=now)
+
+
+def told_apart(alert: Alert) -> list[str]:
+    """Identity, episode and group: what an alert is told apart and grouped by. A digest where it reads like a secret itself."""
+    words = (alert.identity, alert.episode_id, alert.group_key)
+    return [word if redact(word) == word else f"sha256:{sha256(word.encode()).hexdigest()}" for word in words]
+
+
+def as_told_apart(alerts: Sequence[Alert], kept: str) -> list[Alert]:
+    """The alerts of a stored delivery, told apart as they were when it came; as they are when that was not kept."""
+    rows: list[list[str]] = json.loads(kept) if kept else []
+    if len(rows) != len(alerts):
+        return list(alerts)
+    names = ("identity", "episode_id", "group_key")
+    return [a.model_copy(update=dict(zip(names, row, strict=True))) for a, row in zip(alerts, rows, strict=True)]
 
 
 def neighbours(inventory: Inventory) -> dict[str, frozenset[str]]:

@@ -1,4 +1,4 @@
-"""What is stored before work begins: deliveries as they arrived, and orders of people."""
+"""What is stored before work begins: deliveries until they are worked on, and orders of people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from domain.value import UtcTime, Value
 
 
 class Delivery(Value):
-    """One delivery, byte for byte. Its text is untrusted."""
+    """One delivery, without the secrets that its sender wrote into it. Its text is untrusted."""
 
     id: str
     source: str
