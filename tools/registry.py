@@ -3,47 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel, ValidationError
 
 from domain.action import ActionCall, ActionResult, ActionSpec, DryRun, DryRunResult, Outcome
 from domain.clock import Clock, SystemClock
 from domain.errors import AuthError, ToolError, ToolUnavailableError, ToolUnknownError
-from domain.inventory import Inventory, Service
+from domain.inventory import Inventory
 from domain.redaction import redact, redact_json
 from domain.secret import SecretStore, StepVariables
-from domain.value import digest
 from tools import config_versions
 from tools.actions.catalogue import ACTIONS
+from tools.bind import Binder, Bound
 from tools.config_versions import ConfigVersions
 from tools.journal import DirectoryJournal, Journal, JournalEntry, MemoryJournal
 from tools.spec import Action, Preview, State, unclear
-from tools.target import Target
 
 POLL_S = 0.2
 """How often the target is looked at while an effect is awaited: at first; later at every tenth of the time waited."""
 LOOK_AGAIN_S = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Bound:
-    """A checked call: definition, target and typed arguments."""
-
-    action: Action[Any]
-    target: Target
-    args: BaseModel
-
-    def key(self) -> str:
-        return digest({"action": self.action.name, "target": self.target.name, "args": self.plain()})
-
-    def plain(self) -> dict[str, Any]:
-        return self.args.model_dump(mode="json")
 
 
 class ActionRegistry:
@@ -65,14 +45,18 @@ class ActionRegistry:
         secrets: SecretStore | None = None,
     ) -> None:
         home = env.get("FIREBREAK_HOME")
-        self._inventory = inventory
-        self._env = StepVariables(env)
-        self._secrets = secrets
-        self._root = root or Path.cwd()
         self._actions = {action.name: action for action in actions}
-        self._versions = versions or config_versions.from_env(env)
-        self._journal = journal or (DirectoryJournal(Path(home) / "actions") if home else MemoryJournal())
         self._clock = clock or SystemClock()
+        self._bind = Binder(
+            actions=self._actions,
+            inventory=inventory,
+            env=StepVariables(env),
+            root=root or Path.cwd(),
+            versions=versions or config_versions.from_env(env),
+            clock=self._clock,
+            secrets=secrets,
+        ).bound
+        self._journal = journal or (DirectoryJournal(Path(home) / "actions") if home else MemoryJournal())
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def specs(self) -> list[ActionSpec]:
@@ -133,7 +117,7 @@ class ActionRegistry:
         undo = result.undo if result else (self._undo(bound, before) if done and before else None)
         return self._result(bound, outcome, words, before, now, undo, started)
 
-    async def _first(self, bound: _Bound, key: str) -> ActionResult:
+    async def _first(self, bound: Bound, key: str) -> ActionResult:
         started = self._clock.monotonic()
         before = await _observed(bound)
         preview = bound.action.preview(bound.args, before)
@@ -148,7 +132,7 @@ class ActionRegistry:
         await asyncio.to_thread(self._journal.finish, key, result)
         return result
 
-    async def _effect(self, bound: _Bound, before: State, started: float) -> ActionResult:
+    async def _effect(self, bound: Bound, before: State, started: float) -> ActionResult:
         """Apply and wait until the effect shows. An exception here means that something may have happened."""
         undo = self._undo(bound, before)
         words, outcome = "", Outcome.UNKNOWN
@@ -170,7 +154,7 @@ class ActionRegistry:
             outcome, now = await self._last_look(bound, before, outcome)
         return self._result(bound, outcome, words, before, now, undo, started)
 
-    async def _settled(self, bound: _Bound, before: State) -> tuple[Outcome, State]:
+    async def _settled(self, bound: Bound, before: State) -> tuple[Outcome, State]:
         """Look until the effect is confirmed or its time to show is over."""
         began = self._clock.monotonic()
         while True:
@@ -182,13 +166,13 @@ class ActionRegistry:
                 return Outcome.UNKNOWN, {}
             await self._clock.sleep(max(POLL_S, waited / 10))
 
-    async def _glimpse(self, bound: _Bound) -> State | None:
+    async def _glimpse(self, bound: Bound) -> State | None:
         try:
             return await bound.action.observe(bound.target, bound.args)
         except (ToolError, AuthError):
             return None
 
-    async def _last_look(self, bound: _Bound, before: State, outcome: Outcome) -> tuple[Outcome, State]:
+    async def _last_look(self, bound: Bound, before: State, outcome: Outcome) -> tuple[Outcome, State]:
         """After trouble the state decides: there, not there, or still unknown."""
         try:
             async with asyncio.timeout(max(5.0, bound.action.observe_s / 2)):
@@ -200,7 +184,7 @@ class ActionRegistry:
         done = bound.action.confirm(bound.args, before, now)
         return (Outcome.SUCCEEDED if done else Outcome.FAILED if done is False else outcome), now
 
-    def _undo(self, bound: _Bound, before: State) -> ActionCall | None:
+    def _undo(self, bound: Bound, before: State) -> ActionCall | None:
         taken_back = bound.action.undo(bound.args, before)
         if taken_back is None:
             return None
@@ -208,7 +192,7 @@ class ActionRegistry:
 
     def _result(
         self,
-        bound: _Bound,
+        bound: Bound,
         outcome: Outcome,
         words: str,
         before: State,
@@ -225,53 +209,13 @@ class ActionRegistry:
             seconds=round(self._clock.monotonic() - started, 3),
         )
 
-    def _bind(self, call: ActionCall) -> _Bound:
-        action = self._actions.get(call.action)
-        if action is None:
-            raise _unknown_name("action", call.action, self._actions, "tool.unknown_action")
-        service = self._inventory.service(call.target)
-        if service is None:
-            raise _unknown_name("target", call.target, self._inventory.names(), "tool.unknown_target")
-        self._fits(action, service)
-        target = Target(
-            service=service,
-            inventory=self._inventory,
-            env=self._env,
-            root=self._root,
-            versions=self._versions,
-            clock=self._clock,
-            secrets=self._secrets,
-        )
-        args = _typed(action, call.args)
-        action.accept(target, args)
-        return _Bound(action=action, target=target, args=args)
-
-    def _fits(self, action: Action[Any], service: Service) -> None:
-        if action.target_kinds and service.kind not in action.target_kinds:
-            raise ToolError(
-                f"{action.name} does not apply to {service.name}",
-                expected=f"a target of kind {' or '.join(action.target_kinds)}",
-                found=service.kind,
-                code="tool.wrong_target",
-            )
-        if any(aspect in service.bindings for aspect in action.aspects):
-            return
-        able = [s.name for s in self._inventory.services if any(a in s.bindings for a in action.aspects)]
-        raise ToolError(
-            f"{action.name} needs a {' or '.join(action.aspects)} binding, and {service.name} has none",
-            expected=f"one of {', '.join(able)}" if able else "a service with that binding",
-            found=service.name,
-            hint=f"did you mean {able[0]}?" if len(able) == 1 else "",
-            code="tool.wrong_target",
-        )
-
 
 def _aimed(before: State, now: State) -> State:
     """The state afterwards with the aim of before: without a named one, the next look would aim at the next choice."""
     return {**now, "wanted": before["wanted"]} if "wanted" in before and "wanted" in now else now
 
 
-async def _observed(bound: _Bound) -> State:
+async def _observed(bound: Bound) -> State:
     try:
         async with asyncio.timeout(bound.action.observe_s):
             return await bound.action.observe(bound.target, bound.args)
@@ -284,7 +228,7 @@ async def _observed(bound: _Bound) -> State:
         ) from error
 
 
-async def _observed_at_last(bound: _Bound) -> State:
+async def _observed_at_last(bound: Bound) -> State:
     """What one look did not get in time on a busy machine, a second one does; a person is woken only after it."""
     try:
         return await _observed(bound)
@@ -293,7 +237,7 @@ async def _observed_at_last(bound: _Bound) -> State:
         return await _observed(bound)
 
 
-async def _rehearsed(bound: _Bound, state: State, preview: Preview) -> Preview:
+async def _rehearsed(bound: Bound, state: State, preview: Preview) -> Preview:
     """The preview, unless the far end would refuse what it announces."""
     if preview.answer is not DryRun.WOULD_CHANGE:
         return preview
@@ -305,31 +249,6 @@ async def _rehearsed(bound: _Bound, state: State, preview: Preview) -> Preview:
     except TimeoutError:
         return unclear(f"{preview.summary}; but the far end did not check it within {bound.action.observe_s:g} s")
     return preview
-
-
-def _typed(action: Action[Any], args: Mapping[str, Any]) -> BaseModel:
-    try:
-        typed: BaseModel = action.args.model_validate(dict(args))
-    except ValidationError as error:
-        rows = [f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise ToolError(
-            f"the arguments of {action.name} are wrong: {'; '.join(rows)}",
-            expected=", ".join(action.args.model_fields) or "no arguments",
-            found=", ".join(sorted(map(str, args))) or "none",
-            code="tool.bad_arguments",
-        ) from error
-    return typed
-
-
-def _unknown_name(what: str, name: str, known: Mapping[str, Any] | Sequence[str], code: str) -> ToolError:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return ToolError(
-        f"unknown {what} {redact(name)[:80]!r}",
-        expected=", ".join(sorted(known)) or f"a registered {what}",
-        found=redact(name)[:80],
-        hint=f"did you mean {close[0]}?" if close else "",
-        code=code,
-    )
 
 
 def _unknown(before: State, words: str) -> ActionResult:
