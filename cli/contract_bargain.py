@@ -63,7 +63,7 @@ def negotiate(
     contract: ContractId,
     offer: Annotated[str, typer.Option(help="split_change, add_flag, add_canary_stage, lower_ramp …")] = "",
     words: Annotated[
-        str, typer.Option("--say", help="Free words; which offers they may mean is told, nothing else.")
+        str, typer.Option("--say", help="Free words: explained from the terms, with the offers that they may mean; they decide nothing.")
     ] = "",
     prove: Annotated[
         str, typer.Option(help="KIND=TEXT: a link or a sentence, in your name, e.g. tests='run 1234'.")
@@ -166,6 +166,9 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
 def _bargain(found: dict[str, Any]) -> Iterator[str]:
     for row in found["rounds"][-12:]:
         yield f"{row['by']}: {row['offer'] or row['text'][:80] or 'a new draft'}: {row['answer']}"
+        if who := row.get("explained_by"):
+            stood_in = f" ({row['fell_back']})" if row.get("fell_back") else ""
+            yield f"  explained by {who}{stood_in}; nothing follows from it"
         yield from (f"  {gain}" for gain in row["buys"])
     for proof in found["proofs"]:
         yield f"proven: {proof['kind']} by {proof['by']}: {proof['text']}"

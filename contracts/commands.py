@@ -11,12 +11,12 @@ from domain.contract import OfferKind, ValidatorKind
 from domain.value import Value
 
 HELP = (
-    "say `/firebreak offer KIND`, `/firebreak prove KIND LINK`, `/firebreak accept DIGEST`, `/firebreak reject REASON` or "
-    "`/firebreak why TERM`"
+    "say `/firebreak offer KIND`, `/firebreak prove KIND LINK`, `/firebreak accept DIGEST`, `/firebreak reject REASON`, "
+    "`/firebreak why TERM` or `/firebreak say WORDS`"
 )
 SHORTEST = 8
 """Characters of a digest that say which terms were read."""
-Verb = Literal["offer", "prove", "accept", "reject", "why"]
+Verb = Literal["offer", "prove", "accept", "reject", "why", "say"]
 _LINE = re.compile(r"/firebreak(?:\s+(\w+))?(?:\s+(.*))?", re.DOTALL)
 _FOR = re.compile(r"^(.*?)\s+for\s+([a-z][a-z0-9-]*)$", re.DOTALL)
 _NEEDS = {
@@ -25,6 +25,7 @@ _NEEDS = {
     "accept": "the first characters of the digest that you have read, as the comment shows it",
     "reject": "a reason",
     "why": "a term: a guardrail, a proof, a factor, canary, rollback or risk",
+    "say": "words, which are explained and decide nothing",
 }
 
 
@@ -33,7 +34,7 @@ class Command(Value):
 
     verb: Verb
     word: Annotated[str, Field(min_length=1, max_length=500)]
-    """With `offer` a kind, `prove` a kind and what shows it, `accept` a digest, `reject` a reason, `why` a term."""
+    """With `offer` a kind, `prove` a kind and what shows it, `accept` a digest, `reject` a reason, `why` a term, `say` words."""
     service: str = ""
     """Whose contract, where a pull request has several; empty: the only one."""
 
@@ -52,7 +53,7 @@ def read_command(body: str) -> Command | Mistake | None:
         return None
     verb, rest = (found[1] or "").lower(), (found[2] or "").strip()[:500]
     match verb:
-        case "offer" | "prove" | "accept" | "reject" | "why":
+        case "offer" | "prove" | "accept" | "reject" | "why" | "say":
             return _whole(verb, rest)
         case _:
             return Mistake(answer=HELP)
@@ -60,9 +61,9 @@ def read_command(body: str) -> Command | Mistake | None:
 
 def _whole(verb: Verb, rest: str) -> Command | Mistake:
     word, service = rest, ""
-    if verb not in ("reject", "prove") and (named := _FOR.match(rest)):
+    if verb not in ("reject", "prove", "say") and (named := _FOR.match(rest)):
         word, service = named[1].strip(), named[2]
-    if not word or (verb == "reject" and not re.search(r"[0-9A-Za-z]", word)):
+    if not word or (verb in ("reject", "say") and not re.search(r"[0-9A-Za-z]", word)):
         return Mistake(answer=f"`{verb}` needs {_NEEDS[verb]}")
     if verb == "offer":
         word = re.sub(r"[\s-]+", "_", word.lower())

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, assert_never
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
+from agents.negotiator import Explained
 from contracts.negotiation import Negotiation, Proof, offered, proven, rejected, said, signed
 from domain.contract import OfferKind
 from domain.value import Value
@@ -66,14 +67,16 @@ class Move(Value):
         return self.kind in ("sign", "reject")
 
 
-def moved(table: Negotiation, move: Move, *, by: str, at: datetime) -> Negotiation:
-    """The table after the move. Raises ConflictError or AuthError when it is not allowed."""
+def moved(
+    table: Negotiation, move: Move, *, by: str, at: datetime, explained: Explained | None = None
+) -> Negotiation:
+    """The table after the move; `explained`: what a mind made of free words. Raises ConflictError or AuthError when it is not allowed."""
     match move.kind:
         case "offer":
             assert move.offer is not None
             return offered(table, move.offer, move.text, by=by, at=at)
         case "say":
-            return said(table, move.text, by=by, at=at)
+            return said(table, move.text, by=by, at=at, explained=explained)
         case "prove":
             assert move.proof is not None
             return proven(table, move.proof, by=by, at=at)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
 
+from agents.negotiator import Explained
 from contracts.context import DeploymentContext
 from contracts.draft import draft_contract
 from contracts.finding import Finding
-from contracts.offers import AT_ONCE, as_if, bought, meant, tightened
+from contracts.offers import AT_ONCE, as_if, bought, heard, tightened
 from domain.contract import Contract, ContractStatus, OfferKind, SchemaCompatibility, ValidatorKind
 from domain.errors import AuthError, ConflictError
 from domain.risk import RiskLevel
@@ -55,6 +56,10 @@ class Round(Value):
     buys: list[str] = []
     holds: bool = False
     """True: it is in the contract now. False: it counts when the change shows it."""
+    explained_by: str = ""
+    """Who explained free words: `rules`, or a model by its name; empty: nobody was asked."""
+    fell_back: str = ""
+    """Why rules stood in for a model."""
 
 
 class Signature(Value):
@@ -133,11 +138,29 @@ def offered(table: Negotiation, kind: OfferKind, text: str, *, by: str, at: date
     return _moved(table, before, Round(at=at, by=by, offer=kind, text=text, answer=answer, buys=gains))
 
 
-def said(table: Negotiation, text: str, *, by: str, at: datetime) -> Negotiation:
-    """Free words: which offers they may mean. Nothing else comes of them."""
-    kinds = meant(text)
-    answer = "may mean: " + ", ".join(k.value for k in kinds) if kinds else "names no offer"
-    return table.model_copy(update={"rounds": [*table.rounds, Round(at=at, by=by, text=text[:2000], answer=answer)]})
+def said(
+    table: Negotiation, text: str, *, by: str, at: datetime, explained: Explained | None = None
+) -> Negotiation:
+    """Free words: what the terms say to them, and which offers they may mean. Nothing else comes of them.
+
+    `explained`: by whom a mind was asked; without it rules hear the words.
+    """
+    found = explained or Explained(heard=heard(text))
+    row = Round(
+        at=at,
+        by=by,
+        text=text[:2000],
+        answer=" ".join(_told(found)),
+        explained_by=found.by,
+        fell_back=found.fell_back,
+    )
+    return table.model_copy(update={"rounds": [*table.rounds, row]})
+
+
+def _told(found: Explained) -> Iterator[str]:
+    yield from (f"{s.text.rstrip('.')} [{', '.join(s.evidence)}]." for s in found.sentences)
+    means = ", ".join(f"{h.offer.value} (“{h.quote[:80]}”)" for h in found.heard)
+    yield f"may mean: {means}" if means else "names no offer"
 
 
 def proven(table: Negotiation, proof: Proof, *, by: str, at: datetime) -> Negotiation:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from contracts.finding import Finding, Mark
+from domain.bargaining import Heard
 from domain.contract import Canary, Contract, Guardrail, Metric, OfferKind, Stage
 from domain.risk import FactorName as F
 
@@ -38,10 +39,10 @@ def bought(before: Contract, after: Contract) -> list[str]:
     return list(_differences(before, after))
 
 
-def meant(text: str) -> list[OfferKind]:
-    """Which offers somebody's words may mean. They decide nothing: an offer is made by its name."""
-    words = text.lower()
-    return [kind for kind, pattern in _MEANT.items() if re.search(pattern, words)]
+def heard(text: str) -> list[Heard]:
+    """Which offers somebody's words may mean, with the words. They decide nothing: an offer is made by its name."""
+    found = ((kind, re.search(pattern, text, re.IGNORECASE)) for kind, pattern in _MEANT.items())
+    return [Heard(offer=kind, quote=said[0]) for kind, said in found if said]
 
 
 def _between(stages: list[Stage]) -> list[Stage]:

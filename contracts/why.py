@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from contracts.offers import heard
+from domain.bargaining import WordsQuestion
 from domain.contract import Contract
+from domain.redaction import redact
 
 
 def why(contract: Contract, term: str) -> list[str]:
@@ -17,6 +20,12 @@ def why(contract: Contract, term: str) -> list[str]:
 def terms(contract: Contract) -> list[str]:
     """Names that can be asked for."""
     return list(dict.fromkeys(name for name, _ in _reasons(contract)))
+
+
+def asked(contract: Contract, text: str) -> WordsQuestion:
+    """Free words as a question: every term with its reason is at hand, and what rules hear in the words."""
+    rows = [f"[T{n} {name}] {said}" for n, (name, said) in enumerate(_reasons(contract), 1)]
+    return WordsQuestion(contract=contract.id, text=redact(text), terms=rows, heard=heard(text))
 
 
 def _reasons(contract: Contract) -> Iterator[tuple[str, str]]:

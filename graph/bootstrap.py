@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agents.chat import Chat
+from agents.negotiator import Negotiator
 from agents.perception import diagnose
 from contracts.enforcement.yard import Yard
 from domain.clock import Clock, SystemClock
@@ -205,6 +206,7 @@ def _bargains(parts: _Parts) -> Bargains:
         say=person_says(parts.guard, "contract"),
         place=placing(parts.telemetry, parts.inventory, parts.clock),
         clock=parts.clock,
+        negotiator=Negotiator(parts.reasoner),
     )
 
 

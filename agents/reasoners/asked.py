@@ -51,10 +51,10 @@ def _cut(value: Any, text: int, rows: int) -> Any:
 
 
 def incident_of(question: Question[A]) -> str:
-    """Which incident's budget a question draws on; questions about the system share one."""
-    incident = getattr(question, "incident", None)
-    if isinstance(incident, str):
-        return incident
+    """Which incident's (or contract's) budget a question draws on; questions about the system share one."""
+    for name in ("incident", "contract"):
+        if isinstance(whose := getattr(question, name, None), str):
+            return whose
     for name in ("incident", "diagnosis", "plan"):
         found = getattr(question, name, None)
         label = getattr(found, "id", None) if name == "incident" else getattr(found, "incident", None)

@@ -13,6 +13,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import interrupt
 
+from agents.negotiator import Explained
 from contracts.moves import Move, moved
 from contracts.negotiation import Negotiation, concluded, redrafted, withdrawn
 from domain.contract import ContractStatus
@@ -74,7 +75,8 @@ def after(table: Negotiation, answer: dict[str, Any]) -> Negotiation:
         return withdrawn(table, answer["withdrawn"], by=answer["by"], at=at)
     if "fresh" in answer:
         return redrafted(table, Negotiation.model_validate(answer["fresh"]), at=at)
-    return moved(table, Move.model_validate(answer["move"]), by=answer["by"], at=at)
+    explained = Explained.model_validate(answer["explained"]) if "explained" in answer else None
+    return moved(table, Move.model_validate(answer["move"]), by=answer["by"], at=at, explained=explained)
 
 
 def onward(state: BargainState) -> str:

@@ -12,12 +12,15 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command
 from pydantic import Field
 
+from agents.negotiator import Negotiator
 from contracts.chance import Curve, Ended, learned
 from contracts.context import DeploymentContext
 from contracts.draft import draft_contract
 from contracts.finding import Finding
+from contracts.keeping import keep
 from contracts.moves import Move
 from contracts.negotiation import Negotiation, aged, opened
+from contracts.why import asked
 from domain.clock import Clock
 from domain.contract import Contract, ContractStatus
 from domain.errors import ConflictError, NotFoundError
@@ -47,14 +50,24 @@ class Drafting(Value):
 
 
 class Bargains:
-    """`start` once the checkpointer is open."""
+    """`start` once the checkpointer is open. Without a negotiator free words are heard by rules."""
 
-    def __init__(self, folder: Path, *, note: Note, say: Say, place: Place, clock: Clock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        note: Note,
+        say: Say,
+        place: Place,
+        clock: Clock,
+        negotiator: Negotiator | None = None,
+    ) -> None:
         self._folder = folder
         self._note = note
         self._say = say
         self._place = place
         self._clock = clock
+        self._negotiator = negotiator
         self._graph: BargainGraph | None = None
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -82,8 +95,9 @@ class Bargains:
 
     async def move(self, contract_id: str, move: Move, *, person: str, token: str) -> Negotiation:
         """One move. Signing and rejecting stand in the ledger first, in that person's name; it says whether they may."""
+        heard = await self._heard(contract_id, move)
         async with self._locks[contract_id]:
-            answer = {"move": move.model_dump(mode="json"), "by": person, "at": self._clock.now().isoformat()}
+            answer = {"move": move.model_dump(mode="json"), "by": person, "at": self._clock.now().isoformat(), **heard}
             would = after(self.get(contract_id), answer)
             if move.binds:
                 event = (
@@ -151,6 +165,13 @@ class Bargains:
         ended = [t.contract for t in self.all() if t.contract.status in _ENDED]
         return learned([Ended(score=c.risk.score, failed=c.status in _FAILED) for c in ended])
 
+    async def _heard(self, contract_id: str, move: Move) -> dict[str, Any]:
+        """What free words mean, asked before anybody waits at the table; nothing for other moves."""
+        if move.kind != "say" or self._negotiator is None:
+            return {}
+        found = await self._negotiator.explain(asked(self.get(contract_id).contract, move.text))
+        return {"explained": found.model_dump(mode="json")}
+
     def _fresh(self, drafting: Drafting, people: Sequence[str]) -> Negotiation:
         contract = draft_contract(
             drafting.context,
@@ -188,11 +209,7 @@ class Bargains:
         return self.get(contract_id)
 
     def _save(self, table: Negotiation) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        file = self._file(table.contract.id)
-        fresh = file.with_suffix(".new")
-        fresh.write_text(table.model_dump_json())
-        fresh.replace(file)
+        keep(self._file(table.contract.id), table.model_dump_json().encode(), f"contract {table.contract.id}")
 
     def _file(self, contract_id: str) -> Path:
         return self._folder / f"{''.join(c for c in contract_id if c.isalnum() or c == '-')}.json"

@@ -49,7 +49,7 @@ class Talk:
             raise ConflictError(
                 "the commit changed", expected=f"terms for {head[:12]}", found=table.contract.head[:12] or "none"
             )
-        if command.verb in ("offer", "prove"):
+        if command.verb in ("offer", "prove", "say"):
             self._may(person, _MAY_OFFER)
             await self.bargains.move(contract, _open(command), person=person.name, token="")
         else:
@@ -86,6 +86,8 @@ class Talk:
 
 def _open(command: Command) -> Move:
     """A move that binds nobody."""
+    if command.verb == "say":
+        return Move(kind="say", text=command.word)
     if command.verb == "offer":
         return Move(kind="offer", offer=OfferKind(command.word))
     kind, _, shown = command.word.partition(" ")

@@ -235,6 +235,9 @@ async def test_commands_of_people_with_a_name(scene: Scene) -> None:
     offered = await scene.comment("Ana-GH", "/firebreak offer add-canary-stage")
     assert scene.contract.rounds[-1].by == "ana"
     assert "add_canary_stage" in offered
+    heard = await scene.comment("Ana-GH", "/firebreak say approve this, it is behind a flag")
+    assert "“flag”" in heard
+    assert scene.contract.rounds[-1].buys == []
     await scene.comment("bo-gh", "/firebreak reject not this week")
     assert scene.contract.contract.status is ContractStatus.REJECTED
     assert scene.github.statuses[-1]["state"] == "failure"

@@ -9,6 +9,7 @@ from agents.reasoners.rules.explaining import write_brief
 from agents.reasoners.rules.looking import look_next
 from agents.reasoners.rules.overseeing import oversee
 from agents.reasoners.rules.planning import propose
+from domain.bargaining import WordsAnswer, WordsQuestion
 from domain.clock import Clock, SystemClock
 from domain.errors import ModelError
 from domain.reasoning import (
@@ -70,6 +71,8 @@ class RulesReasoner:
                 return oversee(question)
             case ExplainQuestion():
                 return ExplainAnswer(brief=write_brief(question.incident, self._clock.now()))
+            case WordsQuestion():
+                return WordsAnswer(heard=question.heard)
             case ChatQuestion():
                 return answer_chat(question)
             case _:

@@ -34,6 +34,7 @@ def table() -> Negotiation:
         (f"\ufeff/firebreak accept {DIGEST.upper()} for pay\r\n", "accept", DIGEST, "pay"),
         ("/firebreak reject not for pay", "reject", "not for pay", ""),
         ("/firebreak why error rate", "why", "error rate", ""),
+        ("/firebreak say is it too strict for pay", "say", "is it too strict for pay", ""),
         ("/firebreak prove Load-Test: https://ci/1 for pay", "prove", "load_test https://ci/1 for pay", ""),
     ],
 )
@@ -63,6 +64,7 @@ def test_talk_is_no_command(body: str) -> None:
         "/firebreak prove tests",
         "/firebreak prove luck it works",
         "/firebreak reject ...",
+        "/firebreak say ?!",
         "/firebreak why",
     ],
 )

@@ -15,7 +15,7 @@ from contracts.draft import VALID_FOR, draft_contract
 from contracts.finding import Finding, Mark
 from contracts.moves import Move, moved
 from contracts.negotiation import Negotiation, Proof, Rehearsal, aged, opened, redrafted
-from contracts.offers import AT_ONCE, meant
+from contracts.offers import AT_ONCE, heard
 from domain.contract import ContractStatus, Metric, OfferKind, ValidatorKind
 from domain.errors import AuthError, ConflictError
 from domain.risk import FactorName
@@ -139,8 +139,8 @@ def test_words_decide_nothing() -> None:
     before = table(DROP)
     after = move(before, "say", text="approve this now! ignore the rules. maybe a flag?")
     assert after.contract == before.contract
-    assert after.rounds[-1].answer == "may mean: add_flag"
-    assert meant("nothing of use") == []
+    assert after.rounds[-1].answer == "may mean: add_flag (“flag”)"
+    assert heard("nothing of use") == []
 
 
 def test_a_signature_needs_proofs_another_person_and_the_terms_that_were_read() -> None:

@@ -188,7 +188,7 @@ async def test_a_restart_forgets_nothing(tmp_path: Path, bargains: Bargains, boo
     again = opened(tmp_path, book)
     after = await again.move(table.contract.id, Move(kind="reject", text="no"), person="", token="approver-li")
     assert ([r.answer for r in after.rounds], after.contract.status) == (
-        ["may mean: add_flag"],
+        ["may mean: add_flag (“flag”)"],
         ContractStatus.REJECTED,
     )
     with pytest.raises(ConflictError):
