@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from typing import Annotated
 
-from fastapi import APIRouter, Request
-from pydantic import ConfigDict, Field
+from fastapi import APIRouter, Depends, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from contracts.flagger import Hook, answer, chosen
 from domain.errors import AuthError, ConflictError, NotFoundError
@@ -45,10 +47,24 @@ def build(ports: Ports, keyring: Keyring) -> APIRouter:
     """One address per type of webhook."""
     router = APIRouter(tags=["contracts"])
 
-    @router.post("/intake/flagger/{hook}", summary="Flagger's webhooks: may the release go on (or: must it go back)?")
-    async def ask(hook: Hook, asked: Asked, request: Request) -> Said:
+    async def proven(request: Request) -> None:
+        """Who asks comes first: whoever proves nothing does not learn what is wrong with the question."""
+        body = await request.body()
+        _prove(request, body, keyring)
+        try:
+            request.state.asked = Asked.model_validate_json(body)
+        except ValidationError as error:
+            raise RequestValidationError(error.errors(include_url=False, include_context=False)) from error
+
+    @router.post(
+        "/intake/flagger/{hook}",
+        summary="Flagger's webhooks: may the release go on (or: must it go back)?",
+        dependencies=[Depends(proven)],
+        openapi_extra={"requestBody": {"content": _SHAPE, "required": True}},
+    )
+    async def ask(hook: Hook, request: Request) -> Said:
         """Proof: the intake token, as bearer, as a password in the webhook's address, or as `token` of its metadata."""
-        _prove(request, asked, keyring)
+        asked: Asked = request.state.asked
         service, bargains = asked.metadata.get("service", asked.name), bargains_of(ports)
         contract = chosen(
             (t.contract for t in bargains.all()),
@@ -77,9 +93,12 @@ def build(ports: Ports, keyring: Keyring) -> APIRouter:
 _EXPECTED = {True: "approved, or on its way", False: "violated or over"}
 
 
-def _prove(request: Request, asked: Asked, keyring: Keyring) -> None:
+_SHAPE = {"application/json": {"schema": Asked.model_json_schema()}}
+
+
+def _prove(request: Request, body: bytes, keyring: Keyring) -> None:
     header = request.headers.get("authorization", "")
-    given = (bearer(header), _password(header), asked.metadata.get("token", ""))
+    given = (bearer(header), _password(header), _token(body))
     if not any(token and keyring.may_send_alerts(token) for token in given):
         raise AuthError(
             "This webhook does not prove where it comes from.",
@@ -87,6 +106,17 @@ def _prove(request: Request, asked: Asked, keyring: Keyring) -> None:
             found="none that is valid",
             code="auth.unproven_sender",
         )
+
+
+def _token(body: bytes) -> str:
+    """`metadata.token` of a body of which nothing is believed yet."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    metadata = found.get("metadata") if isinstance(found, dict) else None
+    token = metadata.get("token") if isinstance(metadata, dict) else None
+    return token if isinstance(token, str) else ""
 
 
 def _password(header: str) -> str:

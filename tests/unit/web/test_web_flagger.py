@@ -50,6 +50,16 @@ async def test_nobody_else_asks(client: httpx.AsyncClient, header: str) -> None:
     assert answer.status_code == 401
 
 
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b'{"metadata": []}', b'{"metadata": {"token": 1}}', b"[" * 9000])
+@pytest.mark.parametrize("hook", ["rollback", "no-such-hook"])
+async def test_who_asks_comes_before_what_is_asked(client: httpx.AsyncClient, body: bytes, hook: str) -> None:
+    """Whatever the body and the address are: without a proof it is 401, with one it is said what is wrong."""
+    path = f"/intake/flagger/{hook}"
+    assert (await client.post(path, content=body, headers={"Authorization": "Bearer x"})).status_code == 401
+    proven = await client.post(path, content=body, headers={"Authorization": f"Basic {BASIC}"})
+    assert (proven.status_code, proven.json()["code"]) == (422, "request.invalid")
+
+
 async def test_a_token_in_the_metadata(client: httpx.AsyncClient, tmp_path: Path) -> None:
     """For those whose addresses are logged; an unknown hook and a strange body are named."""
     facts = {"name": "pay", "metadata": {"token": fakes.INTAKE, "service": "shop"}}
