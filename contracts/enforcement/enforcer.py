@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from contracts.enforcement.explaining import cost, explained
 from contracts.enforcement.files import RolloutFiles
 from contracts.enforcement.observing import MOST, memory_of, requests_of, traffic_of
@@ -15,6 +17,7 @@ from contracts.enforcement.yard import Yard
 from contracts.judge.judge import Moment, judge
 from contracts.judge.judgement import Judgement, Result
 from contracts.judge.traffic import Traffic
+from domain.errors import StorageError
 
 EXTENSION_S = 60.0
 """How long a stage that stayed inconclusive is watched before its next look."""
@@ -43,9 +46,26 @@ class Enforcer:
         self._aims = aims_of(rollout.contract, service)
         self._requests, self._readings, read_to = files.kept(rollout.id, NAME)
         self.rollout = rollout.model_copy(update={"read_to": read_to})
+        self.unsaved = ""
+        """Why the files do not hold what `rollout` says; empty: they do."""
 
     async def tick(self) -> Rollout:
-        """Do what is due, and remember it."""
+        """Do what is due, and remember it. What cannot be written down does not go on: it is taken back, and kept here."""
+        self.unsaved = ""
+        if not self.rollout.status.ended:
+            await self._act()
+        self._record(lambda: self._files.save(self.rollout))
+        if self.unsaved and self.rollout.status in (RolloutStatus.RUNNING, RolloutStatus.WAITING):
+            await self._leave([f"{self.unsaved}; what cannot be written down does not go on"])
+        return self.rollout
+
+    def _record(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except StorageError as error:
+            self.unsaved = f"{error.message}: {error.found}"
+
+    async def _act(self) -> None:
         clock = self._yard.clock
         self.rollout = advanced(self.rollout, clock.monotonic(), clock.now().timestamp(), self._yard.boot())
         await self._observe()
@@ -57,13 +77,11 @@ class Enforcer:
             await self._give_share()
         else:
             await self._look()
-        self._files.save(self.rollout)
-        return self.rollout
 
     async def stop(self, why: str) -> Rollout:
         """It is taken back, whatever its judge says."""
         self.rollout = self.rollout.model_copy(update={"status": RolloutStatus.TAKING_BACK, "explanation": [why]})
-        self._files.save(self.rollout)
+        self._record(lambda: self._files.save(self.rollout))
         return self.rollout
 
     async def _observe(self) -> None:
@@ -140,10 +158,12 @@ class Enforcer:
         row = {"looks": rollout.now.looks + 1, "reasons": list(found.reasons)[:6]}
         row |= {"result": found.result.value} if over or found.result is Result.FAILED else {}
         self.rollout = rollout.model_copy(update={"judgements": rows}).with_stage(rollout.stage, **row)
-        self._files.keep(rollout.id, NAME, self._requests, self._readings, rollout.read_to)
+        self._keep_seen()
         await self._note("judged", result=found.result.value, over=over, reasons=list(found.reasons)[:6])
         if found.result is Result.FAILED:
             await self._broken(found)
+        elif self.unsaved:
+            return
         elif found.result is Result.SUCCESSFUL:
             await self._onward()
         elif over and self.rollout.reserves >= self._aims.extensions:
@@ -165,13 +185,13 @@ class Enforcer:
         lines = explained(self.rollout, found, self._traffic())
         result = {"result": found.result.value, "reasons": list(found.reasons)[:6]}
         self.rollout = self.rollout.with_stage(self.rollout.stage, **result)
-        self._files.keep(self.rollout.id, NAME, self._requests, self._readings, self.rollout.read_to)
+        self._keep_seen()
         await self._leave(lines)
 
     async def _leave(self, lines: list[str]) -> None:
         update = {"status": RolloutStatus.TAKING_BACK, "explanation": lines}
         self.rollout = self.rollout.model_copy(update=update)
-        self._files.save(self.rollout)
+        self._record(lambda: self._files.save(self.rollout))
         await self._note("violated", summary=lines[0], reasons=lines[1:])
         await self._take_back()
 
@@ -201,6 +221,10 @@ class Enforcer:
         update = {"status": status, "explanation": lines, "ended_at": self._yard.clock.now()}
         self.rollout = self.rollout.model_copy(update=update)
         await self._note(status.value, summary=lines[0], reasons=lines[1:], verified=self.rollout.verified)
+
+    def _keep_seen(self) -> None:
+        rollout = self.rollout
+        self._record(lambda: self._files.keep(rollout.id, NAME, self._requests, self._readings, rollout.read_to))
 
     def _count_cost(self) -> None:
         if self._plan is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from contracts.enforcement.observing import Reading, Request
 from contracts.enforcement.rollout import Rollout
+from contracts.keeping import keep
 from domain.errors import NotFoundError
 
 
@@ -19,11 +21,8 @@ class RolloutFiles:
         self._folder = folder
 
     def save(self, rollout: Rollout) -> None:
-        """Replace the state."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        fresh = self._folder / f".{rollout.id}.json.tmp"
-        fresh.write_text(rollout.model_dump_json())
-        fresh.replace(self._path(rollout.id, "json"))
+        """Replace the state. Raises StorageError."""
+        keep(self._path(rollout.id, "json"), rollout.model_dump_json().encode(), f"rollout {rollout.id}")
 
     def all(self) -> list[Rollout]:
         """Newest first."""
@@ -40,11 +39,10 @@ class RolloutFiles:
     def keep(
         self, rollout_id: str, name: str, requests: list[Request], readings: list[Reading], read_to: float
     ) -> None:
-        """Replace what was observed; `name` tells the time before the rollout from the rollout itself."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        fresh = self._folder / f".{rollout_id}.{name}.tmp.npz"
+        """Replace what was observed; `name` tells the time before the rollout from the rollout itself. Raises StorageError."""
+        body = io.BytesIO()
         np.savez_compressed(
-            fresh,
+            body,
             at=np.array([r.at for r in requests]),
             seconds=np.array([r.seconds for r in requests]),
             failed=np.array([r.failed for r in requests], dtype=np.bool_),
@@ -53,7 +51,7 @@ class RolloutFiles:
             memory=np.array([(r.at, r.canary, r.baseline) for r in readings]).reshape(-1, 3),
             read_to=np.array(read_to),
         )
-        fresh.replace(self._path(rollout_id, f"{name}.npz"))
+        keep(self._path(rollout_id, f"{name}.npz"), body.getvalue(), f"rollout {rollout_id}")
 
     def kept(self, rollout_id: str, name: str) -> tuple[list[Request], list[Reading], float]:
         """(requests, readings, up to where they were read); nothing and 0 when nothing was kept."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from contracts.keeping import keep
 from contracts.rehearsal.trial import Trial
 from domain.errors import NotFoundError
 
@@ -15,12 +16,8 @@ class TrialFiles:
         self._folder = folder
 
     def save(self, trial: Trial) -> None:
-        """Replace it."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        file = self._file(trial.id)
-        fresh = file.with_suffix(".new")
-        fresh.write_text(trial.model_dump_json())
-        fresh.replace(file)
+        """Replace it. Raises StorageError."""
+        keep(self._file(trial.id), trial.model_dump_json().encode(), f"rehearsal {trial.id}")
 
     def all(self) -> list[Trial]:
         """Newest first."""

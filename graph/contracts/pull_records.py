@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from contracts.keeping import keep
 from domain.value import UtcTime, Value
 from tools.intake.github import Hint
 
@@ -143,7 +144,4 @@ class PullRecords:
 
 
 def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new")
-    fresh.write_text(text)
-    fresh.replace(file)
+    keep(file, text.encode(), "a pull request")

@@ -53,6 +53,8 @@ class Rollouts:
         self._serving = serving
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stops: dict[str, str] = {}
+        self._unwritten: dict[str, Rollout] = {}
+        """What the files do not hold because they cannot be written now."""
         self._beginning = asyncio.Lock()
         """Two requests at once must not both find that nothing is under way."""
 
@@ -100,11 +102,11 @@ class Rollouts:
 
     def all(self) -> list[Rollout]:
         """Newest first."""
-        return self._files.all()
+        return [self._unwritten.get(rollout.id, rollout) for rollout in self._files.all()]
 
     def get(self, rollout_id: str) -> Rollout:
         """Raises NotFoundError."""
-        return self._files.get(rollout_id)
+        return self._unwritten.get(rollout_id) or self._files.get(rollout_id)
 
     async def stop(self, rollout_id: str, person: str, reason: str) -> Rollout:
         """A person takes it back. Raises NotFoundError, ConflictError."""
@@ -140,15 +142,25 @@ class Rollouts:
         keeper = asyncio.create_task(self._keep(lease))
         try:
             enforcer = Enforcer(self.get(rollout_id), self._yard, self._files)
-            while not enforcer.rollout.status.ended:
+            while not enforcer.rollout.status.ended or enforcer.unsaved:
                 if (why := await self._why_stop(enforcer.rollout)) and enforcer.rollout.back_at is None:
                     await enforcer.stop(why)
                 await enforcer.tick()
+                self._held(enforcer)
                 await self._yard.clock.sleep(TICK_S)
         finally:
             keeper.cancel()
             with suppress(FirebreakError, OSError):
                 await self._leases.release(lease)
+
+    def _held(self, enforcer: Enforcer) -> None:
+        """Shown from here while it cannot be written; whoever takes over after a crash takes it back again."""
+        rollout = enforcer.rollout
+        if enforcer.unsaved:
+            log.error("rollout.unwritten", rollout=rollout.id, error=enforcer.unsaved)
+            self._unwritten[rollout.id] = rollout.noted(f"not written down: {enforcer.unsaved}")
+        else:
+            self._unwritten.pop(rollout.id, None)
 
     async def _why_stop(self, rollout: Rollout) -> str:
         """A person's word; or that somebody else, an incident perhaps, gave everything back to the former version."""

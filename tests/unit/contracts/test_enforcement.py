@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contracts.enforcement.enforcer import Enforcer
+from contracts.enforcement.files import RolloutFiles
 from contracts.enforcement.freeze import Exemption
 from contracts.enforcement.opening import Order, opened
 from contracts.enforcement.rollout import Rollout, RolloutStatus
 from contracts.enforcement.terms import check_ramp
+from contracts.keeping import keep
 from domain.action import Verdict
 from domain.contract import Canary, ContractStatus, DataLoss, Guardrail, Metric, Rollback, Stage
-from domain.errors import ConfigError, ConflictError, NotFoundError
+from domain.errors import ConfigError, ConflictError, NotFoundError, StorageUnavailableError
 from domain.guard import ApprovalStatus
 from domain.inventory import Environment
 from tests.fakes.rollouts import Site, contract
@@ -296,3 +302,73 @@ def test_a_ramp_beyond_the_contracts_own_is_refused(tmp_path: Path) -> None:
     rail = Guardrail(metric=Metric.TRAFFIC_RAMP, limit=20.0, unit="percent", window_s=300, reason="ramp")
     with pytest.raises(ConfigError, match="own terms"):
         check_ramp(contract(site.clock, guardrails=[rail]))
+
+
+@dataclass
+class Full(RolloutFiles):
+    """A disk without room, as the files see it."""
+
+    folder: Path
+    full: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__(self.folder)
+
+    def _room(self) -> None:
+        if self.full:
+            raise StorageUnavailableError("the record cannot be written", found="No space left on device")
+
+    def save(self, rollout: Rollout) -> None:
+        self._room()
+        super().save(rollout)
+
+    def keep(self, *given: Any) -> None:
+        self._room()
+        super().keep(*given)
+
+
+@pytest.mark.parametrize("failing", [0.0, 0.5])
+async def test_what_cannot_be_written_down_is_taken_back(tmp_path: Path, failing: float) -> None:
+    """The release goes back and is verified without a record; with room again the record is whole."""
+    site = Site(tmp_path, failing=failing)
+    begun_one, files = await begun(site), Full(folder=tmp_path)
+    enforcer = Enforcer(begun_one.rollout, site.yard(), files)
+    await carried(site, enforcer, lambda rollout: rollout.now.began_at is not None)
+    files.full = True
+    rollout = await carried(site, enforcer)
+    assert (rollout.status, rollout.verified, site.share) == (RolloutStatus.ROLLED_BACK, True, 0.0)
+    assert "No space left" in enforcer.unsaved
+    assert failing or "what cannot be written down does not go on" in rollout.explanation[0]
+    assert site.calls == ["split_release 10", "back to 0"]
+    assert site.files().get(rollout.id).status is RolloutStatus.RUNNING
+    files.full = False
+    await enforcer.tick()
+    assert enforcer.unsaved == ""
+    assert site.files().get(rollout.id) == enforcer.rollout
+
+
+async def test_whoever_takes_over_on_a_full_disk_takes_it_back(tmp_path: Path) -> None:
+    """The files still say that it runs: what the former process did without a record is done again, and does no harm."""
+    site, files = Site(tmp_path), Full(folder=tmp_path)
+    first = Enforcer((await begun(site)).rollout, site.yard(), files)
+    await carried(site, first, lambda rollout: rollout.now.began_at is not None)
+    files.full = True
+    await carried(site, first, lambda rollout: rollout.back_at is not None)
+    heir = Enforcer(files.get(first.rollout.id), site.yard(), files)
+    assert (await carried(site, heir)).status is RolloutStatus.ROLLED_BACK
+    assert site.share == 0.0
+
+
+def test_a_real_full_disk_leaves_the_former_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The write fails half-way: no half file is left, and the error says where room is needed."""
+    file = tmp_path / "dep-1.json"
+    keep(file, b"whole", "rollout dep-1")
+
+    def no_room(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tools.file.os.fsync", no_room)
+    with pytest.raises(StorageUnavailableError, match="rollout dep-1") as refused:
+        keep(file, b"half", "rollout dep-1")
+    assert (refused.value.found, [f.name for f in tmp_path.iterdir()]) == ("No space left on device", ["dep-1.json"])
+    assert file.read_bytes() == b"whole"
