@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,9 @@ import httpx
 from cli.home import Home
 from domain.errors import AuthError, ConflictError, FirebreakError, NotFoundError, UpstreamError
 from tools.http import trust
+
+TOKEN = "FIREBREAK_TOKEN"
+"""A person's own token (`firebreak people add NAME`): commands speak in that person's name."""
 
 
 class AppClient:
@@ -86,7 +90,10 @@ class AppClient:
 
 
 def connect(home: Home) -> AppClient:
-    """The app of this home. Raises UpstreamError when none was ever started here."""
+    """The app of this home, as whoever FIREBREAK_TOKEN belongs to, else as its operator.
+
+    Raises UpstreamError when none was ever started here.
+    """
     file = home.run / "ports.json"
     if not file.exists():
         raise UpstreamError(
@@ -96,7 +103,7 @@ def connect(home: Home) -> AppClient:
             hint="firebreak up --detach starts one; FIREBREAK_HOME names another",
         )
     port = json.loads(file.read_text())["app"]
-    return AppClient(f"http://127.0.0.1:{port}", home.token("operator"))
+    return AppClient(f"http://127.0.0.1:{port}", os.environ.get(TOKEN, "").strip() or home.token("operator"))
 
 
 def problem(answer: httpx.Response) -> FirebreakError:

@@ -63,7 +63,11 @@ def negotiate(
     contract: ContractId,
     offer: Annotated[str, typer.Option(help="split_change, add_flag, add_canary_stage, lower_ramp …")] = "",
     words: Annotated[
-        str, typer.Option("--say", help="Free words: explained from the terms, with the offers that they may mean; they decide nothing.")
+        str,
+        typer.Option(
+            "--say",
+            help="Free words: explained from the terms, with the offers they may mean; they decide nothing.",
+        ),
     ] = "",
     prove: Annotated[
         str, typer.Option(help="KIND=TEXT: a link or a sentence, in your name, e.g. tests='run 1234'.")

@@ -34,7 +34,8 @@ def add(
 ) -> None:
     """Give a person a token. It is shown this once; only its digest is kept.
 
-    Example: firebreak people add ada
+    It signs a browser in, and commands with it in FIREBREAK_TOKEN speak in that person's name.
+    Example: firebreak people add ada --role approver
     """
     _welcome(_asked(lambda guard: guard.add_person(name, role or [])), as_json)
 

@@ -67,10 +67,8 @@ class Move(Value):
         return self.kind in ("sign", "reject")
 
 
-def moved(
-    table: Negotiation, move: Move, *, by: str, at: datetime, explained: Explained | None = None
-) -> Negotiation:
-    """The table after the move; `explained`: what a mind made of free words. Raises ConflictError or AuthError when it is not allowed."""
+def moved(table: Negotiation, move: Move, *, by: str, at: datetime, explained: Explained | None = None) -> Negotiation:
+    """The table after the move; `explained`: what a mind made of words. Raises ConflictError, AuthError."""
     match move.kind:
         case "offer":
             assert move.offer is not None

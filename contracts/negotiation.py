@@ -138,9 +138,7 @@ def offered(table: Negotiation, kind: OfferKind, text: str, *, by: str, at: date
     return _moved(table, before, Round(at=at, by=by, offer=kind, text=text, answer=answer, buys=gains))
 
 
-def said(
-    table: Negotiation, text: str, *, by: str, at: datetime, explained: Explained | None = None
-) -> Negotiation:
+def said(table: Negotiation, text: str, *, by: str, at: datetime, explained: Explained | None = None) -> Negotiation:
     """Free words: what the terms say to them, and which offers they may mean. Nothing else comes of them.
 
     `explained`: by whom a mind was asked; without it rules hear the words.

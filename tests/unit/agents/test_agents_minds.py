@@ -141,7 +141,18 @@ async def test_rules_know_their_roles() -> None:
 
 @pytest.mark.parametrize(
     "role",
-    ["perception", "planner", "verifier", "overwatch", "explainer", "chat", "argue_for", "argue_against", "diffs", "negotiator"],
+    [
+        "perception",
+        "planner",
+        "verifier",
+        "overwatch",
+        "explainer",
+        "chat",
+        "argue_for",
+        "argue_against",
+        "diffs",
+        "negotiator",
+    ],
 )
 def test_every_role_has_a_versioned_prompt(role: str) -> None:
     """The frame for untrusted text is in each; version marks are not."""

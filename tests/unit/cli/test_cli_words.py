@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from cli import doctor, installation
 from cli import main as cli_main
-from cli.client import AppClient, problem
+from cli.client import TOKEN, AppClient, connect, problem
 from cli.config import EXAMPLE, load_inventory
 from cli.documents import between, env_example, settings_table
 from cli.drill import passed, result_lines
+from cli.home import Home
 from cli.output import Exit, exit_code, fail
 from cli.session import SESSION
 from domain.drills import DrillLedger, DrillResult
@@ -40,6 +41,21 @@ def fresh_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     SESSION.as_json = False
     yield
     SESSION.as_json = False
+
+
+@pytest.mark.parametrize(("own", "said"), [("", "Bearer op"), (" ada's \n", "Bearer ada's")])
+def test_commands_speak_for_whoever_the_token_belongs_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, said: str
+) -> None:
+    """The operator, unless somebody brings a token of their own."""
+    home = Home(path=tmp_path)
+    home.run.mkdir(parents=True)
+    home.secrets.mkdir(parents=True)
+    (home.run / "ports.json").write_text('{"app": 9}')
+    home.token_file("operator").write_text("op\n")
+    monkeypatch.setenv(TOKEN, own)
+    with connect(home) as client:
+        assert client._http.headers["authorization"] == said
 
 
 @pytest.mark.parametrize(

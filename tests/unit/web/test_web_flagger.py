@@ -50,7 +50,9 @@ async def test_nobody_else_asks(client: httpx.AsyncClient, header: str) -> None:
     assert answer.status_code == 401
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b'{"metadata": []}', b'{"metadata": {"token": 1}}', b"[" * 9000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"1", b'{"metadata": []}', b'{"metadata": {"token": 1}}', b"[" * 9000]
+)
 @pytest.mark.parametrize("hook", ["rollback", "no-such-hook"])
 async def test_who_asks_comes_before_what_is_asked(client: httpx.AsyncClient, body: bytes, hook: str) -> None:
     """Whatever the body and the address are: without a proof it is 401, with one it is said what is wrong."""
