@@ -13,6 +13,7 @@ from domain.risk import FactorName as F
 
 _SMALL_LINES = 4
 """From here on every doubling counts. Studies of defect prediction find added lines among the strongest signs (Kamei 2013)."""
+_PER_DOUBLING = 4.0
 _CRITICALITY = {Level.LOW: 0.1, Level.MEDIUM: 0.3, Level.HIGH: 0.7, Level.CRITICAL: 1.0}
 _SICK_PERCENT = 1.0
 """A neighbour that fails more often than this is already a danger."""
@@ -34,7 +35,7 @@ def around(context: DeploymentContext) -> Iterator[Finding]:
 
 def _size(code: list[FileChange]) -> Iterator[Finding]:
     lines, files = sum(c.lines_changed for c in code), len(code)
-    points = min(POINTS[F.SIZE], 3 * math.log2(1 + lines / _SMALL_LINES) + 2 * math.log2(files))
+    points = min(POINTS[F.SIZE], _PER_DOUBLING * math.log2(1 + lines / _SMALL_LINES) + 2 * math.log2(files))
     if points >= 1:
         largest = sorted(code, key=lambda c: -c.lines_changed)[:5]
         reason = f"{lines:,} lines in {files} file{'s' if files > 1 else ''} of code and configuration"

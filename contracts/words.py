@@ -42,7 +42,7 @@ _PLAIN = re.compile(r"[^a-z0-9]+")
 _SURE_TAG, _SURE_WORDS, _SURE_PATH = 0.85, 0.75, 0.65
 _SHARE_WORDS, _SHARE_PATH = 0.9, 0.6
 """A description weighs a little less than a tag that somebody chose, a file's name a good deal less."""
-_SHARE_READ = 0.15
+_SHARE_READ = 0.05
 """Of an ordinary case's points, for the name of a file whose lines are read: they say more than it."""
 
 

@@ -29,8 +29,10 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _COMMENT = re.compile(r"^\s*(#|//|\*|--|;|/\*)")
 _IDLE = re.compile(r"^\s*(#|//|\*|--|;|/\*|import\b|from\b|[\W_]*$)")
 """Comments, imports and lone brackets."""
-_PER_DOUBLING, _MOST_REWRITTEN = 4.0, 20.0
-"""A little more than the whole size's three points per doubling; see the figures in docs/how-to/draft-a-contract.md."""
+_PER_DOUBLING, _MOST_REWRITTEN = 6.0, 20.0
+"""Half again what the whole size has per doubling; see the figures in docs/how-to/draft-a-contract.md."""
+_PER_WORDS_DOUBLED, _MOST_WORDS = 0.08, 0.6
+"""Of an ordinary case's points: one line that speaks of a lock says little, and every doubling of such lines says as much again."""
 _ROUTE = re.compile(
     r"@\w+\.(get|post|put|patch|delete|route)\(|@(Get|Post|Put|Patch|Delete|Request)Mapping|\b(app|router)\.(get|post|put|patch|delete)\(|\b(re_)?path\([\"']|^\s*rpc\s+\w+"
 )
@@ -77,7 +79,7 @@ def _words(file: ChangedFile) -> Iterator[Finding]:
                 hits.setdefault(factor, {}).setdefault(word.lower(), []).append(number)
     for factor, words in hits.items():
         lines = [n for numbers in words.values() for n in numbers]
-        points = POINTS[factor] * min(0.6, 0.2 + 0.04 * len(lines))
+        points = POINTS[factor] * min(_MOST_WORDS, _PER_WORDS_DOUBLED * math.log2(1 + len(lines)))
         said = f"lines with {', '.join(sorted(words)[:4])}"
         marks = frozenset({Mark.CACHE}) if factor is F.CACHING else frozenset[Mark]()
         yield Finding(factor=factor, points=points, reason=said, where=[at(file, lines)], sure=0.7, marks=marks)

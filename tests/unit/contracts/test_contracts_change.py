@@ -495,7 +495,7 @@ def test_what_is_taken_away_weighs_more_the_more_there_is_and_moving_or_adding_i
     few, many = coded("a.py", "x = 1\n", ""), coded("a.py", five, "")
     assert (few[0].factor, few[0].points, many[0].reason) == (
         F.CHURN,
-        4.0,
+        6.0,
         "takes away or rewrites 5 lines that ran until now",
     )
     assert few[0].points < many[0].points <= coded("a.py", five * 100, "")[0].points == 20.0

@@ -91,7 +91,7 @@ def test_no_row_of_offers_loosens_anything(kinds: list[OfferKind], findings: tup
     ("finding", "offer", "buys"),
     [
         (DROP, OfferKind.EXPAND_THEN_CONTRACT, "it can be taken back"),
-        (INDEX, OfferKind.INDEX_CONCURRENTLY, "risk medium"),
+        (INDEX, OfferKind.INDEX_CONCURRENTLY, "medium 32"),
         (CACHE.model_copy(update={"marks": frozenset({Mark.NO_DOWN})}), OfferKind.ADD_DOWN_MIGRATION, "risk"),
         (CACHE.model_copy(update={"factor": FactorName.TESTS}), OfferKind.RESTORE_TESTS, "risk"),
         (CACHE.model_copy(update={"factor": FactorName.OBSERVABILITY}), OfferKind.RESTORE_OBSERVABILITY, "risk"),
