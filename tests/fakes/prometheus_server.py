@@ -25,12 +25,12 @@ class Shop:
 
     def __init__(self) -> None:
         self.broken = False
-        self._began = time.time()
+        self.began = time.time()
 
     @property
     def page(self) -> str:
         """Four requests a second; three of four fail while it is broken."""
-        count = int((time.time() - self._began) * 4)
+        count = int((time.time() - self.began) * 4)
         bad = count * 3 // 4 if self.broken else 0
         return (
             "# TYPE http_requests_total counter\n"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import shutil
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import app
 from domain.bundle import Bundle, LogLine, Span
 from domain.inventory import Connector, Inventory, Service
 from graph.bootstrap import build_house
@@ -48,11 +54,48 @@ async def looked(built: House) -> Bundle:
     return await built.services.gather("inc-1", [], (), 0)
 
 
+class Timed(Shop):
+    """Forty requests a second: a quarter fails; nine in ten are answered within 0.1 s, the others within 0.3 s."""
+
+    @property
+    def page(self) -> str:
+        count = int((time.time() - self.began) * 40) * 20
+        rows = ((0.1, count * 9 // 10), (0.3, count), ("+Inf", count))
+        name = "http_request_duration_seconds"
+        return (
+            "# TYPE http_requests_total counter\n"
+            f'http_requests_total{{route="/buy",status="200"}} {count * 3 // 4}\n'
+            f'http_requests_total{{route="/buy",status="500"}} {count // 4}\n'
+            f"# TYPE {name} histogram\n"
+            + "".join(f'{name}_bucket{{route="/buy",le="{le}"}} {n}\n' for le, n in rows)
+            + f'{name}_count{{route="/buy"}} {count}\n{name}_sum{{route="/buy"}} {count / 20}\n'
+        )
+
+
+async def drafted(url: str) -> dict[str, Any]:
+    """What `contract draft --baseline` says of the api; asked again until the scrapes suffice."""
+    context = '{"deployment_id": "d", "service_name": "api", "changes": [{"file_path": "a.py"}]}'
+    words = ["contract", "draft", "-", "--baseline", url, "--baseline-window", "60", "--json"]
+    for _ in range(60):
+        done = await asyncio.to_thread(CliRunner().invoke, app, words, context)
+        if done.exit_code == 0:
+            found: dict[str, Any] = json.loads(done.stdout)
+            return found
+        await asyncio.sleep(0.3)
+    raise AssertionError(f"no baseline: {done.exception!r}")
+
+
 async def test_series_come_from_prometheus_and_its_end_is_a_blind_spot(tmp_path: Path) -> None:
-    """While it answers, its rates are in the bundle; when it is gone, the diagnosis says that it could not be asked."""
-    shop = Shop()
+    """While it answers, its rates are in the bundle, and a draft's baseline is measured; when it is gone, that is said."""
+    shop = Timed()
     with shop_server(shop) as target:
         with prometheus(shop, target, tmp_path) as url:
+            if shutil.which("prometheus"):
+                today = (await drafted(url))["baseline"]
+                assert (round(today["error_percent"]), today["routes"][0]["route"]) == (25, "/buy")
+                assert today["p50_ms"] < 100 < today["p95_ms"] < 300
+                assert today["requests"] > 100
+                assert url in today["source"]
             async with house(tmp_path / "one", url) as built:
                 bundle = await looked(built)
                 assert "request_rate" in {s.metric for s in bundle.series if s.service == "api"}
