@@ -123,7 +123,7 @@ class Origin:
     source: str
     """`embedded`, `loki`, `prometheus_2` …: as in the settings page's list of dependencies."""
     kind: str
-    """metrics, logs or spans."""
+    """metrics, logs, spans or probes."""
     window: Window
     rows: int
     gap: str = ""

@@ -100,11 +100,16 @@ class LiveGather:
             changes=tuple(changes),
             readings=(*readings, *self._gaps(), *platform.gaps, *extra),
             platform=platform.objects,
-            origins=tuple(self._origins()),
+            origins=(*self._origins(), looked(readings, now)),
         )
         return (
             found if onset is None else without(found, [trouble(i) for i in mended if i.opened_at.timestamp() < onset])
         )
+
+
+def looked(readings: Sequence[Reading], now: float) -> Origin:
+    """That probes looked, and how many could tell: who gets the bundle without their answers knows what it lacks."""
+    return Origin(source="probes", kind="probes", window=(now, now), rows=sum(not r.data_gap for r in readings))
 
 
 def trouble(incident: Incident) -> Window:

@@ -9,27 +9,37 @@ from agents.perception.facts import Facts
 from agents.perception.ranking import Ranked
 
 STALE_S = 30.0
-EXCUSED = 0.6
-"""How much less a missing kind of signal weighs against a claim that rests on a reading of the abnormal state itself."""
+OWN_METRICS = "metrics of its own"
 ENOUGH_ASKED = 5
 """Readings of other services from which on their silence tells something about who asks."""
 OF_THE_HOST = frozenset({"process_state", "config_diff", "disk_usage", "warm_file", "workload_state"})
 """Probes that the machine or its supervisor answers: whatever ails the service, it cannot silence them."""
 
 
-def weighing(facts: Facts, spots: list[str], culprit: str, *, direct: bool) -> float:
-    """How many blind spots weigh against a claim about `culprit`.
+def missing(facts: Facts, culprit: str) -> list[str]:
+    """Kinds of sources that this installation has and this bundle lacks; and the culprit's metrics, where others' are there.
+
+    A live incident reads metrics, logs and spans beside its probes. Otherwise a kind is missed where `sources` says that it told
+    something, or could not tell, and nothing of it is here: a data set that never had traces misses none.
+    """
+    bundle = facts.bundle
+    there = {"metrics": bundle.series, "logs": bundle.logs, "spans": bundle.spans, "probes": bundle.readings}
+    told = {o.kind for o in bundle.origins if o.rows or o.gap}
+    had = told | {"metrics", "logs", "spans"} if facts.live or "probes" in told else told
+    lacking = [kind for kind, rows in there.items() if kind in had and not rows]
+    measured = {s.service for s in bundle.series}
+    return [*lacking, OWN_METRICS] if facts.live and measured and culprit not in measured else lacking
+
+
+def weighing(facts: Facts, spots: Sequence[str], culprit: str) -> int:
+    """How many gaps and unread lines weigh against a claim about `culprit`; whole kinds of sources are `missing`.
 
     What its fault silences (its own metrics page, its dependants') is a symptom and no gap, unless it was the host that did not
-    answer; a claim that rests on a reading of the abnormal state itself needs the kinds of signals that are missing less. Where
-    metrics are read but none of the culprit's own, that is a gap too.
+    answer.
     """
     silenced = {culprit, *facts.dependants(culprit)}
-    excused = float(sum(r.service in silenced and r.probe not in OF_THE_HOST for r in facts.gaps()))
-    excused += EXCUSED * sum(s.startswith("no ") for s in spots) if direct else 0.0
-    unmeasured = facts.bundle.series and all(s.service != culprit for s in facts.bundle.series)
-    own = (1 - EXCUSED if direct else 1.0) if unmeasured else 0.0
-    return own + max(0.0, len(spots) - excused - sum(s.startswith("metrics of") for s in spots))
+    excused = sum(r.service in silenced and r.probe not in OF_THE_HOST for r in facts.gaps())
+    return max(0, sum(not s.startswith(("no ", "metrics of")) for s in spots) - excused)
 
 
 def strain(facts: Facts, culprit: str) -> float:
@@ -66,6 +76,8 @@ def blind_spots(facts: Facts) -> list[str]:
     for name, present in (("metrics", bundle.series), ("logs", bundle.logs), ("spans", bundle.spans)):
         if not present and not bundle.signals:
             spots.append(f"no {name}")
+    if "probes" in missing(facts, ""):
+        spots.append("no answers of the probes that looked")
     if bundle.problems:
         spots.append(f"{len(bundle.problems)} line(s) could not be read, first: {bundle.problems[0]}"[:200])
     return spots

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from agents.perception.attribution import attribute, take_up
-from agents.perception.blindness import blind_spots, rival_below, strain, weighing
+from agents.perception.blindness import blind_spots, missing, rival_below, strain, weighing
 from agents.perception.calibration import calibrated
 from agents.perception.claim import Claim, Sign
-from agents.perception.confidence import CEILING, less_when_blind, less_when_strained
+from agents.perception.confidence import CEILING, less_when_blind, less_when_strained, less_without
 from agents.perception.crediting import credit
 from agents.perception.evidence import EvidenceBook, plain
 from agents.perception.facts import Facts
@@ -136,19 +136,24 @@ def _sure(facts: Facts, suffering: Symptoms, ranked: list[Ranked], blind: list[s
     ceiling = FEW_CHANGES if facts.bundle.changes_asked else CEILING
     if ranked and rival_below(facts, ranked):
         ceiling = min(ceiling, UNREAD_MOST)
-    return [
-        replace(e, confidence=p) for e, p in zip(ranked, calibrated(facts, suffering, ranked, ceiling), strict=True)
-    ]
+    said = zip(ranked, calibrated(facts, suffering, ranked, ceiling), strict=True)
+    return [_less(facts, replace(entry, confidence=p)) for entry, p in said]
 
 
 def _dimmed(facts: Facts, entry: Ranked, blind: list[str]) -> Ranked:
-    count = weighing(facts, blind, entry.claim.service, direct=entry.claim.direct)
-    sure = less_when_blind(entry.confidence, count)
-    if entry.claim.fault_class is None:
+    claim = entry.claim
+    sure = less_when_blind(entry.confidence, weighing(facts, blind, claim.service))
+    if claim.fault_class is None:
         sure = min(sure, UNREAD_MOST)
-    if entry.claim.by_silence:
-        sure = less_when_strained(sure, strain(facts, entry.claim.service))
-    return Ranked(claim=entry.claim, confidence=sure, by=entry.by)
+    if claim.by_silence:
+        sure = less_when_strained(sure, strain(facts, claim.service))
+    return _less(facts, replace(entry, confidence=sure))
+
+
+def _less(facts: Facts, entry: Ranked) -> Ranked:
+    """What is left where sources are missing that this installation has."""
+    lacking = missing(facts, entry.claim.service)
+    return replace(entry, confidence=less_without(entry.confidence, lacking, direct=entry.claim.direct))
 
 
 def _alert(bundle: Bundle) -> list[Sign]:

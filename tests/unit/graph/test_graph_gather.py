@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.bundle import AlertHint, Bundle, LogLine, Series, Span
+from domain.bundle import AlertHint, Bundle, LogLine, Reading, Series, Span
 from domain.incident import Incident, IncidentStatus
-from graph.gather import earliest_onset, trouble, without
+from graph.gather import earliest_onset, looked, trouble, without
 from tests.fakes.world import alert
 
 PAGE = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
@@ -80,3 +80,13 @@ def test_where_nothing_else_was_told_the_mended_trouble_stays() -> None:
     """Something to compare with is better than nothing."""
     whole = _bundle(PAGE.timestamp())
     assert without(whole, [(PAGE.timestamp() - 1000, PAGE.timestamp())]) is whole
+
+
+def test_a_bundle_tells_how_many_probes_could_tell() -> None:
+    """Who gets it without their answers knows what is missing."""
+    readings = [
+        Reading(probe="http_health", service="api", time=5.0, ok=True),
+        Reading(probe="http_health", service="web", time=5.0, ok=None, data_gap="no answer within 2 s"),
+    ]
+    origin = looked(readings, 5.0)
+    assert (origin.kind, origin.rows, origin.window) == ("probes", 1, (5.0, 5.0))

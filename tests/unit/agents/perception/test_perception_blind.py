@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agents.perception import diagnose
-from agents.perception.blindness import weighing
+from agents.perception.blindness import OWN_METRICS, missing
 from agents.perception.claim import Claim, Sign, finding
+from agents.perception.confidence import less_without
 from agents.perception.contrast import appeared, contrasts
 from agents.perception.facts import Facts
 from agents.perception.ranking import merge
@@ -16,7 +19,7 @@ from agents.perception.silence import silent
 from agents.perception.timing import slower
 from agents.perception.traces import forest
 from agents.perception.windows import find_windows
-from domain.bundle import Bundle, Edge, Node, Reading, Series, Span
+from domain.bundle import Bundle, Edge, Node, Origin, Reading, Series, Span
 from domain.conditions import Condition
 from domain.diagnosis import DiagnosisVerdict
 from tests.unit.agents.perception.shop_world import NOW, World
@@ -223,7 +226,49 @@ def test_one_odd_series_is_no_trouble_while_users_are_served(slower_queries: int
 
 
 def test_a_culprit_without_metrics_of_its_own_is_believed_less() -> None:
-    """Metrics are read, and none of them is the culprit's."""
-    facts = Facts(shop(series("web", "error_ratio", 0.0, 0.6)))
-    assert weighing(facts, [], "api", direct=True) > weighing(facts, [], "web", direct=True) == 0.0
-    assert weighing(Facts(shop()), [], "api", direct=True) == 0.0
+    """Metrics are read, and none of them is the culprit's; without any metrics that is no second gap."""
+    measured = looked_at(shop(series("web", "error_ratio", 0.0, 0.6)))
+    assert missing(measured, "api") == [*missing(measured, "web"), OWN_METRICS]
+    assert OWN_METRICS not in missing(looked_at(shop()), "api")
+
+
+def looked_at(bundle: Bundle) -> Facts:
+    """The bundle of an incident that probes looked at."""
+    return Facts(replace(bundle, readings=(Reading(probe="http_health", service="web", time=END, ok=True),)))
+
+
+def asked(kind: str, rows: int, gap: str = "") -> Origin:
+    return Origin(source=f"{kind} store", kind=kind, window=(ONSET, END), rows=rows, gap=gap)
+
+
+def test_only_a_source_that_there_was_is_missed() -> None:
+    """What was never told is no gap of this incident; what was told and is not here is, and what could not tell as well."""
+    bundle = shop(series("web", "error_ratio", 0.0, 0.6))
+    assert missing(Facts(bundle), "web") == []
+    told = (asked("metrics", 3), asked("logs", 0), asked("spans", 0, "no answer within 10 s"))
+    assert missing(Facts(replace(bundle, origins=told)), "web") == ["spans"]
+    probed = replace(bundle, origins=(asked("probes", 12),))
+    assert missing(Facts(probed), "web") == ["logs", "spans", "probes"]
+    assert missing(looked_at(bundle), "web") == ["logs", "spans"]
+
+
+KINDS = st.lists(st.sampled_from(["metrics", "logs", "spans", "probes", OWN_METRICS]), unique=True)
+
+
+@given(said=st.floats(0.01, 1.0), gone=KINDS, also=KINDS, direct=st.booleans())
+def test_the_more_is_missing_the_less_is_left(said: float, gone: list[str], also: list[str], direct: bool) -> None:
+    """A probability stays one; a reading of the abnormal state itself needs other sources less than signals do."""
+    more = [*gone, *(kind for kind in also if kind not in gone)]
+    left, less = less_without(said, gone, direct=direct), less_without(said, more, direct=direct)
+    assert 0.0 <= less <= left <= 1.0
+    assert less_without(said, more, direct=False) <= less_without(said, more, direct=True)
+
+
+def test_signals_alone_are_believed_less_where_probes_used_to_look() -> None:
+    """The same signals, once of a system that nobody probes, once of one whose probes' answers are gone."""
+    bundle = hung()
+    alone, robbed = diagnose(bundle), diagnose(replace(bundle, origins=(asked("probes", 12),)))
+    assert robbed.top is not None
+    assert alone.top is not None
+    assert robbed.top.service == alone.top.service
+    assert robbed.confidence < alone.confidence
