@@ -55,10 +55,15 @@ class AllowedCommand(Value):
     """The beginning of the argument list that takes it back; without one it counts as irreversible."""
 
 
-class SshHost(SshHop):
+class SshRoute(SshHop):
     """A host, directly or through a jump host."""
 
     jump: SshHop | None = None
+
+
+class SshHost(SshRoute):
+    """A host on which commands run."""
+
     commands: list[AllowedCommand] = Field(default=[], max_length=100)
     """What may be changed there. Empty: commands only read."""
 
@@ -74,7 +79,11 @@ class KubernetesAccess(Value):
     reader: FilePath | None = None
     """Kubeconfig of a credential that only reads: used by everything but the action server. None: `kubeconfig` for both."""
     chaos: FilePath | None = None
-    """Kubeconfig of a credential with which faults are injected, for the chaos server alone. None: nothing is broken there."""
+    """Kubeconfig of a credential with which faults are injected, for the chaos server alone, which reaches the API directly.
+    None: nothing is broken there."""
+    through: SshRoute | None = None
+    """SSH host from which the API server of `kubeconfig` and `reader` is reached, by a forward that is closed after use.
+    None: it is reached from here."""
 
 
 class RemoteTarget(Value):

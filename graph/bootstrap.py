@@ -122,6 +122,7 @@ class _Parts:
     leases: LateLeases
     records: Records
     sources: Sources
+    platform: LivePlatform
 
 
 def _parts(settings: Settings, inventory: Inventory, env: Mapping[str, str], root: Path, clock: Clock) -> _Parts:
@@ -143,6 +144,7 @@ def _parts(settings: Settings, inventory: Inventory, env: Mapping[str, str], roo
         leases=LateLeases(),
         records=open_records(settings.home / "incidents.db"),
         sources=sources_of(telemetry, settings, inventory, env, clock, circuits, root=root),
+        platform=LivePlatform(inventory, root, clock, env),
     )
 
 
@@ -179,7 +181,7 @@ def _services(parts: _Parts, released: Released) -> Services:
             parts.sources.gaps,
             changes,
             parts.sources.origins,
-            LivePlatform(inventory, parts.root, clock),
+            parts.platform,
             parts.records.incidents.mended_since,
         ),
         diagnose=diagnose,

@@ -158,7 +158,7 @@ class ClusterPlace:
 
     def _looks(self, probes: ProbeRunner, clock: Clock) -> Looks:
         """Probes, and analyses of the objects of the namespace; nothing else is measured here."""
-        platform = LivePlatform(self._inventory, self._shop.folder, clock)
+        platform = LivePlatform(self._inventory, self._shop.folder, clock, {})
         gather = LiveGather(self._inventory, Unmeasured(), probes, clock, platform=platform)
         return Looks(probes, gather, diagnose, _no_alerts, clock)
 

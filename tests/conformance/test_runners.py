@@ -79,7 +79,7 @@ def _in_cluster(shop: Shop) -> World:
     settings = ("kubectl", "get", "configmap", "settings", "-o", "json")
     return World(
         kind="kubernetes",
-        runner=cluster_runner(load_target(shop.write_target())),
+        runner=cluster_runner(load_target(shop.write_target()), {}),
         fresh=settings,
         secret=("kubectl", "get", "cm/settings", "-o", "json"),
         large=("kubectl", "get", "pods", "-o", "json"),

@@ -65,11 +65,15 @@ class Site:
     host: Sshd
     jump: Sshd
 
-    def write_target(self, **more: Any) -> Path:
-        """A TARGET file beside the keys; `more` replaces fields of `ssh`."""
+    def route(self) -> dict[str, Any]:
+        """The way to the host through the jump host, as a TARGET file beside the keys says it."""
         hop = {"user": getpass.getuser(), "key": {"file": "id"}, "known_hosts": "known_hosts"}
         jump = {"host": "127.0.0.1", "port": self.jump.port, **hop}
-        ssh = {"host": "127.0.0.1", "port": self.host.port, **hop, "jump": jump, **more}
+        return {"host": "127.0.0.1", "port": self.host.port, **hop, "jump": jump}
+
+    def write_target(self, **more: Any) -> Path:
+        """A TARGET file beside the keys; `more` replaces fields of `ssh`."""
+        ssh = {**self.route(), **more}
         file = self.folder / "target.yaml"
         file.write_text(json.dumps({"version": "1", "name": "far-host", "ssh": ssh}, indent=2))
         return file
@@ -125,15 +129,18 @@ def _until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @contextmanager
-def running_ssh_site(folder: Path) -> Iterator[Site]:
-    """Host and jump host; `id` may log in at both, `id-cert` is certified by an authority that the host trusts."""
+def running_ssh_site(folder: Path, *, forwarding: bool = False) -> Iterator[Site]:
+    """Host and jump host; `id` may log in at both, `id-cert` is certified by an authority that the host trusts.
+
+    `forwarding`: the host leads on to other ports, as the jump host always does.
+    """
     keygen(folder / "id")
     keygen(folder / "authority")
     keygen(folder / "certified")
     ours = (folder / "id.pub").read_text()
     authority = folder / "authority.pub"
     with (
-        running_sshd(folder / "host", ours, forwarding=False, authority=authority) as host,
+        running_sshd(folder / "host", ours, forwarding=forwarding, authority=authority) as host,
         running_sshd(folder / "jump", ours, forwarding=True) as jump,
     ):
         (folder / "known_hosts").write_text(host.host_key() + jump.host_key())

@@ -71,7 +71,7 @@ class ClusterHouse(House):
         stage, clock = self.stage, self.stage.bench.clock
         root = stage.shop.folder
         probes = ProbeRunner(self.inventory, {}, root=root, clock=clock)
-        platform = LivePlatform(self.inventory, root, clock)
+        platform = LivePlatform(self.inventory, root, clock, {})
         return replace(
             super().services,
             inventory=self.inventory,

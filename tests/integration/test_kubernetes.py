@@ -195,15 +195,15 @@ async def test_an_unknown_credential_and_an_unreachable_server_are_told_apart(sh
     assert "does not answer" in unreachable.output
     config.write_text("{}")
     with pytest.raises(ConfigError, match="kubeconfig"):
-        connect(load_target(target), changing=True)
+        connect(load_target(target), changing=True, env={})
     config.unlink()
     with pytest.raises(ConfigError, match="kubeconfig"):
-        connect(load_target(target), changing=True)
+        connect(load_target(target), changing=True, env={})
 
 
 async def test_a_change_of_somebody_else_is_not_overwritten(shop: Shop) -> None:
     """A whole object goes back only in the version in which it was read; a pod only with its own uid."""
-    connected = connect(load_target(shop.write_target()), changing=True)
+    connected = connect(load_target(shop.write_target()), changing=True, env={})
     read = await connected.get(KINDS["ConfigMap"], "settings")
     shop.change("ConfigMap", "settings", lambda c: c["data"].update(MODE="other"))
     assert read is not None
@@ -287,7 +287,7 @@ async def test_perception_reads_the_live_cluster(shop: Shop) -> None:
     shop.change("Deployment", "web", lambda d: d["spec"]["template"]["spec"]["containers"][0].update(image=image))
     binding = Binding(via="kubernetes", path=str(shop.write_target()), options={"workload": "web"})
     inventory = Inventory(services=[Service(name="web", kind="api", bindings={"kubernetes": binding})])
-    platform = await LivePlatform(inventory, shop.folder, ManualClock())()
+    platform = await LivePlatform(inventory, shop.folder, ManualClock(), {})()
     assert not platform.gaps
     assert "hunter22" not in json.dumps(platform.objects)
     assert {"Pod", "Deployment", "NetworkPolicy", "Role"} <= {o["kind"] for o in platform.objects}
@@ -298,7 +298,7 @@ async def test_perception_reads_the_live_cluster(shop: Shop) -> None:
     assert told[0].values["waiting"] == {"ImagePullBackOff": 1}
     assert "2 of 2 pods of web serve" in told[0].text
     (shop.folder / "kubeconfig").unlink()
-    gone = await LivePlatform(inventory, shop.folder, ManualClock())()
+    gone = await LivePlatform(inventory, shop.folder, ManualClock(), {})()
     assert "kubeconfig" in gone.gaps[0].data_gap
     told = await ProbeRunner(inventory, {}, root=shop.folder).run(["workload_state"])
     assert told[0].ok is None
@@ -437,7 +437,7 @@ async def test_actions_and_their_undo_on_any_cluster(anywhere: tuple[Path, str])
         assert done.outcome is Outcome.SUCCEEDED, done.summary
     assert done.undo is not None
     assert (await registry.execute(done.undo, idempotency_key="undo")).outcome is Outcome.SUCCEEDED
-    connected = connect(load_target(target), changing=True)
+    connected = connect(load_target(target), changing=True, env={})
     found = await connected.get(KINDS["Deployment"], "web")
     await connected.aclose()
     assert found is not None

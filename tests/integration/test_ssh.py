@@ -163,7 +163,7 @@ async def test_a_cut_line_costs_no_step(site: Site, tmp_path: Path) -> None:
     await _until(lambda: (tmp_path / "began").exists())
     transport = runner._transport
     assert isinstance(transport, SshTransport)
-    transport._lines[-1].abort()
+    (await transport._line.connection()).abort()
     (tmp_path / "go").touch()
     ran = await work
     await runner.aclose()

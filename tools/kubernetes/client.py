@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import HTTPError
 
-from domain.errors import AuthError, ConfigError, FirebreakError, ToolError, ToolUnavailableError, ToolUnknownError
+from domain.errors import ConfigError, ToolError
 from domain.redaction import redact
 from domain.remote import KubernetesAccess
 from tools.kubernetes.kinds import Kind
+from tools.kubernetes.refusals import refused, unanswered
+from tools.kubernetes.route import Route
 from tools.remote import resolved
 
 Object = dict[str, Any]
@@ -29,12 +31,17 @@ MANAGER = "firebreak"
 class ClusterClient:
     """One namespace, with the rights of the TARGET's kubeconfig. Calls run in threads: the library blocks.
 
-    `changing` False: with those of its reader, where it names one.
+    `changing` False: with those of its reader, where it names one. `env` holds what key references of `through` name.
     """
 
-    def __init__(self, access: KubernetesAccess, root: Path, *, changing: bool) -> None:
+    def __init__(self, access: KubernetesAccess, root: Path, *, changing: bool, env: Mapping[str, str]) -> None:
         self.namespace = access.namespace
-        self._api = _connected(access, root, changing)
+        settings = _settings(access, root, changing)
+        self._route = Route(access.through, settings.host, root=root, env=env) if access.through else None
+        if self._route is not None:
+            settings.proxy = None
+            settings.tls_server_name = settings.tls_server_name or self._route.name
+        self._api: Any = kubernetes.client.ApiClient(settings)
 
     async def get(self, kind: Kind, name: str, sub: str = "") -> Object | None:
         """An object as it is, None when there is none. Raises AuthError, ToolUnavailableError, ToolError."""
@@ -103,8 +110,10 @@ class ClusterClient:
         return await self._json("GET", path)
 
     async def aclose(self) -> None:
-        """Close connections."""
+        """Close connections, and the way through an SSH host."""
         await asyncio.to_thread(self._api.rest_client.close)
+        if self._route is not None:
+            await self._route.aclose()
 
     async def _json(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Object | None = None, kind: str = ""
@@ -124,22 +133,19 @@ class ClusterClient:
         body: Object | None = None,
         content_type: str = "application/json",
     ) -> bytes:
-        return await asyncio.to_thread(self._send, method, path, query, body, content_type)
-
-    def _send(self, method: str, path: str, query: Mapping[str, str], body: Object | None, content_type: str) -> bytes:
         headers = {"Accept": "application/json", "Content-Type": content_type}
-        words = self._api.param_serialize(
-            method,
-            path,
-            query_params=list(query.items()),
-            header_params=headers,
-            body=body,
-            auth_settings=["BearerToken"],
-        )
+        asked: dict[str, Any] = {"query_params": list(query.items()), "header_params": headers, "body": body}
+        if self._route is not None:
+            asked["_host"] = await self._route.url()
+            headers["Host"] = self._route.host
+        return await asyncio.to_thread(self._send, method, path, asked)
+
+    def _send(self, method: str, path: str, asked: Mapping[str, Any]) -> bytes:
+        words = self._api.param_serialize(method, path, auth_settings=["BearerToken"], **asked)
         try:
             answer = self._api.call_api(*words, _request_timeout=(CONNECT_S, READ_S))
             raw: bytes = answer.read() or b""
-        except HTTPError as error:
+        except (HTTPError, kubernetes.client.ApiException) as error:  # the latter is how the library tells TLS errors
             raise unanswered(method, path, error) from error
         if not 200 <= answer.status <= 299:
             raise refused(answer.status, raw, method, path)
@@ -150,7 +156,8 @@ def _how(dry: bool) -> dict[str, str]:
     return {"fieldManager": MANAGER, **({"dryRun": "All"} if dry else {})}
 
 
-def _connected(access: KubernetesAccess, root: Path, changing: bool) -> Any:
+def _settings(access: KubernetesAccess, root: Path, changing: bool) -> Any:
+    """The library's configuration as the kubeconfig says. Raises ConfigError."""
     reader = None if changing else access.reader
     path = resolved(reader or access.kubeconfig, root)
     if not path.is_file():
@@ -177,50 +184,4 @@ def _connected(access: KubernetesAccess, root: Path, changing: bool) -> Any:
             found=redact(str(error))[:200],
             code="remote.kubeconfig",
         ) from error
-    return kubernetes.client.ApiClient(settings)
-
-
-def unanswered(method: str, path: str, error: HTTPError) -> FirebreakError:
-    """No answer: worth another try when nothing was sent or nothing could change, otherwise unknown."""
-    reason = getattr(error, "reason", None) or error
-    nothing_sent = isinstance(reason, NewConnectionError | ConnectTimeoutError | SSLError)
-    found = redact(str(reason))[:200]
-    if method == "GET" or nothing_sent:
-        hint = "check server, proxy and certificate in the kubeconfig"
-        return ToolUnavailableError("the API server does not answer", expected="an answer", found=found, hint=hint)
-    return _maybe_there(f"{method} {path}", found)
-
-
-def _maybe_there(what: str, found: str) -> ToolUnknownError:
-    return ToolUnknownError(
-        f"{what} went out and no answer came back that says what became of it",
-        expected="an answer",
-        found=found,
-        hint="the effect may be there: look, never send again",
-    )
-
-
-_IN_THE_MIDDLE = (500, 502, 504)
-"""Answers after which a change may be there all the same."""
-
-_CODES = {404: "kubernetes.not_found", 409: "kubernetes.conflict", 422: "kubernetes.invalid"}
-
-
-def refused(status: int, raw: bytes, method: str, path: str) -> FirebreakError:
-    """An answer that is no success, as an error of ours; the server's own words say why."""
-    what = f"{method} {path}"
-    try:
-        words = str(json.loads(raw).get("message") or "")
-    except (ValueError, AttributeError):
-        words = raw[:200].decode(errors="replace")
-    found = redact(words)[:300] or f"HTTP {status}"
-    if status in (401, 403):
-        hint = "give the kubeconfig's user a role that allows it, or choose another action"
-        message = f"the cluster does not allow {what}"
-        return AuthError(message, expected="a permitted request", found=found, hint=hint, code="kubernetes.forbidden")
-    if status in _IN_THE_MIDDLE and method != "GET":
-        return _maybe_there(what, found)
-    if status == 429 or status >= 500:
-        return ToolUnavailableError(f"the API server cannot serve {what}", expected="an answer", found=found)
-    code = _CODES.get(status, "kubernetes.refused")
-    return ToolError(f"the API server refuses {what}", expected="an accepted request", found=found, code=code)
+    return settings

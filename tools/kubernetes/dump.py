@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,11 @@ class Platform:
 class LivePlatform:
     """Reads every TARGET file that a `kubernetes` binding names, side by side. Changes nothing."""
 
-    def __init__(self, inventory: Inventory, root: Path, clock: Clock) -> None:
+    def __init__(self, inventory: Inventory, root: Path, clock: Clock, env: Mapping[str, str]) -> None:
         bindings = [(s.name, s.bindings["kubernetes"]) for s in inventory.services if "kubernetes" in s.bindings]
         self._places = {root / binding.path: service for service, binding in reversed(bindings)}
         self._clock = clock
+        self._env = env
 
     async def __call__(self) -> Platform:
         """Everything that may be read now."""
@@ -47,7 +48,7 @@ class LivePlatform:
 
     async def _read(self, file: Path, service: str) -> Platform:
         try:
-            cluster = await asyncio.to_thread(lambda: connect(load_target(file), changing=False))
+            cluster = await asyncio.to_thread(lambda: connect(load_target(file), changing=False, env=self._env))
         except FirebreakError as error:
             return Platform(gaps=(self._gap(service, error),))
         kinds = [kind for kind in KINDS.values() if kind.readable and kind.namespaced]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain.errors import ConfigError, ToolError
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def cluster_of(target: Target, *, changing: bool = True) -> AsyncIterator[ClusterClient]:
     """A client for the namespace that the binding's TARGET file names. Probes read with its reader: `changing` False."""
-    binding = target.binding("kubernetes")
     try:
-        client = await asyncio.to_thread(_opened, target.path(binding), changing)
+        client = await asyncio.to_thread(_opened, target, changing)
     except ConfigError as error:
         raise as_trouble(error) from error
     try:
@@ -30,11 +28,12 @@ async def cluster_of(target: Target, *, changing: bool = True) -> AsyncIterator[
         await client.aclose()
 
 
-def _opened(file: Path, changing: bool) -> ClusterClient:
-    return connect(load_target(file), changing=changing)
+def _opened(target: Target, changing: bool) -> ClusterClient:
+    file = target.path(target.binding("kubernetes"))
+    return connect(load_target(file), changing=changing, env=target.env)
 
 
-def connect(located: Located, *, changing: bool) -> ClusterClient:
+def connect(located: Located, *, changing: bool, env: Mapping[str, str]) -> ClusterClient:
     """A client for a TARGET file. Reads files and imports the library, so call it in a thread where others wait.
 
     Raises ToolError when it names no cluster, ConfigError for a wrong kubeconfig.
@@ -50,7 +49,7 @@ def connect(located: Located, *, changing: bool) -> ClusterClient:
             hint="add kubeconfig and namespace to the TARGET file",
             code="tool.no_binding",
         )
-    return ClusterClient(access, located.root, changing=changing)
+    return ClusterClient(access, located.root, changing=changing, env=env)
 
 
 def workload_name(target: Target, given: str | None) -> str:

@@ -23,12 +23,14 @@ def ssh_runner(
     return StepRunner(transport, name=located.target.name, target=located.target, may_change=may_change, clock=clock)
 
 
-def cluster_runner(located: Located, *, changing: bool = False, clock: Clock | None = None) -> Runner:
+def cluster_runner(
+    located: Located, env: Mapping[str, str], *, changing: bool = False, clock: Clock | None = None
+) -> Runner:
     """Reading commands against the TARGET's namespace, as its reader unless `changing`. Raises ConfigError."""
     from tools.kubernetes.place import connect
     from tools.runners.kubernetes import KubernetesRunner
 
-    return KubernetesRunner(connect(located, changing=changing), name=located.target.name, clock=clock)
+    return KubernetesRunner(connect(located, changing=changing, env=env), name=located.target.name, clock=clock)
 
 
 def reading_runner(service: Service, env: Mapping[str, str], root: Path) -> Runner | None:
@@ -39,7 +41,7 @@ def reading_runner(service: Service, env: Mapping[str, str], root: Path) -> Runn
     if host := service.bindings.get("host"):
         return ssh_runner(load_target(root / host.path), env)
     if cluster := service.bindings.get("kubernetes"):
-        return cluster_runner(load_target(root / cluster.path))
+        return cluster_runner(load_target(root / cluster.path), env)
     return None
 
 
@@ -51,7 +53,7 @@ async def profiles(located: Located, env: Mapping[str, str]) -> list[Profile]:
         runners += [ssh_runner(located, env)] if located.target.ssh else []
         if located.target.kubernetes:
             both = (False, True) if located.target.kubernetes.reader else (True,)
-            runners += [cluster_runner(located, changing=changing) for changing in both]
+            runners += [cluster_runner(located, env, changing=changing) for changing in both]
         for runner in runners:
             found.append(await runner.profile())
     finally:

@@ -33,6 +33,8 @@ from tests.fakes.cluster.store import Object, Refusal, Store
 from tests.fakes.loopback import on_loopback
 
 SILENCE_S = 1.0
+DNS_NAME = "api.test-cluster"
+"""Stands on the server's certificate beside the loopback address; no resolver knows it."""
 VERSION = {"major": "1", "minor": "34", "gitVersion": "v1.34.0-test", "platform": "linux/amd64"}
 NODE_INFO = (
     *("architecture", "bootID", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion"),
@@ -50,6 +52,8 @@ class ClusterServer:
     """Token → user."""
     requests: list[str] = field(default_factory=list)
     """`PATCH /apis/…?dryRun=All`, in order."""
+    hosts: set[str] = field(default_factory=set)
+    """By which names it was asked (header Host)."""
     stopping: bool = False
     """True: watches end."""
     deaf: bool = False
@@ -129,7 +133,8 @@ def _certify(cert: Path, key: Path) -> bytes:
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test-cluster")])
     now = datetime.datetime.now(datetime.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(DNS_NAME)]
+    address = x509.SubjectAlternativeName(names)
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -156,6 +161,7 @@ def _app(cluster: ClusterServer) -> Starlette:
     async def handle(request: Request) -> Response:
         query = f"?{request.url.query}" if request.url.query else ""
         cluster.requests.append(f"{request.method} {request.url.path}{query}")
+        cluster.hosts.add(request.headers["host"])
         body = await request.body()
         try:
             return await run_in_threadpool(_Call(cluster, request, body).answer)

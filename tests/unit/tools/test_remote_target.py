@@ -20,6 +20,14 @@ ssh:
   key: {file: id}
   known_hosts: hosts
 """
+FAR = """\
+version: "1"
+name: far
+kubernetes:
+  kubeconfig: k
+  namespace: shop
+  through: {host: a, user: u, key: {file: id}, known_hosts: h, port: 22}
+"""
 
 
 def loaded(tmp_path: Path, text: str) -> RemoteTarget:
@@ -50,6 +58,9 @@ def test_the_shipped_examples_are_valid(file: Path) -> None:
         (SSH.replace('"1"', '"2"'), "line 1", "version"),
         ("- a\n", "", "mapping"),
         ("kubernetes: {kubeconfig: k, namespace: Bad_Name}\nname: a\n", "line 1", "namespace"),
+        (FAR.replace("known_hosts: h, ", ""), "line 6", "known_hosts"),
+        (FAR.replace("port: 22", "port: 0"), "line 6", "port"),
+        (FAR.replace("port: 22", "commands: []"), "line 6", "commands"),
         ("x" * 70_000, "", "too large"),
     ],
 )
