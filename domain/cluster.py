@@ -17,6 +17,12 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 """A DNS subdomain (RFC 1123)."""
 
 
+WorkloadName = Annotated[
+    str, Field(pattern=r"^((deployment|statefulset|daemonset)/)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
+]
+"""As kubectl names it: `statefulset/db`, `daemonset/agent`; without a kind a deployment is meant."""
+
+
 class Settings(Value):
     """Keys of a config map without which the workload does not do its work."""
 
@@ -47,7 +53,7 @@ class Callers(Value):
     network_policy: Name
     """The policy that lets them in; made anew where it is gone."""
     port: Annotated[int, Field(gt=0, lt=65536)]
-    workloads: Annotated[tuple[Name, ...], Field(min_length=1, max_length=20)]
+    workloads: Annotated[tuple[WorkloadName, ...], Field(min_length=1, max_length=20)]
 
 
 class Declared(Value):

@@ -50,14 +50,19 @@ def breakable(inventory: Inventory) -> list[Service]:
 
 
 def needs_of(service: Service) -> Declared:
-    """What the inventory declares. Raises ChaosError."""
+    """What the inventory declares. Raises ChaosError, also for a workload that no fault here knows how to break."""
     try:
-        return declared(service.bindings["kubernetes"])
+        needs = declared(service.bindings["kubernetes"])
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         found = f"options.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
         text = f"the kubernetes binding of {service.name} cannot be read"
         raise ChaosError(text, expected="options as the inventory's how-to describes them", found=found) from error
+    deployment = needs.workload.removeprefix("deployment/")
+    if "/" in deployment:
+        text = f"{service.name} is no deployment, and only deployments are broken in a cluster"
+        raise ChaosError(text, expected="`options.workload`: a deployment", found=deployment)
+    return needs.model_copy(update={"workload": deployment})
 
 
 def rolled_out(deployment: Object | None) -> bool:

@@ -26,6 +26,7 @@ from domain.errors import ConfigError, ToolError
 from domain.inventory import Binding, Environment, Inventory, Mode, Service
 from domain.runner import Command
 from tests.fakes.cluster.access import service_account
+from tests.fakes.cluster.hands import hands, in_cluster
 from tests.fakes.cluster.server import SILENCE_S, ClusterServer, running_cluster
 from tests.fakes.cluster.shop import Shop, deployment
 from tests.fakes.guard import Scene, actor, plan, step
@@ -64,11 +65,8 @@ def shop(cluster: ClusterServer, tmp_path: Path) -> Iterator[Shop]:
 
 
 def registry_of(target: Path, **options: Any) -> ActionRegistry:
-    """The executor with one service in the cluster. Its clock does not wait: rollouts end when they are made."""
-    binding = Binding(via="kubernetes", path=str(target), options={"workload": "web", "replicas": 3, **options})
-    service = Service(name="web", kind="api", bindings={"kubernetes": binding})
-    env = {"FIREBREAK_HOME": str(target.parent / "home")}
-    return ActionRegistry(Inventory(services=[service]), env, root=target.parent, clock=ManualClock())
+    """The executor over three web pods, or as `options` say."""
+    return hands(in_cluster(target, **{"replicas": 3, **options}), target.parent)
 
 
 def call(action: str, **args: Any) -> ActionCall:

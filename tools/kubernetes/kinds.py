@@ -16,7 +16,7 @@ class Kind:
     short: tuple[str, ...] = ()
     namespaced: bool = True
     readable: bool = True
-    """False: its content is secret and never read."""
+    """False: its content is shown to nobody, as what it holds is secret or only a copy."""
 
     @property
     def key(self) -> str:
@@ -53,6 +53,7 @@ KINDS: dict[str, Kind] = {
         Kind(name="ReplicaSet", group="apps", plural="replicasets", short=("rs", "replicaset")),
         Kind(name="StatefulSet", group="apps", plural="statefulsets", short=("sts", "statefulset")),
         Kind(name="DaemonSet", group="apps", plural="daemonsets", short=("ds", "daemonset")),
+        Kind(name="ControllerRevision", group="apps", plural="controllerrevisions", readable=False),
         Kind(name="Job", group="batch", plural="jobs", short=("job",)),
         Kind(
             name="NetworkPolicy",

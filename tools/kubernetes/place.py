@@ -7,12 +7,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter, ValidationError
+
+from domain.cluster import WorkloadName
 from domain.errors import ConfigError, ToolError
+from tools.kubernetes.workload import Named, named
 from tools.remote import Located, as_trouble, load_target
 from tools.target import Target
 
 if TYPE_CHECKING:
     from tools.kubernetes.client import ClusterClient
+
+_WORD: TypeAdapter[str] = TypeAdapter(WorkloadName)
 
 
 @asynccontextmanager
@@ -52,14 +58,15 @@ def connect(located: Located, *, changing: bool, env: Mapping[str, str]) -> Clus
     return ClusterClient(access, located.root, changing=changing, env=env)
 
 
-def workload_name(target: Target, given: str | None) -> str:
-    """The deployment that is meant: as asked for, or `options.workload` of the binding. Raises ToolError when neither says."""
+def workload_of(target: Target, given: str | None = None) -> Named:
+    """The workload that is meant: as asked for, or `options.workload` of the binding. Raises ToolError when neither says."""
     found = given or str(target.option(target.binding("kubernetes"), "workload") or "")
-    if not found:
+    try:
+        return named(_WORD.validate_python(found))
+    except ValidationError as error:
         raise ToolError(
-            f"nothing says which deployment {target.name} is",
-            expected="argument `workload`, or `options.workload` of its kubernetes binding",
-            found="neither",
+            f"nothing says which workload {target.name} is",
+            expected="argument `workload`, or `options.workload` of its kubernetes binding, as `web` or `statefulset/db`",
+            found=repr(found) if found else "neither",
             code="tool.bad_arguments",
-        )
-    return found
+        ) from error

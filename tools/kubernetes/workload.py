@@ -1,55 +1,94 @@
-"""A deployment as its objects tell: what it runs, which revision it is, and whether its rollout has ended. Pure."""
+"""A workload as its objects tell: what it runs, which revision it is, and which pods are its own. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from domain.value import digest
+from tools.kubernetes.kinds import KINDS, Kind
+from tools.kubernetes.rollout import complete, held_back, ready_pods, wanted_pods
 
 Object = dict[str, Any]
 REVISION = "deployment.kubernetes.io/revision"
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 """The annotation that kubectl's own restart sets."""
-_HASH = "pod-template-hash"
+HASHES = ("pod-template-hash", "controller-revision-hash")
+"""Labels by which controllers tell the pods of one template from those of another."""
+KEPT_AS = {"Deployment": "ReplicaSet", "StatefulSet": "ControllerRevision", "DaemonSet": "ControllerRevision"}
+"""Kind of a workload → kind of the objects that keep its former templates."""
 
 
-def facts_of(deployment: Object) -> dict[str, Any]:
-    """{name, uid, replicas, images: {container: image}, template, revision, restarted_at, ready, complete}."""
-    spec, status = deployment.get("spec") or {}, deployment.get("status") or {}
-    wanted, meta = int(spec.get("replicas", 1)), deployment["metadata"]
-    template = spec.get("template") or {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A workload by kind and name."""
+
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.name.lower()} {self.name}"
+
+    @property
+    def word(self) -> str:
+        """As domain.cluster.WorkloadName says it: `web`, `statefulset/db`."""
+        return self.name if self.kind.name == "Deployment" else f"{self.kind.name.lower()}/{self.name}"
+
+    @property
+    def kept_as(self) -> Kind:
+        """The kind that keeps its former templates."""
+        return KINDS[KEPT_AS[self.kind.name]]
+
+
+def named(word: str) -> Named:
+    """The workload that a WorkloadName means."""
+    kind, _, name = word.rpartition("/")
+    known = {each.lower(): KINDS[each] for each in KEPT_AS}
+    return Named(kind=known[kind or "deployment"], name=name)
+
+
+def facts_of(workload: Object, kept: Iterable[Object] = ()) -> dict[str, Any]:
+    """{kind, name, uid, replicas, images: {container: image}, template, revision, restarted_at, ready, complete, held}.
+
+    `kept` are its former templates; only a deployment says its revision without them.
+    """
+    meta, template = workload["metadata"], (workload.get("spec") or {}).get("template") or {}
     return {
+        "kind": workload["kind"],
         "name": meta["name"],
         "uid": meta.get("uid"),
-        "replicas": wanted,
+        "replicas": wanted_pods(workload),
         "images": {c["name"]: c["image"] for c in (template.get("spec") or {}).get("containers") or []},
         "template": template_digest(template),
-        "revision": revision_of(deployment),
+        "revision": _current(workload, kept),
         "restarted_at": ((template.get("metadata") or {}).get("annotations") or {}).get(RESTARTED),
-        "ready": int(status.get("readyReplicas") or 0),
-        "complete": _complete(meta, status, wanted),
+        "ready": ready_pods(workload),
+        "complete": complete(workload),
+        "held": held_back(workload),
     }
 
 
-def _complete(meta: Mapping[str, Any], status: Mapping[str, Any], wanted: int) -> bool:
-    """As `kubectl rollout status` decides: seen by the controller, all updated, no old ones left, all available."""
-    counts = [int(status.get(key) or 0) for key in ("updatedReplicas", "replicas", "availableReplicas")]
-    return int(status.get("observedGeneration") or 0) >= int(meta.get("generation") or 0) and counts == [wanted] * 3
+def _current(workload: Object, kept: Iterable[Object]) -> int:
+    """The revision that runs, or is being rolled out; 0 where the controller has not numbered it."""
+    if workload["kind"] == "Deployment":
+        return revision_of(workload)
+    said = template_digest(workload["spec"]["template"])
+    return max((n for n, template in revisions(kept).items() if template_digest(template) == said), default=0)
 
 
 def revision_of(thing: Object) -> int:
-    """The revision that the deployment controller wrote on it; 0 when it has not."""
-    text = str((thing["metadata"].get("annotations") or {}).get(REVISION, "0"))
+    """The revision that a controller wrote on it; 0 when it has not."""
+    text = str(thing.get("revision") or (thing["metadata"].get("annotations") or {}).get(REVISION, "0"))
     return int(text) if text.isdigit() else 0
 
 
 def plain_template(template: Object) -> Object:
-    """A pod template without what the controller adds to it."""
+    """A pod template without what controllers add to it."""
     meta = {k: v for k, v in (template.get("metadata") or {}).items() if v is not None}
-    labels = {k: v for k, v in (meta.get("labels") or {}).items() if k != _HASH}
-    return {**template, "metadata": {**meta, "labels": labels}}
+    labels = {k: v for k, v in (meta.get("labels") or {}).items() if k not in HASHES}
+    return {**{k: v for k, v in template.items() if k != "$patch"}, "metadata": {**meta, "labels": labels}}
 
 
 def template_digest(template: Object) -> str:
@@ -69,9 +108,10 @@ def owned_by(things: Iterable[Object], uid: str | None) -> list[Object]:
     return [t for t in things if uid and any(o.get("uid") == uid for o in t["metadata"].get("ownerReferences") or [])]
 
 
-def revisions(replica_sets: Iterable[Object]) -> dict[int, Object]:
-    """Revision → pod template, of a deployment's replica sets."""
-    return {revision_of(r): plain_template(r["spec"]["template"]) for r in replica_sets if revision_of(r)}
+def revisions(kept: Iterable[Object]) -> dict[int, Object]:
+    """Revision → pod template, of a workload's replica sets or controller revisions."""
+    specs = {revision_of(each): each.get("spec") or (each.get("data") or {}).get("spec") or {} for each in kept}
+    return {number: plain_template(spec["template"]) for number, spec in specs.items() if number and "template" in spec}
 
 
 def controller_of(pod: Object) -> str:

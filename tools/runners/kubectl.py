@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from tools.kubernetes.kinds import Kind, kind_named
 
 UNDERSTOOD = (
-    "kubectl get RESOURCE [NAME] [-l LABEL=VALUE] -o json, kubectl logs POD|deployment/NAME [--tail=N], "
-    "kubectl auth can-i VERB RESOURCE, kubectl rollout status deployment/NAME, kubectl version"
+    "kubectl get RESOURCE [NAME] [-l LABEL=VALUE] -o json, kubectl logs POD|KIND/NAME [--tail=N], "
+    "kubectl auth can-i VERB RESOURCE, kubectl rollout status KIND/NAME (deployment, statefulset, daemonset), kubectl version"
 )
 """What the cluster's runner answers."""
 

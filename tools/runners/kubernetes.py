@@ -15,7 +15,7 @@ from tools.bundle.imports.platform_dump import bare
 from tools.kubernetes.client import ClusterClient
 from tools.kubernetes.kinds import KINDS, Kind
 from tools.kubernetes.profile import profile_of
-from tools.kubernetes.workload import facts_of, owned_by
+from tools.kubernetes.workload import KEPT_AS, facts_of, owned_by
 from tools.runners.kubectl import NotUnderstoodError, Question, parse
 from tools.runners.permitted import refusal
 from tools.runners.protocol import checked_step
@@ -117,30 +117,32 @@ class KubernetesRunner:
 
     async def _logs(self, kind: Kind, question: Question) -> tuple[int, str]:
         name = question.name
-        if kind.name == "Deployment":
-            pods = await self._pods_of(name)
+        if kind.name in KEPT_AS:
+            pods = await self._pods_of(kind, name)
             if not pods:
-                return 1, f"deployment {name} has no pods\n"
+                return 1, f"{kind.name.lower()} {name} has no pods\n"
             name = str(pods[0]["metadata"]["name"])
         return 0, await self._cluster.log(name, KINDS["Pod"], question.lines)
 
-    async def _pods_of(self, deployment: str) -> list[Object]:
-        found = await self._cluster.get(KINDS["Deployment"], deployment)
-        uid = str(found["metadata"]["uid"]) if found else None
-        sets = owned_by(await self._cluster.list(KINDS["ReplicaSet"]), uid)
+    async def _pods_of(self, kind: Kind, workload: str) -> list[Object]:
+        """Those of a deployment belong to its replica sets, those of other workloads to themselves."""
+        found = await self._cluster.get(kind, workload)
+        owners = [found] if found else []
+        if found and kind.name == "Deployment":
+            owners = owned_by(await self._cluster.list(KINDS["ReplicaSet"]), found["metadata"]["uid"])
         pods = await self._cluster.list(KINDS["Pod"])
-        return [pod for one in sets for pod in owned_by(pods, one["metadata"]["uid"])]
+        return [pod for owner in owners for pod in owned_by(pods, owner["metadata"]["uid"])]
 
     async def _rollout(self, kind: Kind, question: Question) -> tuple[int, str]:
         """As `rollout status --watch=false`, but that an unfinished rollout is no success."""
-        found = await self._cluster.get(KINDS["Deployment"], question.name) if kind.name == "Deployment" else None
+        found = await self._cluster.get(kind, question.name) if kind.name in KEPT_AS else None
         if found is None:
             return 1, _gone(kind, question.name)
         facts = facts_of(found)
         words = f"{facts['ready']} of {facts['replicas']} pods are ready"
         if facts["complete"]:
-            return 0, f"deployment {question.name} successfully rolled out: {words}\n"
-        return 1, f"the rollout of deployment {question.name} has not ended: {words}\n"
+            return 0, f"{kind.name.lower()} {question.name} successfully rolled out: {words}\n"
+        return 1, f"the rollout of {kind.name.lower()} {question.name} has not ended: {words}\n"
 
 
 def _gone(kind: Kind, name: str) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from typing import Any
 
 from tests.fakes.cluster.kinds import BY_KIND
 from tests.fakes.cluster.kubelet import Kubelet, ready, selected
+from tests.fakes.cluster.ordinals import Ordinals, owner, reference, template_hash
 from tests.fakes.cluster.store import Object, Store
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -20,6 +19,7 @@ class Controllers:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.kubelet = Kubelet(store)
+        self.ordinals = Ordinals(store)
         store.settle = self.settle
 
     def settle(self, namespace: str) -> None:
@@ -28,6 +28,7 @@ class Controllers:
             self._deploy(deployment)
         for replicas in self.store.all("ReplicaSet", namespace):
             self._populate(replicas)
+        self.ordinals.settle(namespace)
         for pod in self.store.all("Pod", namespace):
             self.kubelet.tend(pod)
         for service in self.store.all("Service", namespace):
@@ -36,13 +37,14 @@ class Controllers:
             self._count(replicas)
         for deployment in self.store.all("Deployment", namespace):
             self._tell(deployment)
+        self.ordinals.tell(namespace)
 
     def _orphans(self, namespace: str) -> None:
-        alive = {o["metadata"]["uid"] for kind in ("Deployment", "ReplicaSet") for o in self.store.all(kind, namespace)}
-        for kind in ("ReplicaSet", "Pod"):
+        owners = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
+        alive = {o["metadata"]["uid"] for kind in owners for o in self.store.all(kind, namespace)}
+        for kind in ("ReplicaSet", "ControllerRevision", "Pod"):
             for thing in self.store.all(kind, namespace):
-                owner = _owner(thing)
-                if owner and owner["uid"] not in alive:
+                if (mine := owner(thing)) and mine["uid"] not in alive:
                     self._delete(thing)
 
     def _deploy(self, deployment: Object) -> None:
@@ -64,7 +66,7 @@ class Controllers:
 
     def _sets(self, deployment: Object) -> tuple[Object | None, list[Object]]:
         sets = self.store.all("ReplicaSet", deployment["metadata"]["namespace"])
-        own = [r for r in sets if (_owner(r) or {}).get("uid") == deployment["metadata"]["uid"]]
+        own = [r for r in sets if (owner(r) or {}).get("uid") == deployment["metadata"]["uid"]]
         wanted = template_hash(deployment)
         current = next((r for r in own if r["metadata"]["labels"]["pod-template-hash"] == wanted), None)
         return current, [r for r in own if r is not current]
@@ -79,7 +81,7 @@ class Controllers:
                 "name": f"{meta['name']}-{digest}",
                 "labels": labels,
                 "annotations": {REVISION: str(max((_revision(o) for o in others), default=0) + 1)},
-                "ownerReferences": [_reference(deployment)],
+                "ownerReferences": [reference(deployment)],
             },
             "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
         }
@@ -114,7 +116,7 @@ class Controllers:
         for _ in range(wanted - len(pods)):
             template = copy.deepcopy(replicas["spec"]["template"])
             name = f"{replicas['metadata']['name']}-"
-            meta = {**template["metadata"], "generateName": name, "ownerReferences": [_reference(replicas)]}
+            meta = {**template["metadata"], "generateName": name, "ownerReferences": [reference(replicas)]}
             pod = {"metadata": meta, "spec": template["spec"]}
             self.store.create(BY_KIND["Pod"], replicas["metadata"]["namespace"], pod)
         for pod in sorted(pods, key=ready)[: max(0, len(pods) - wanted)]:
@@ -164,9 +166,9 @@ class Controllers:
             known["subsets"] = subsets
             self.store.touch(known)
 
-    def _pods(self, owner: Object) -> list[Object]:
-        pods = self.store.all("Pod", owner["metadata"]["namespace"])
-        return [p for p in pods if (_owner(p) or {}).get("uid") == owner["metadata"]["uid"]]
+    def _pods(self, above: Object) -> list[Object]:
+        pods = self.store.all("Pod", above["metadata"]["namespace"])
+        return [p for p in pods if (owner(p) or {}).get("uid") == above["metadata"]["uid"]]
 
     def _say(self, thing: Object, status: Object) -> None:
         if thing.get("status") != status:
@@ -175,29 +177,6 @@ class Controllers:
 
     def _delete(self, thing: Object) -> None:
         self.store.delete(BY_KIND[thing["kind"]], thing["metadata"]["namespace"], thing["metadata"]["name"])
-
-
-def template_hash(deployment: Object) -> str:
-    """Of what the template says: empty and null fields, which clients add when they send it back, do not count."""
-    text = json.dumps(_said(deployment["spec"]["template"]), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-
-def _said(value: Any) -> Any:
-    if isinstance(value, dict):
-        found = {key: _said(part) for key, part in value.items()}
-        return {key: part for key, part in found.items() if part not in (None, {}, [], "")}
-    return [_said(part) for part in value] if isinstance(value, list) else value
-
-
-def _owner(thing: Object) -> Object | None:
-    return next(iter(thing["metadata"].get("ownerReferences") or []), None)
-
-
-def _reference(thing: Object) -> Object:
-    meta = thing["metadata"]
-    named = {"apiVersion": thing["apiVersion"], "kind": thing["kind"], "name": meta["name"], "uid": meta["uid"]}
-    return {**named, "controller": True, "blockOwnerDeletion": True}
 
 
 def _revision(replicas: Object) -> int:

@@ -39,6 +39,7 @@ class Resource:
 SUBRESOURCES: dict[str, tuple[tuple[str, str, list[str]], ...]] = {
     "pods": (("log", "Pod", ["get"]), ("eviction", "Eviction", ["create"])),
     "deployments.apps": (("scale", "Scale", ["get", "patch", "update"]), ("status", "Deployment", ["get"])),
+    "statefulsets.apps": (("scale", "Scale", ["get", "patch", "update"]), ("status", "StatefulSet", ["get"])),
     "replicasets.apps": (("scale", "Scale", ["get", "patch", "update"]),),
 }
 
@@ -58,6 +59,7 @@ RESOURCES = (
     Resource(_APPS, "v1", "replicasets", "ReplicaSet", "rs"),
     Resource(_APPS, "v1", "statefulsets", "StatefulSet", "sts"),
     Resource(_APPS, "v1", "daemonsets", "DaemonSet", "ds"),
+    Resource(_APPS, "v1", "controllerrevisions", "ControllerRevision"),
     Resource("batch", "v1", "jobs", "Job"),
     Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb"),
     Resource(_NET, "v1", "networkpolicies", "NetworkPolicy", "netpol"),

@@ -158,7 +158,7 @@ class Store:
     @staticmethod
     def _check(thing: Object) -> None:
         """What the real server refuses and a mistaken repair would send."""
-        if thing["kind"] not in ("Deployment", "ReplicaSet"):
+        if thing["kind"] not in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"):
             return
         spec = thing.get("spec") or {}
         wanted = (spec.get("selector") or {}).get("matchLabels") or {}

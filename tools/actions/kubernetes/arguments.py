@@ -6,10 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from domain.cluster import WorkloadName
+
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 """A DNS subdomain (RFC 1123)."""
 Workload = Annotated[
-    ObjectName | None, Field(description="Deployment; None is `options.workload` of the service's kubernetes binding.")
+    WorkloadName | None,
+    Field(
+        description="Deployment, `statefulset/NAME` or `daemonset/NAME`; None is `options.workload` of the kubernetes binding."
+    ),
 ]
 Container = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Image = Annotated[str, Field(pattern=r"^[a-z0-9][a-zA-Z0-9._/:@-]{0,254}$")]

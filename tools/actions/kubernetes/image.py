@@ -1,4 +1,4 @@
-"""Which image a container of a deployment runs."""
+"""Which image a container of a workload runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from domain.action import Effect
 from domain.errors import ToolError
 from tools.actions.arguments import Args
 from tools.actions.kubernetes.arguments import Container, Image, Serving, Workload
-from tools.actions.kubernetes.deployment import DEPLOYMENT, ROLLOUT_S, missing_deployment, observed
+from tools.actions.kubernetes.ordered import go_on
+from tools.actions.kubernetes.workload import ROLLOUT_S, kept_from_pods, missing, observed
+from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.place import cluster_of
 from tools.kubernetes.workload import repository_of
 from tools.spec import Action, Preview, State, UndoCall, nothing, unclear, would
@@ -31,10 +33,10 @@ async def _observe(target: Target, args: PatchImage) -> State:
 
 
 def _preview(args: PatchImage, state: State) -> Preview:
-    if missing := missing_deployment(state):
-        return missing
+    if answer := missing(state) or kept_from_pods(state):
+        return answer
     if state["image"] is None:
-        return unclear(f"deployment {state['name']} has no container {args.container}: {', '.join(state['images'])}")
+        return unclear(f"{state['what']} has no container {args.container}: {', '.join(state['images'])}")
     if state["image"] == args.image:
         return nothing(f"{args.container} of {state['name']} runs {args.image} already")
     repository = repository_of(args.image)
@@ -52,11 +54,13 @@ def _imaging(args: PatchImage, current: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _send(target: Target, args: PatchImage, before: State, *, dry: bool) -> None:
+    kind = KINDS[before["kind"]]
     async with cluster_of(target) as cluster:
-        current = await cluster.get(DEPLOYMENT, before["name"])
+        current = await cluster.get(kind, before["name"])
         if current is None:
-            raise ToolError("the deployment has gone", expected=before["name"], found="nothing")
-        await cluster.patch(DEPLOYMENT, before["name"], _imaging(args, current), dry=dry)
+            raise ToolError("the workload has gone", expected=before["what"], found="nothing")
+        await cluster.patch(kind, before["name"], _imaging(args, current), dry=dry)
+        await go_on(target, cluster, before, dry=dry)
 
 
 async def _rehearse(target: Target, args: PatchImage, before: State) -> None:
@@ -75,14 +79,14 @@ def _confirm(args: PatchImage, before: State, now: State) -> bool | None:
 def _undo(args: PatchImage, before: State) -> UndoCall | None:
     if not before.get("image"):
         return None
-    back: dict[str, Any] = {"workload": before["name"], "container": args.container, "image": before["image"]}
+    back: dict[str, Any] = {"workload": before["workload"], "container": args.container, "image": before["image"]}
     back |= {} if before["complete"] else {"serving": False}
     return UndoCall(action="patch_image", args=back)
 
 
 PATCH_IMAGE = Action(
     name="patch_image",
-    summary="Let one container of a deployment run another image.",
+    summary="Let one container of a workload run another image.",
     args=PatchImage,
     effect=Effect.REVERSIBLE,
     aspects=("kubernetes",),

@@ -1,4 +1,4 @@
-"""Rolling restart: the pods of a deployment are replaced one after another."""
+"""Rolling restart: the pods of a workload are replaced one after another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from domain.action import Effect
 from domain.conditions import Condition
 from tools.actions.arguments import Args
 from tools.actions.kubernetes.arguments import Workload
-from tools.actions.kubernetes.deployment import DEPLOYMENT, ROLLOUT_S, missing_deployment, observed
+from tools.actions.kubernetes.ordered import go_on
+from tools.actions.kubernetes.workload import ROLLOUT_S, kept_from_pods, missing, observed
+from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.place import cluster_of
 from tools.kubernetes.workload import RESTARTED
 from tools.spec import Action, Preview, State, nothing, would
@@ -16,22 +18,23 @@ from tools.target import Target
 
 
 class RestartWorkload(Args):
-    """Which deployment."""
+    """Which workload."""
 
     workload: Workload = None
 
 
 async def _send(target: Target, before: State, body: dict[str, Any], *, dry: bool) -> None:
     async with cluster_of(target) as cluster:
-        await cluster.patch(DEPLOYMENT, before["name"], body, dry=dry)
+        await cluster.patch(KINDS[before["kind"]], before["name"], body, dry=dry)
+        await go_on(target, cluster, before, dry=dry)
 
 
 def _preview(args: RestartWorkload, state: State) -> Preview:
-    if missing := missing_deployment(state):
-        return missing
+    if answer := missing(state) or kept_from_pods(state):
+        return answer
     if state["replicas"] == 0:
-        return nothing(f"deployment {state['name']} has no pods to restart")
-    return would(f"the {state['replicas']} pods of deployment {state['name']} would be replaced one after another")
+        return nothing(f"{state['what']} has no pods to restart")
+    return would(f"the {state['replicas']} pods of {state['what']} would be replaced one after another")
 
 
 def _restarting(target: Target) -> dict[str, Any]:
@@ -45,7 +48,7 @@ async def _rehearse(target: Target, args: RestartWorkload, before: State) -> Non
 
 async def _apply(target: Target, args: RestartWorkload, before: State) -> str:
     await _send(target, before, _restarting(target), dry=False)
-    return f"deployment {before['name']} was told to replace its pods"
+    return f"{before['what']} was told to replace its pods"
 
 
 def _confirm(args: RestartWorkload, before: State, now: State) -> bool | None:
@@ -56,7 +59,7 @@ def _confirm(args: RestartWorkload, before: State, now: State) -> bool | None:
 
 RESTART_WORKLOAD = Action(
     name="restart_workload",
-    summary="Replace a deployment's pods one after another (rolling restart).",
+    summary="Replace a workload's pods one after another (rolling restart).",
     args=RestartWorkload,
     effect=Effect.TRANSIENT,
     removes=(Condition.PROCESS_UNRESPONSIVE,),

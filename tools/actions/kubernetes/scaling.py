@@ -1,4 +1,4 @@
-"""How many pods a deployment has."""
+"""How many pods a workload has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from domain.conditions import Condition
 from domain.errors import ToolError
 from tools.actions.arguments import Args
 from tools.actions.kubernetes.arguments import Workload
-from tools.actions.kubernetes.deployment import DEPLOYMENT, ROLLOUT_S, missing_deployment, observed
+from tools.actions.kubernetes.workload import ROLLOUT_S, missing, observed
+from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.place import cluster_of
 from tools.spec import Action, Preview, State, UndoCall, nothing, unclear, would
 from tools.target import Target
@@ -48,13 +49,15 @@ def _accept(target: Target, args: ScaleWorkload) -> None:
 
 
 def _preview(args: ScaleWorkload, state: State) -> Preview:
-    if missing := missing_deployment(state):
-        return missing
+    if answer := missing(state):
+        return answer
+    if state["kind"] == "DaemonSet":
+        return unclear(f"{state['what']} has a pod for each node that fits, so no number to change")
     if state["wanted"] is None:
         return unclear("nothing says how many replicas are normal: name `replicas`, or set `options.replicas`")
     if state["wanted"] == state["replicas"]:
-        return nothing(f"deployment {state['name']} has {state['replicas']} replicas already")
-    return would(f"deployment {state['name']} would go from {state['replicas']} to {state['wanted']} replicas")
+        return nothing(f"{state['what']} has {state['replicas']} replicas already")
+    return would(f"{state['what']} would go from {state['replicas']} to {state['wanted']} replicas")
 
 
 async def _rehearse(target: Target, args: ScaleWorkload, before: State) -> None:
@@ -63,13 +66,13 @@ async def _rehearse(target: Target, args: ScaleWorkload, before: State) -> None:
 
 async def _apply(target: Target, args: ScaleWorkload, before: State) -> str:
     await _send(target, before, dry=False)
-    return f"deployment {before['name']} has {before['wanted']} replicas"
+    return f"{before['what']} has {before['wanted']} replicas"
 
 
 async def _send(target: Target, before: State, *, dry: bool) -> None:
     async with cluster_of(target) as cluster:
         body = {"spec": {"replicas": before["wanted"]}}
-        await cluster.patch(DEPLOYMENT, before["name"], body, sub="scale", dry=dry)
+        await cluster.patch(KINDS[before["kind"]], before["name"], body, sub="scale", dry=dry)
 
 
 def _confirm(args: ScaleWorkload, before: State, now: State) -> bool | None:
@@ -79,12 +82,12 @@ def _confirm(args: ScaleWorkload, before: State, now: State) -> bool | None:
 def _undo(args: ScaleWorkload, before: State) -> UndoCall | None:
     if not before.get("found"):
         return None
-    return UndoCall(action="scale_workload", args={"workload": before["name"], "replicas": before["replicas"]})
+    return UndoCall(action="scale_workload", args={"workload": before["workload"], "replicas": before["replicas"]})
 
 
 SCALE_WORKLOAD = Action(
     name="scale_workload",
-    summary="Give a deployment another number of pods, or back the number that is normal.",
+    summary="Give a workload another number of pods, or back the number that is normal.",
     args=ScaleWorkload,
     effect=Effect.REVERSIBLE,
     removes=(Condition.REPLICAS_MISSING,),

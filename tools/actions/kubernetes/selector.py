@@ -11,7 +11,7 @@ from tools.actions.kubernetes.objects import Change, Object, object_state, send,
 from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.manifest import ABSENT
 from tools.kubernetes.needs import declared_of, fits, labels_of
-from tools.kubernetes.place import cluster_of, workload_name
+from tools.kubernetes.place import cluster_of, workload_of
 from tools.spec import Action, NoArgs, Preview, State, nothing, unclear, would
 from tools.target import Target
 
@@ -34,20 +34,20 @@ def service_name(target: Target) -> str:
 
 
 def selector_for(workload: Object | None) -> dict[str, str]:
-    """What the deployment itself selects by, less what a release may change; empty where nothing stable is left."""
+    """What the workload itself selects by, less what a release may change; empty where nothing stable is left."""
     wanted = (((workload or {}).get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
     return {key: value for key, value in wanted.items() if key in STABLE and labels_of(workload).get(key) == value}
 
 
 async def _observe(target: Target, args: NoArgs) -> State:
     """{kind, name, version, workload, wanted: selector, selects}."""
-    workload = workload_name(target, None)
+    meant = workload_of(target)
     state, found = await object_state(target, SERVICE, service_name(target))
     async with cluster_of(target) as cluster:
-        deployment = await cluster.get(KINDS["Deployment"], workload)
+        workload = await cluster.get(meant.kind, meant.name)
     selector = ((found or {}).get("spec") or {}).get("selector") or {}
-    selects = fits(selector, labels_of(deployment))
-    return {**state, "workload": workload, "wanted": selector_for(deployment), "selects": selects}
+    selects = fits(selector, labels_of(workload))
+    return {**state, "workload": str(meant), "wanted": selector_for(workload), "selects": selects}
 
 
 def _preview(args: NoArgs, state: State) -> Preview:
@@ -56,7 +56,7 @@ def _preview(args: NoArgs, state: State) -> Preview:
     if state["selects"]:
         return nothing(f"service {state['name']} selects the pods of {state['workload']} already")
     if not state["wanted"]:
-        return unclear(f"deployment {state['workload']} selects its pods by none of {', '.join(STABLE)}")
+        return unclear(f"{state['workload']} selects its pods by none of {', '.join(STABLE)}")
     chosen = ", ".join(f"{key}={value}" for key, value in sorted(state["wanted"].items()))
     return would(f"service {state['name']} would select {chosen}")
 
@@ -85,13 +85,13 @@ def _confirm(args: NoArgs, before: State, now: State) -> bool | None:
 
 REPAIR_SELECTOR: Action[Any] = Action(
     name="repair_selector",
-    summary="Let a service of the cluster select the pods of its deployment again.",
+    summary="Let a service of the cluster select the pods of its workload again.",
     args=NoArgs,
     effect=Effect.REVERSIBLE,
     removes=(Condition.SELECTOR_MISSES,),
     aspects=("kubernetes",),
     undo_action="restore_manifest",
-    blast_radius="requests to the service reach the deployment's pods, and nobody else's",
+    blast_radius="requests to the service reach the workload's pods, and nobody else's",
     witness=("version",),
     observe=_observe,
     preview=_preview,

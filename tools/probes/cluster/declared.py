@@ -11,7 +11,8 @@ from domain.errors import ToolError
 from domain.inventory import Service
 from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.needs import binds, declared_of, differing, fits, grants, labels_of, lets_in
-from tools.kubernetes.place import cluster_of, workload_name
+from tools.kubernetes.place import cluster_of, workload_of
+from tools.kubernetes.workload import named
 from tools.probes.probe import Probe, Shared, reading
 from tools.target import Target
 
@@ -28,11 +29,11 @@ def _given(target: Target, option: str) -> ToolError:
 
 
 async def _endpoints(target: Target, shared: Shared) -> list[Reading]:
-    name, workload = declared_of(target).service, workload_name(target, None)
+    name, workload = declared_of(target).service, workload_of(target)
     async with cluster_of(target, changing=False) as cluster:
         service = await cluster.get(KINDS["Service"], name)
         endpoints = await cluster.get(KINDS["Endpoints"], name)
-        labels = labels_of(await cluster.get(KINDS["Deployment"], workload))
+        labels = labels_of(await cluster.get(workload.kind, workload.name))
     if service is None:
         text = f"there is no service {name}"
         return [reading("service_endpoints", target, ok=False, text=text, name=name, ready=0, selects=False)]
@@ -41,7 +42,7 @@ async def _endpoints(target: Target, shared: Shared) -> list[Reading]:
     selects = fits(selector, labels)
     chosen = ", ".join(f"{key}={value}" for key, value in sorted(selector.items())) or "nothing"
     text = f"service {name} selects {chosen}: {ready} ready endpoints"
-    text += "" if selects else f", and the pods of {workload} are not among them"
+    text += "" if selects else f", and the pods of {workload.name} are not among them"
     values: dict[str, Any] = {"name": name, "ready": ready, "selects": selects, "selector": selector}
     return [reading("service_endpoints", target, ok=selects and ready > 0, text=text, **values)]
 
@@ -87,18 +88,17 @@ def _told_permissions(wanted: Permissions, lacking: list[Need], bound: bool) -> 
 
 
 async def _paths(target: Target, shared: Shared) -> list[Reading]:
-    wanted, workload = declared_of(target).callers, workload_name(target, None)
+    wanted, workload = declared_of(target).callers, workload_of(target)
     if wanted is None:
         raise _given(target, "callers")
     async with cluster_of(target, changing=False) as cluster:
         policies = await cluster.list(KINDS["NetworkPolicy"])
-        deployments = {d["metadata"]["name"]: d for d in await cluster.list(KINDS["Deployment"])}
-    to = labels_of(deployments.get(workload))
-    sources = {name: labels_of(deployments.get(name)) for name in wanted.workloads}
-    missing = [name for name in (workload, *wanted.workloads) if name not in deployments]
-    if missing:
-        text = f"there is no deployment {', '.join(missing)}"
+        found = {each: await cluster.get(each.kind, each.name) for each in (workload, *map(named, wanted.workloads))}
+    if missing := [str(each) for each, there in found.items() if there is None]:
+        text = f"there is no {', '.join(missing)}"
         return [reading("network_path", target, ok=None, text=text, gap=text)]
+    to = labels_of(found[workload])
+    sources = {word: labels_of(found[named(word)]) for word in wanted.workloads}
     shut = [name for name, labels in sources.items() if not lets_in(policies, to, labels, wanted.port)]
     told = _told_paths(wanted, shut, to, sources)
     return [reading("network_path", target, **told, open_to_all=lets_in(policies, to, STRANGER, wanted.port))]

@@ -9,7 +9,7 @@ from typing import Any
 
 from domain.bundle import Reading
 from tools.kubernetes.kinds import KINDS
-from tools.kubernetes.place import cluster_of, workload_name
+from tools.kubernetes.place import cluster_of, workload_of
 from tools.probes.probe import Probe, Shared, bound, reading
 from tools.target import Target
 
@@ -18,7 +18,7 @@ RECENT_S = 300.0
 
 
 async def _read(target: Target, shared: Shared) -> list[Reading]:
-    name = workload_name(target, None)
+    name = workload_of(target).name
     async with cluster_of(target, changing=False) as cluster:
         events = await cluster.list(KINDS["Event"])
     since = target.clock.now().timestamp() - RECENT_S
@@ -34,7 +34,7 @@ async def _read(target: Target, shared: Shared) -> list[Reading]:
 
 
 def _about(event: Mapping[str, Any], workload: str) -> bool:
-    """The deployment itself, or what it made: their names begin with its own."""
+    """The workload itself, or what it made: their names begin with its own."""
     about = event.get("involvedObject") or event.get("regarding") or {}
     name = str(about.get("name", ""))
     return name == workload or (about.get("kind") in ("Pod", "ReplicaSet") and name.startswith(f"{workload}-"))

@@ -1,4 +1,4 @@
-"""workload_state: do a deployment's pods serve, which image and revision they are of, and why those that wait do."""
+"""workload_state: do a workload's pods serve, which image and revision they are of, and why those that wait do."""
 
 from __future__ import annotations
 
@@ -8,34 +8,32 @@ from typing import Any
 
 from domain.bundle import Reading
 from tools.kubernetes.kinds import KINDS
-from tools.kubernetes.place import cluster_of, workload_name
-from tools.kubernetes.workload import facts_of, owned_by, pod_ready, revisions
+from tools.kubernetes.place import cluster_of, workload_of
+from tools.kubernetes.workload import HASHES, facts_of, owned_by, pod_ready, revisions
 from tools.probes.probe import Probe, Shared, bound, reading
 from tools.target import Target
 
 
 async def _read(target: Target, shared: Shared) -> list[Reading]:
-    name = workload_name(target, None)
+    meant = workload_of(target)
     async with cluster_of(target, changing=False) as cluster:
-        found = await cluster.get(KINDS["Deployment"], name)
+        found = await cluster.get(meant.kind, meant.name)
         selector = ((found or {}).get("spec") or {}).get("selector", {}).get("matchLabels") or {}
         pods = await cluster.list(KINDS["Pod"], selector) if selector else []
-        sets = await cluster.list(KINDS["ReplicaSet"], selector) if selector else []
+        kept = await cluster.list(meant.kept_as, selector) if selector else []
     if found is None:
-        return [reading("workload_state", target, ok=False, text=f"there is no deployment {name}", exists=False)]
-    facts = facts_of(found)
+        return [reading("workload_state", target, ok=False, text=f"there is no {meant}", exists=False)]
+    kept = owned_by(kept, found["metadata"]["uid"])
+    facts = facts_of(found, kept)
     values = {key: facts[key] for key in ("replicas", "ready", "complete", "revision", "images")}
     waiting = _waiting(pods)
     normal = target.option(target.binding("kubernetes"), "replicas")
     least = normal if isinstance(normal, int) else 1
     ok = facts["replicas"] >= max(1, least) and facts["ready"] >= facts["replicas"] and facts["complete"]
-    text = _says(name, facts, waiting)
+    text = _says(meant.name, facts, waiting)
     more: dict[str, Any] = {"waiting": dict(waiting), "restarts": _restarts(pods), "stuck": _stuck(pods)}
-    more |= {
-        "missing_replicas": max(0, least - facts["replicas"]),
-        "replaced": _replaced(facts, owned_by(sets, facts["uid"])),
-    }
-    return [reading("workload_state", target, ok=ok, text=text, exists=True, workload=name, **values, **more)]
+    more |= {"missing_replicas": max(0, least - facts["replicas"]), "replaced": _replaced(facts, kept)}
+    return [reading("workload_state", target, ok=ok, text=text, exists=True, workload=meant.word, **values, **more)]
 
 
 def _statuses(pods: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -67,12 +65,13 @@ def _stuck(pods: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _template(pod: Mapping[str, Any]) -> str:
-    return str((pod["metadata"].get("labels") or {}).get("pod-template-hash", ""))
+    labels = pod["metadata"].get("labels") or {}
+    return str(next((labels[key] for key in HASHES if key in labels), ""))
 
 
-def _replaced(facts: Mapping[str, Any], sets: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+def _replaced(facts: Mapping[str, Any], kept: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     """Images that the newest revision brought: {container, image, former}; nothing without an earlier revision."""
-    known = revisions(sets)
+    known = revisions(kept)
     before = max((number for number in known if number < facts["revision"]), default=None)
     containers = known[before]["spec"]["containers"] if before else []
     return [
