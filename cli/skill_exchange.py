@@ -34,29 +34,27 @@ def import_skill(
     Effects are inferred, shell text is refused, and something must say when it is done.
     Example: firebreak skill import steps.txt my-skills --format commands --name restart-shop --host box --intent "..."
     """
-    from skills.exchange import Wanted, command_list, drafted, exported, workflow
-    from skills.folder import load
+    from skills.exchange import Wanted, drafted, taken_over
     from skills.generate import put
+    from skills.lines import command_list
     from skills.validate import usable, validate
     from skills.vocabulary import registered
+    from skills.workflow import workflow
 
     words = registered(inventory_of(config))
     if _known(form) == "agentskills":
-        package, problems = validate(source, words)
-        notes: tuple[str, ...] = ()
-        if usable(problems) and package is not None and package.skill is not None:
-            exported(load(source), package.skill, "agentskills", out)
+        problems, notes = taken_over(*validate(source, words), out)
     else:
         if not (name and intent and host):
             raise ConfigError("a list of commands does not say what it is", expected="--name, --intent and --host")
         lines = command_list(source) if form == "commands" else workflow(source)
         draft = drafted(lines, Wanted(name=name, intent=intent, host=host, done_when=tuple(done_when or ())))
-        problems, notes = put(draft, out, words, expected=intent), draft.notes
+        problems, notes = put(draft, out, words, expected=intent), list(draft.notes)
     if as_json:
         print_json(
             {
                 "imported": usable(problems),
-                "notes": list(notes),
+                "notes": notes,
                 "problems": [p.model_dump(mode="json") for p in problems],
             }
         )

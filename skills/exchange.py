@@ -1,41 +1,27 @@
 """Procedures from elsewhere, as far as their meaning is clear, and ours for elsewhere.
 
-A list of commands or a workflow of commands (StackStorm's `tasks`, RunWhen's `steps`) says what is run, never what it does
-or when it is done. Effects are inferred; what cannot be split into an argument list, and a procedure without anything that
-says when it is done, is refused.
+Commands say what is run, never what it does or when it is done. Effects are inferred; a procedure without anything that says
+when it is done is refused.
 """
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from domain.action import Effect
 from domain.commands import read_command
-from skills.document import parse, read_text
-from skills.folder import HIDDEN, PROCEDURE, PROSE, Package
-from skills.problem import SkillError
+from skills.folder import PROCEDURE, PROSE, Package
+from skills.lines import Line, line_of, unclear
+from skills.problem import Problem, SkillError
 from skills.schema import HiddenChecks, Skill
 from skills.template import Draft
 from skills.text import written
-from skills.words import METACHARACTERS
-
-_CMD_KEYS = ("command", "cmd", "run", "shell")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One command as it was found."""
-
-    name: str
-    argv: tuple[str, ...]
-    where: str
-    """File and place, for errors."""
+from skills.validate import usable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,66 +37,16 @@ class Wanted:
     """Commands whose exit code says that it is done."""
 
 
-def command_list(file: Path) -> list[Line]:
-    """One command per line; blank lines and `#` lines are left out. Raises SkillError."""
-    rows = [(n, row.strip()) for n, row in enumerate(read_text(file).splitlines(), 1)]
-    return [_line(f"step-{n}", row, f"{file}:{n}") for n, row in rows if row and not row.startswith("#")]
-
-
-def workflow(file: Path) -> list[Line]:
-    """`steps`, `tasks` or `chain`, a list or a mapping in order, each with a command. Raises SkillError."""
-    document = parse(read_text(file), str(file))
-    found = next((document[key] for key in ("steps", "tasks", "chain") if document.get(key)), None)
-    rows = list(found.items()) if isinstance(found, dict) else [("", row) for row in found or []]
-    if not rows:
-        raise _unclear(str(file), "`steps`, `tasks` or `chain` with commands", f"keys {', '.join(document)}")
-    return [_step(number, name, row, file) for number, (name, row) in enumerate(rows, 1)]
-
-
-def _step(number: int, name: str, row: Any, file: Path) -> Line:
-    where = f"{file}: step {number}"
-    if not isinstance(row, Mapping):
-        raise _unclear(where, "a mapping with a command", type(row).__name__)
-    inside = row.get("input") or row.get("parameters") or row
-    places = [place for place in (row, inside) if isinstance(place, Mapping)]
-    said = next((place[key] for place in places for key in _CMD_KEYS if key in place), None)
-    title = str(row.get("name") or name or f"step-{number}")
-    if isinstance(said, list) and all(isinstance(word, str) for word in said):
-        return _checked(title, tuple(said), where)
-    if not isinstance(said, str):
-        what = str(row.get("action") or row.get("uses") or sorted(row))[:80]
-        raise _unclear(where, f"a command under one of {', '.join(_CMD_KEYS)}", what)
-    return _line(title, said, where)
-
-
-def _line(name: str, text: str, where: str) -> Line:
-    """A line as an argument list; what only a shell understands is refused."""
-    if found := METACHARACTERS.search(text):
-        raise _unclear(where, "a plain command", f"{found[0]!r} in {text[:60]!r}")
-    try:
-        return _checked(name, tuple(shlex.split(text)), where)
-    except ValueError as error:
-        raise _unclear(where, "a plain command", str(error)) from error
-
-
-def _checked(name: str, argv: tuple[str, ...], where: str) -> Line:
-    refused = read_command(argv).refused if argv else "nothing"
-    if refused:
-        raise _unclear(where, "a program that is known", refused)
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "step"
-    return Line(name=slug if slug[0].isalpha() else f"step-{slug}", argv=argv, where=where)
-
-
 def drafted(lines: Sequence[Line], wanted: Wanted) -> Draft:
     """Changing commands become actions, answering ones (`test`, `kubectl wait`) criteria; others only read and are left out.
 
     Raises SkillError when nothing says when it is done.
     """
-    done = [_line(f"done-{n}", text, "--done-when") for n, text in enumerate(wanted.done_when, 1)]
+    done = [line_of(f"done-{n}", text, "--done-when") for n, text in enumerate(wanted.done_when, 1)]
     criteria = [x for x in (*lines, *done) if read_command(x.argv).exit_code_answers and _reads(x)]
     actions = [x for x in lines if not _reads(x)]
     if not criteria:
-        raise _unclear(wanted.name, "a command whose exit code says that it is done", "none: name one with --done-when")
+        raise unclear(wanted.name, "a command whose exit code says that it is done", "none: name one with --done-when")
     left = [x for x in lines if _reads(x) and x not in criteria]
     skill = Skill.model_validate(
         {
@@ -123,8 +59,9 @@ def drafted(lines: Sequence[Line], wanted: Wanted) -> Draft:
             "irreversible": "imported: nothing in the source says how it is taken back" if actions else "",
         }
     )
-    notes = tuple(f"{x.where}: `{shlex.join(x.argv)}` only reads and expects nothing; it was left out" for x in left)
-    return Draft(skill=skill, hidden=HiddenChecks(), by="import", notes=notes)
+    notes = [f"{x.where}: `{shlex.join(x.argv)}` only reads and expects nothing; it was left out" for x in left]
+    notes += [f"{x.where}: {key} was left out; it runs on {wanted.host}" for x in lines for key in x.ignored]
+    return Draft(skill=skill, hidden=HiddenChecks(), by="import", notes=tuple(notes))
 
 
 def _reads(line: Line) -> bool:
@@ -157,7 +94,7 @@ def _criterion(line: Line, number: int, host: str) -> dict[str, Any]:
 def exported(package: Package, skill: Skill, form: str, out: Path) -> list[Path]:
     """Write a skill for others: `agentskills` (the folder), `commands` (a list), `workflow` (steps). Raises SkillError."""
     if form == "agentskills":
-        return _copied(package, out / skill.name)
+        return _copied(package.folder, out / skill.name)
     steps = [(a.name, a.command) for a in skill.actions if a.command]
     if len(steps) < len(skill.actions) or not steps:
         raise SkillError(
@@ -177,22 +114,29 @@ def exported(package: Package, skill: Skill, form: str, out: Path) -> list[Path]
     return [file]
 
 
-def _copied(package: Package, target: Path) -> list[Path]:
+def taken_over(package: Package | None, problems: Sequence[Problem], out: Path) -> tuple[list[Problem], list[str]]:
+    """An agentskills folder as it is, below `out`: (what forbids it, what is to be said). Raises SkillError where one is.
+
+    Tools that another agent may use mean nothing here: they are left out where nothing is run, and refused where something is.
+    """
+    foreign = [p for p in problems if p.rule == "unknown_tool" and package is not None and package.skill is None]
+    left = [p for p in problems if p not in foreign]
+    if package is None or not usable(left):
+        return left, []
+    target = out / package.front.name
+    _copied(package.folder, target)
+    if foreign:
+        front = package.front.model_dump(by_alias=True, exclude={"allowed_tools"}, exclude_defaults=True)
+        (target / PROSE).write_text(f"---\n{written(front)}---\n{package.body}", encoding="utf-8")
+    notes = [f"{p.file}:{p.line}: {p.text}; Firebreak has no such tool, it was left out" for p in foreign]
+    if package.skill is None:
+        notes.append(f"{package.front.name} has no {PROCEDURE}: it is a runbook, found and read, never run")
+    return left, notes
+
+
+def _copied(folder: Path, target: Path) -> list[Path]:
+    """Everything that lies in the folder; what it may hold was looked at when it was read."""
     if target.exists():
         raise SkillError(f"{target} is there already", expected="a new folder", found="one that exists")
-    found = []
-    for name in (PROSE, PROCEDURE, HIDDEN):
-        if (package.folder / name).exists():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            found.append(Path(shutil.copyfile(package.folder / name, target / name)))
-    return found
-
-
-def _unclear(where: str, expected: str, found: str) -> SkillError:
-    return SkillError(
-        f"{where}: its meaning is not clear",
-        expected=expected,
-        found=found,
-        hint="write it as a skill by hand: docs/how-to/add-a-skill.md",
-        code="skill.unclear",
-    )
+    shutil.copytree(folder, target, symlinks=True)
+    return sorted(path for path in target.rglob("*") if path.is_file())
