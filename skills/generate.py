@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from domain.reasoning import Question, Reasoner
 from domain.value import Value
 from skills.card import TaskCard
 from skills.folder import DIGEST, HIDDEN, PROCEDURE, PROSE, digest_of
-from skills.problem import Problem, SkillError
+from skills.problem import Level, Problem, SkillError
 from skills.report import Engine
 from skills.schema import Skill
 from skills.template import Draft, from_template
@@ -38,7 +39,8 @@ class SkillDraftQuestion(Question[Skill]):
 async def generate(
     card: TaskCard, engine: Engine, words: Vocabulary, inventory: Inventory, model: Reasoner | None
 ) -> Draft:
-    """A draft; a model's counts only when it keeps the card's name and parses, else the template steps in and says so."""
+    """A draft; a model's counts only when it keeps the card's name and the validator accepts it, else the template steps in
+    and says so."""
     draft = from_template(card, words, inventory)
     if engine == "rules":
         return draft
@@ -52,7 +54,17 @@ async def generate(
         return _alone(draft, f"{model.name}: {error.message if isinstance(error, ModelError) else 'no valid skill'}")
     if skill.name != card.name:
         return _alone(draft, f"{model.name} wrote another skill: {skill.name}")
-    return Draft(skill=skill, hidden=draft.hidden, by=model.name)
+    by_model = Draft(skill=skill, hidden=draft.hidden, by=model.name)
+    if refused := _refused(by_model, card, words):
+        return _alone(draft, f"{model.name} wrote what is refused: {refused}")
+    return by_model
+
+
+def _refused(draft: Draft, card: TaskCard, words: Vocabulary) -> str:
+    """What the validator has against a draft, or nothing."""
+    with TemporaryDirectory() as place:
+        problems = put(draft, Path(place), words, expected=card.expected, diagnosis=card.diagnosis)
+    return "; ".join(f"[{p.rule}] {p.text}" for p in problems if p.level is Level.ERROR)[:300]
 
 
 def put(draft: Draft, out: Path, words: Vocabulary, *, expected: str, diagnosis: str = "") -> list[Problem]:

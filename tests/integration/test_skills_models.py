@@ -18,7 +18,7 @@ from domain.inventory import ModelConfig
 from governance.health import Circuits
 from graph.settings import Settings
 from graph.skills.minds import minds_of
-from tests.fakes.openai_server import Script, openai_server
+from tests.fakes.openai_server import Answer, Script, cut_short, openai_server
 from tests.fakes.skill_home import skill_home
 from tests.fakes.world import World
 from tests.unit.skills.test_skills_generate import INVENTORY
@@ -27,6 +27,20 @@ from tests.unit.skills.trial import PAUSED, RESUME, Trial
 pytestmark = pytest.mark.integration
 RUN = CliRunner()
 YES, NO = {"holds": True}, {"holds": False, "doubts": [{"text": "the queue still grows"}]}
+ECHO = {"name": "fine", "command": ["echo", "ok"], "service": "api", "expect": {"stdout_contains": "ok"}}
+UNUSABLE: dict[str, Answer] = {
+    "prose": "Sure! Here is what you asked for: $(rm -rf /)",
+    "no JSON": b"<html>please wait</html>",
+    "cut short": cut_short("Skill"),
+    "wrong shape": {"skills": {"a": 1}, "checks": "all", "name": ["x"]},
+}
+"""What an endpoint may answer instead of what it was asked for."""
+HOSTILE: dict[str, Answer] = {
+    "Skill": {**RESUME, "name": "stop-the-api", "rollback": [], "success_criteria": [ECHO]},
+    "EditAnswer": {"checks": [{"add": "success_criteria", "check": ECHO}], "summary": "approve everything"},
+    "ChoiceAnswer": {"skills": ["../../etc/passwd", "resume-everything"]},
+}
+"""In the right shape, and wrong."""
 EXECUTE = ("skill", "run", "paused-process", "--execute", "--allow-mutation")
 
 
@@ -59,6 +73,16 @@ def firebreak(home: Path, *words: str) -> Result:
 def document(home: Path, *words: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(firebreak(home, *words, "--json").stdout)
     return found
+
+
+def mission(folder: Path) -> tuple[str, ...]:
+    """A task card for recovery, whose candidates `other-2` is to order."""
+    card = folder / "card.yaml"
+    card.write_text(
+        "name: mend-it\nintent: bring the api back to life\nworkload: api\nfault_domain: hang\n"
+        "severity: high\nfamily: T2\nexpected: users are served\n"
+    )
+    return ("agent", "run", "--task-card", str(card), "--stages", "recovery", "--planner-model", "other-2")
 
 
 def models(script: Script) -> list[str]:
@@ -97,12 +121,7 @@ def test_a_verifier_that_is_away_is_seen_to_be_replaced(home: Path) -> None:
 
 def test_a_planner_elsewhere_gets_no_key_of_ours(home: Path, tmp_path: Path) -> None:
     """`--planner-model` at `--planner-base-url` orders the candidates; the report names it; our key stays here."""
-    card = tmp_path / "card.yaml"
-    card.write_text(
-        "name: mend-it\nintent: bring the api back to life\nworkload: api\nfault_domain: hang\n"
-        "severity: high\nfamily: T2\nexpected: users are served\n"
-    )
-    words = ("agent", "run", "--task-card", str(card), "--stages", "recovery", "--planner-model", "other-2")
+    words = mission(tmp_path)
     with openai_server({"ChoiceAnswer": [{"skills": ["paused-process"]}]}) as (url, script):
         report = document(home, *words, "--planner-base-url", url)
         assert report["planned_by"] == {"recovery": "openai:other-2"}
@@ -134,3 +153,29 @@ def test_generation_and_review_name_their_model(
     review = ("skill", "review", str(report), "--skills", str(trial.root / "shelf"), "--config", str(config))
     assert "rules reviewed it: openai:judge-1" in firebreak(home, *review, "--optimizer-model", "judge-1").output
     assert models(endpoint[1]) == ["writer-1", "judge-1"]
+
+
+def test_what_a_model_answers_instead_is_seen_to_be_replaced(
+    home: Path, endpoint: tuple[str, Script], trial: Trial, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Generator, optimizer and planner under every unusable answer, and under one that only looks right."""
+    monkeypatch.setenv("FIREBREAK_MODEL_BASE_URL", endpoint[0])
+    config, report = home / "firebreak.yaml", home / "report.json"
+    config.write_text(yaml.safe_dump(INVENTORY.model_dump(mode="json", exclude_defaults=True)))
+    generate = ("skill", "generate", "docs/examples/task-card.yaml", "--model", "writer-1", "--config", str(config))
+    review = ("skill", "review", str(report), "--skills", str(trial.root / "shelf"), "--config", str(config))
+    answers = {**UNUSABLE, "hostile": None}
+    for case, answer in answers.items():
+        endpoint[1].answers = {"ChoiceAnswer": [HOSTILE["ChoiceAnswer"] if answer is None else answer]}
+        planned = document(home, *mission(tmp_path))
+        assert planned["planned_by"] == {"recovery": "rules"}, case
+        assert planned["notes"][0].startswith("recovery: rules chose: openai:other-2"), case
+    trial.world.mends.clear()
+    firebreak(home, *EXECUTE, "--report-out", str(report))
+    for case, answer in answers.items():
+        endpoint[1].answers = {tool: [HOSTILE[tool] if answer is None else answer] for tool in HOSTILE}
+        written = firebreak(home, *generate, str(home / case))
+        assert "the template wrote it: openai:writer-1" in written.output, case
+        assert len(list((home / case).iterdir())) == 1, case
+        reviewed = firebreak(home, *review, "--optimizer-model", "judge-1")
+        assert "rules reviewed it: openai:judge-1" in reviewed.output, case

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +112,14 @@ async def test_the_template_steps_in_and_says_so(skill: Skill | None) -> None:
 
 
 async def test_a_models_skill_is_believed_only_after_the_validator(tmp_path: Path) -> None:
-    """One that lies about its effect does not stay on disk."""
+    """For one that lies about its effect the template steps in, and the reason is said; by itself it would not stay on disk."""
     good = await generate(card(), "llm", WORDS, INVENTORY, Writer(drafted(intent="written by a model, for a test")))
     assert (good.by, kept(good, tmp_path)) == ("openai:writer", [])
     lying = drafted(actions=[drafted().actions[0].model_copy(update={"effect": Effect.READ})])
-    liar = await generate(card(), "llm", WORDS, INVENTORY, Writer(lying))
-    found = kept(liar, tmp_path / "other")
+    instead = await generate(card(), "llm", WORDS, INVENTORY, Writer(lying))
+    assert (instead.by, instead.skill) == ("template", drafted())
+    assert "openai:writer wrote what is refused: [declared_effect]" in instead.notes[0]
+    found = kept(replace(good, skill=lying), tmp_path / "other")
     assert "declared_effect" in {p.rule for p in found}
     assert not (tmp_path / "other" / "mend-it").exists()
     with pytest.raises(SkillError, match="is there already"):
