@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from traceback import format_exc
 from typing import Annotated
 
+import structlog
 from pydantic import Field
 
 from domain.errors import ConflictError
@@ -18,6 +20,8 @@ from skills.rehearsal import Rehearsal
 from skills.rehearse import rehearse, stage_for
 from skills.report import Engine, ModelName, Order, Report
 from skills.trust import after_rehearsal
+
+log = structlog.get_logger(__name__)
 
 
 class Wish(Value):
@@ -60,7 +64,11 @@ class Rehearsals:
         stage = stage_for(skill, given, bench, injector, lambda order: self._run(order, rehearsal.id, wish))
 
         async def play() -> None:
-            ended = await rehearse(rehearsal, stage, bench.store.save_rehearsal)
+            try:
+                ended = await rehearse(rehearsal, stage, bench.store.save_rehearsal)
+            except Exception as error:
+                log.error("rehearsal.failed", rehearsal=rehearsal.id, trace=format_exc(limit=-3))
+                ended = self._broken_off(rehearsal.id, f"it broke off: {type(error).__name__}")
             standing = after_rehearsal(ended, bench.store, bench.clock.now())
             if standing is not None:
                 bench.store.stand(standing)
@@ -72,8 +80,19 @@ class Rehearsals:
         return rehearsal
 
     def get(self, rehearsal_id: str) -> Rehearsal:
-        """Raises NotFoundError."""
-        return self._runner.bench.store.rehearsal(rehearsal_id)
+        """One that an earlier process did not bring to its end is over: nobody goes on with it. Raises NotFoundError."""
+        found = self._runner.bench.store.rehearsal(rehearsal_id)
+        if found.ended_at is None and rehearsal_id not in self._tasks:
+            return self._broken_off(rehearsal_id, "the app ended in the middle of it")
+        return found
+
+    def _broken_off(self, rehearsal_id: str, why: str) -> Rehearsal:
+        """Written down as not passed, so that whoever waits hears of it; the reaper restores what is broken."""
+        bench = self._runner.bench
+        last = bench.store.rehearsal(rehearsal_id)
+        ended = last.model_copy(update={"problems": [*last.problems, why], "ended_at": bench.clock.now()})
+        bench.store.save_rehearsal(ended)
+        return ended
 
     async def ended(self, rehearsal_id: str) -> None:
         """Once a rehearsal of this process is through."""

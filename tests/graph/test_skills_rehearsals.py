@@ -164,3 +164,24 @@ async def test_where_it_cannot_take_place(tmp_path: Path) -> None:
     world.wrong[PAUSED] = {}
     ill = await rehearsed(trial, Breaker(world, {"hang": breaking(PAUSED)}))
     assert "not healthy before anything was broken" in ill.faults[0].problems[0]
+
+
+async def test_what_breaks_off_is_over(tmp_path: Path) -> None:
+    """An error that nobody foresaw, and an app that ended in the middle: not passed, and whoever waits hears of it."""
+    world = World(mends={"resume_process api"})
+    trial = Trial(tmp_path, world, skill=with_faults(RESUME, "hang"))
+
+    def explode(world: World) -> None:
+        raise ZeroDivisionError
+
+    found = await rehearsed(trial, Breaker(world, {"hang": explode}))
+    assert not found.passed
+    assert found.problems == ["it broke off: ZeroDivisionError"]
+    left = Rehearsal(
+        id="reh-left", skill="paused-process", version="1.0.0", digest=found.digest, started_at=trial.clock.now()
+    )
+    trial.bench.store.save_rehearsal(left)
+    again = Rehearsals(SkillRunner(trial.bench, ProcessLeases(), "app"), None, hands_off=True).get("reh-left")
+    assert again.ended_at is not None
+    assert again.problems == ["the app ended in the middle of it"]
+    assert trial.bench.store.rehearsal("reh-left") == again
