@@ -13,6 +13,7 @@ from cli.output import Exit, print_json, say
 from cli.session import SESSION, JsonFlag
 from cli.skill_live import patient_get, write_report
 from cli.stages import Model, PlannerModel, PlannerUrl, Verifier, VerifierModel, planner_of, verifier_of
+from domain.errors import ConfigError
 
 app = typer.Typer(help="Give the manager agent a task.")
 POLL_S = 0.5
@@ -26,9 +27,13 @@ def group() -> None:
 @app.command("run")
 def run(
     card: Annotated[Path, typer.Option("--task-card", help="What is wanted (docs/task-card.schema.json).")],
-    target: Annotated[str, typer.Argument(help="Service that it is about; the card's workload when unsaid.")] = "",
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TARGET", help="Service that it is about; the card's workload when unsaid."),
+    ] = None,
     stages: Annotated[
-        list[str] | None, typer.Option("--stages", help="detection, diagnosis, recovery; may be given several times.")
+        list[str] | None,
+        typer.Option("--stages", help="detection, diagnosis, recovery: several words, or with commas."),
     ] = None,
     most: Annotated[int, typer.Option("--max-skills-per-stage", min=1, max=8)] = 2,
     planner: Annotated[str, typer.Option(help="heuristic, or llm (rules step in, and say so).")] = "",
@@ -44,10 +49,12 @@ def run(
     """Choose skills for a task card and run them: looks for real, recovery dry unless --allow-mutation.
 
     Exit code 3 when a recovery failed, 4 when it was blocked.
-    Example: firebreak agent run --task-card docs/examples/task-card.yaml --report-out report.json
+    Examples:  firebreak agent run --task-card docs/examples/task-card.yaml --report-out report.json
+               firebreak agent run api --task-card card.yaml --stages detection diagnosis --max-skills-per-stage 3
     """
     from skills.card import load_card
 
+    target, chosen = target_and_stages(words or [], stages or [])
     wanted = load_card(card).model_dump(mode="json") | ({"workload": target} if target else {})
     mission: dict[str, Any] = {
         "card": wanted,
@@ -56,7 +63,6 @@ def run(
         **verifier_of(verifier, verifier_model or model),
         "allow_mutation": allow_mutation,
     }
-    chosen = [word for part in stages or [] for word in part.replace(",", " ").split()]
     with connect(SESSION.home) as client:
         begun = client.post("/api/missions", mission | ({"stages": chosen} if chosen else {}))
         while not (report := patient_get(client, f"/api/missions/{begun['id']}"))["ended_at"]:
@@ -70,6 +76,20 @@ def run(
             say(line)
     if report["status"] in ("failed", "blocked"):
         raise typer.Exit(int(Exit.FINDING if report["status"] == "failed" else Exit.APPROVAL))
+
+
+def target_and_stages(words: list[str], stages: list[str]) -> tuple[str, list[str]]:
+    """Words after the first stage stand beside the target on the command line. Raises ConfigError for a second target."""
+    from skills.schema import Stage
+
+    known = [stage.value for stage in Stage]
+    chosen = [word for part in stages for word in part.replace(",", " ").split()]
+    chosen += [word for word in words if chosen and word in known]
+    targets = [word for word in words if word not in chosen]
+    if len(targets) > 1:
+        hint = f"stages come after --stages: {', '.join(known)}"
+        raise ConfigError("one service at a time", expected="one TARGET", found=", ".join(targets), hint=hint)
+    return next(iter(targets), ""), chosen
 
 
 def lines(report: dict[str, Any]) -> list[str]:

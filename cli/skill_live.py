@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli.client import AppClient, connect
 from cli.output import Exit, note, print_json, say
 from cli.rehearsed import rehearsal_lines
 from cli.session import SESSION, JsonFlag
+from cli.skill_author import SHIPPED
 from cli.stages import Model, Verifier, VerifierModel, verifier_of
 from domain.errors import ConfigError, UpstreamError
+
+if TYPE_CHECKING:
+    from skills.shelf import Shelf
+    from skills.store import SkillStore
 
 POLL_S = 0.4
 PATIENCE = 8
@@ -33,19 +39,15 @@ def register(app: typer.Typer) -> None:
 
 
 def list_skills(as_json: JsonFlag = False) -> None:
-    """List what can be run, how far each is trusted, and its record here.
+    """List what can be run, how far each is trusted, and its record here; from disk where nothing runs.
 
     Example: firebreak skill list --json
     """
-    with connect(SESSION.home) as client:
-        document = client.get("/api/skills")
+    document = _asked("/api/skills", _listed)
     if as_json:
         print_json({"skills": document["skills"]})
         return
-    if not document["skills"]:
-        say("No skill with a procedure yet. Write one: docs/how-to/add-a-skill.md")
-        return
-    table = Table("name", "version", "stage", "trust", "for", "record")
+    table = Table(Column("name", no_wrap=True), "version", "stage", "trust", "for", "record")
     for row in document["skills"]:
         classes = " ".join(row["fault_classes"])
         table.add_row(row["name"], row["version"], row["stage"], row["trust"], classes, record_of(row["track"]))
@@ -57,8 +59,7 @@ def show(skill: Name, as_json: JsonFlag = False) -> None:
 
     Example: firebreak skill show hung-process
     """
-    with connect(SESSION.home) as client:
-        document = client.get(f"/api/skills/{skill}")
+    document = _asked(f"/api/skills/{skill}", lambda shelf, store: _shown(skill, shelf, store))
     if as_json:
         print_json(document)
         return
@@ -75,6 +76,33 @@ def show(skill: Name, as_json: JsonFlag = False) -> None:
         say(
             f"{standing['at'][:19]}  {standing['version']} {standing['trust']} by {standing['by']}: {standing['reason']}"
         )
+
+
+def _asked(path: str, from_disk: Callable[[Shelf, SkillStore], dict[str, Any]]) -> dict[str, Any]:
+    """What the app of the home says; where none was started, what stands on disk."""
+    if (SESSION.home.run / "ports.json").exists():
+        with connect(SESSION.home) as client:
+            return client.get(path)
+    from skills.shelf import Shelf
+    from skills.store import SkillStore
+
+    folder = SESSION.home.path / "skills"
+    note(f"No Firebreak runs in {SESSION.home.path}: this is what is shipped and what that folder remembers.")
+    return from_disk(
+        Shelf(folder / "library", SHIPPED), SkillStore(folder, SESSION.home.path / "secrets" / "skill-signing.key")
+    )
+
+
+def _listed(shelf: Shelf, store: SkillStore) -> dict[str, Any]:
+    from skills.listing import listed
+
+    return {"skills": [row.model_dump(mode="json") for row in listed(shelf, store)]}
+
+
+def _shown(name: str, shelf: Shelf, store: SkillStore) -> dict[str, Any]:
+    from skills.listing import shown
+
+    return shown(*shelf.procedure(name), store).model_dump(mode="json")
 
 
 def run(

@@ -41,8 +41,18 @@ class Shelf:
             )
         return package, package.skill
 
+    def unreadable(self) -> list[str]:
+        """Names of what stands there and cannot be read; `skill validate` says why."""
+        return [name for name in self.names() if not self._reads(name)]
+
+    def _reads(self, name: str) -> bool:
+        try:
+            return bool(self.package(name))
+        except SkillError:
+            return False
+
     def procedures(self) -> Iterator[tuple[Package, Skill]]:
-        """Everything that can be run; what cannot be read is left out (`skill validate` says why)."""
+        """Everything that can be run; what cannot be read is left out."""
         for name in self.names():
             try:
                 package = self.package(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -15,32 +15,14 @@ from graph.skills.missions import Missions
 from graph.skills.rehearsals import AS_IT_IS, Rehearsals, Wish
 from graph.skills.runner import SkillRunner
 from graph.skills.standing import Standings
-from skills.folder import Package
+from skills.listing import SkillRow, SkillShown, listed, shown
 from skills.rehearsal import Rehearsal
 from skills.report import Order, Report
-from skills.schema import Skill
-from skills.store import SkillStore, Standing
-from skills.track import Track, track_of
-from skills.trust import trust_of
+from skills.store import Standing
 from web.persons import Caller
 from web.ports import Ports
 
-REHEARSALS_SHOWN = 5
 Room = TypeVar("Room")
-
-
-class SkillRow(Value):
-    """One skill as it is listed."""
-
-    name: str
-    version: str
-    stage: str
-    intent: str
-    fault_classes: list[str]
-    mutability: str
-    digest: str
-    trust: str
-    track: Track
 
 
 class SkillList(Value):
@@ -48,19 +30,6 @@ class SkillList(Value):
 
     schema_version: str = "1"
     skills: list[SkillRow]
-
-
-class SkillShown(Value):
-    """One skill with its history; hidden checks are counted, not shown."""
-
-    schema_version: str = "1"
-    row: SkillRow
-    procedure: dict[str, Any]
-    prose: str
-    hidden_checks: int
-    history: list[Standing]
-    rehearsals: list[Rehearsal] = []
-    """Newest first, at most five."""
 
 
 class Word(Value):
@@ -80,33 +49,6 @@ class SkillRuns(Value):
 
     schema_version: str = "1"
     runs: list[Report]
-
-
-def row_of(package: Package, skill: Skill, store: SkillStore) -> SkillRow:
-    """How a skill is listed."""
-    return SkillRow(
-        name=skill.name,
-        version=skill.version,
-        stage=skill.metadata.stage.value,
-        intent=skill.intent,
-        fault_classes=skill.metadata.fault_classes,
-        mutability=skill.metadata.mutability,
-        digest=package.digest,
-        trust=trust_of(package, store).value,
-        track=track_of(store.runs(skill.name), package.digest),
-    )
-
-
-def shown(package: Package, skill: Skill, store: SkillStore) -> SkillShown:
-    """One skill as its page shows it."""
-    return SkillShown(
-        row=row_of(package, skill, store),
-        procedure=skill.model_dump(mode="json", exclude_defaults=True),
-        prose=package.body,
-        hidden_checks=len(package.hidden.hidden_checks),
-        history=store.history(skill.name),
-        rehearsals=store.rehearsals(skill.name)[:REHEARSALS_SHOWN],
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +92,7 @@ def _catalogue(router: APIRouter, rooms: Rooms) -> None:
     @router.get("/api/skills", summary="Everything that can be run, with its track record")
     async def skills() -> SkillList:
         bench = rooms.runner().bench
-        return SkillList(skills=[row_of(p, s, bench.store) for p, s in bench.shelf.procedures()])
+        return SkillList(skills=listed(bench.shelf, bench.store))
 
     @router.get("/api/skills/{name}", summary="One skill with its history")
     async def skill(name: str) -> SkillShown:

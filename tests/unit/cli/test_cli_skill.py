@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
+from cli.agent import target_and_stages
 from cli.main import app
+from domain.errors import ConfigError
 from tests.unit.skills.shelf import GOOD, shelve
 
 runner = CliRunner()
@@ -56,3 +59,29 @@ def test_the_shipped_ones_are_valid() -> None:
 def test_schema_is_published() -> None:
     """For editors."""
     assert json.loads(runner.invoke(app, ["skill", "schema"]).output)["title"] == "Skill"
+
+
+def test_stages_stand_beside_each_other() -> None:
+    """Several words after --stages, with commas, or the option again; what is no stage is the target, and there is one."""
+    assert target_and_stages(["api", "diagnosis", "recovery"], ["detection"]) == (
+        "api",
+        ["detection", "diagnosis", "recovery"],
+    )
+    assert target_and_stages(["diagnosis"], ["detection,recovery"]) == ("", ["detection", "recovery", "diagnosis"])
+    assert target_and_stages(["diagnosis"], []) == ("diagnosis", []), "without the option a service may be called so"
+    with pytest.raises(ConfigError, match="one service"):
+        target_and_stages(["api", "db"], ["detection"])
+
+
+def test_the_catalogue_is_there_before_anything_runs(tmp_path: Path) -> None:
+    """What is shipped, from disk, and it is said; nothing is started or written for it."""
+    home = ["--home", str(tmp_path / "home")]
+    listed = runner.invoke(app, [*home, "skill", "list", "--json"])
+    assert listed.exit_code == 0, listed.output
+    rows = {row["name"]: row["trust"] for row in json.loads(listed.stdout)["skills"]}
+    assert rows["hung-process"] == "draft"
+    assert "No Firebreak runs in" in listed.stderr
+    shown = runner.invoke(app, [*home, "skill", "show", "hung-process"])
+    assert "hidden checks" in shown.stdout
+    assert runner.invoke(app, [*home, "skill", "show", "hung-proces"]).exit_code != 0
+    assert not (tmp_path / "home").exists()

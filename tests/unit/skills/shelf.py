@@ -64,15 +64,22 @@ HIDDEN: dict[str, Any] = {
 }
 
 
-def shelve(root: Path, skill: Any = None, hidden: Any = None, prose: str = PROSE, digest: str = "") -> Path:
+def shelve(
+    root: Path,
+    skill: Any = None,
+    hidden: Any = None,
+    prose: str = PROSE,
+    digest: str = "",
+    name: str = "paused-process",
+) -> Path:
     """The folder of a skill; texts are written as they are, everything else as YAML."""
-    folder = root / "paused-process"
+    folder = root / name
     (folder / "assets").mkdir(parents=True)
     texts = [v if isinstance(v, str) else as_yaml(v) for v in (skill or GOOD, hidden or HIDDEN)]
     (folder / "assets" / "skill.yaml").write_text(texts[0])
     (folder / "assets" / "hidden.yaml").write_text(texts[1])
     pinned = digest or digest_of(*texts)
-    (folder / "SKILL.md").write_text(prose.format(name="paused-process", pin=DIGEST, digest=pinned))
+    (folder / "SKILL.md").write_text(prose.format(name=name, pin=DIGEST, digest=pinned))
     return folder
 
 
