@@ -25,9 +25,8 @@ from domain.errors import ProcessError
 from graph.bootstrap import build_house
 from graph.settings import load_settings
 from skills.bench import Bench
-from skills.check import Check, Expectation
 from skills.evaluation.task import Task
-from skills.look import see
+from skills.look import see_all
 
 LEASE_S = 600.0
 HEALTHY_S = 180.0
@@ -37,13 +36,6 @@ STATE_S = 30.0
 PAUSE_S = 0.5
 TRIES = 5
 """Of starting a stack: on a busy machine one may not be ready in time."""
-SERVED = Check(
-    name="users-served",
-    probe="http_health",
-    service="frontend",
-    where={"user_facing": True},
-    expect=Expectation(ok=True),
-)
 DECLARED = ("release", "route", "pool_size", "upstream")
 """What the stack's status says that somebody decided."""
 READ = {"read_token": "FIREBREAK_STACK_READ_TOKEN", "monitor_dsn": "FIREBREAK_STACK_MONITOR_DSN"}
@@ -75,9 +67,9 @@ class StackArena:
     @asynccontextmanager
     async def broken(self, task: Task) -> AsyncIterator[StackPlace]:
         """See Arena. The fault is proven to be there before the attempt begins, and goes with the stack."""
-        async with _home() as home, Http() as http:
-            place = StackPlace(home, bench_at(home), http)
-            await _settled(place)
+        async with _home() as home, Http() as http, bench_at(home) as bench:
+            place = StackPlace(home, bench, http)
+            await _settled(task, place)
             if task.fault:
                 drills = HttpDrills(http, urls(home)["chaos"], home.token("chaos"))
                 await drills.inject(task.fault, lease_s=LEASE_S)
@@ -107,14 +99,19 @@ async def _started(tries: int) -> AbstractContextManager[AppClient]:
     return running
 
 
-def bench_at(home: Home) -> Bench:
-    """The bench that the app of a running home has, without its runs."""
+@asynccontextmanager
+async def bench_at(home: Home) -> AsyncIterator[Bench]:
+    """The bench that the app of a running home has, without its runs; its stores are closed afterwards."""
     facts, where = home.stack_facts(), urls(home)
     read = {variable: str(facts[name]) for name, variable in READ.items()}
     env = {**os.environ, **read, "FIREBREAK_HOME": str(home.path), "FIREBREAK_ACTION_URL": where["action-server"]}
     config = home.stack / "firebreak.yaml"
     settings = load_settings().model_copy(update={"home": home.path})
-    return build_house(settings, load_inventory(config), env, root=config.parent).skills.bench
+    house = build_house(settings, load_inventory(config), env, root=config.parent)
+    try:
+        yield house.skills.bench
+    finally:
+        await house.close()
 
 
 def urls(home: Home) -> Mapping[str, str]:
@@ -122,10 +119,10 @@ def urls(home: Home) -> Mapping[str, str]:
     return {row["name"]: row["url"] for row in installation.status(home) if row.get("url")}
 
 
-async def _settled(place: StackPlace) -> None:
+async def _settled(task: Task, place: StackPlace) -> None:
     """Wait until users of the whole stack are served. Raises TimeoutError."""
     async with asyncio.timeout(HEALTHY_S):
-        while not (await see(SERVED, place.bench, patient=False)).holds:
+        while not all(s.holds for s in await see_all(task.visible, place.bench, patient=False)):
             await asyncio.sleep(PAUSE_S)
 
 
