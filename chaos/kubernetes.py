@@ -102,7 +102,7 @@ class Namespace:
         try:
             answer = self._api.call_api(*words, _request_timeout=TIMES)
             raw = answer.read() or b"{}"
-        except HTTPError as error:
+        except (HTTPError, kubernetes.client.ApiException) as error:  # the latter is how the library tells TLS errors
             raise PatientError("the API server does not answer", found=redact(str(error))[:200]) from error
         if answer.status == 404:
             return None
