@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from contracts.change import replacing
 from contracts.change.code import code_findings
 from contracts.change.history import history_findings
 from contracts.change.inspect import inspect
@@ -409,57 +408,6 @@ def test_terraform_inside_its_blocks(before: str, after: str, factor: F, said: s
     assert (hit.factor, hit.where) == (factor, ["main.tf:2"])
     if factor is F.TRAFFIC:
         assert not [f for f in worked("main.tf", _DB.format(after), _DB.format(before)) if f.factor is F.TRAFFIC]
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "said"),
-    [
-        (
-            '  identifier = "a"\n  engine = "mysql"',
-            '  identifier = "a"\n  engine = "postgres"',
-            "engine mysql → postgres",
-        ),
-        ("", "  storage_encrypted = true\n", "storage_encrypted unset → True"),
-        ("  kms_key_id = var.old", "  kms_key_id = var.new", "kms_key_id ${var.old} → ${var.new}"),
-        ("  availability_zone = var.zone", "", "availability_zone ${var.zone} → unset"),
-    ],
-)
-def test_terraform_that_makes_a_store_anew(before: str, after: str, said: str) -> None:
-    """An argument that forces another resource takes what is in it; with the line, and only at what holds data."""
-    found = [f for f in worked("main.tf", _DB.format(before), _DB.format(after)) if "replaces" in f.reason]
-    assert [said in f.reason for f in found] == [True]
-    assert found[0].where == [f"main.tf:{3 if 'engine' in said else 1 if 'unset' in said[-6:] else 2}"]
-    assert Mark.DROPS_DATA in found[0].marks
-    role = 'resource "aws_iam_role" "main" {{\n{}\n}}\n'
-    assert not [f for f in worked("main.tf", role.format(before), role.format(after)) if "replaces" in f.reason]
-
-
-@pytest.mark.parametrize("inside", ["", "  storage_encrypted = false", "  size = 9", "  timeouts {\n    zone = 1\n  }"])
-def test_terraform_that_changes_a_store_in_place(inside: str) -> None:
-    """What a provider changes where it is, a default that is written down, and what stands in a block inside."""
-    found = worked("main.tf", _DB.format(""), _DB.format(inside))
-    assert not [f for f in found if Mark.DROPS_DATA in f.marks]
-
-
-def test_terraform_reads_a_text_inside_as_a_text() -> None:
-    """A script that speaks of a resource is none; a block that went to the file beside it is still there."""
-    script = '  user_data = <<EOS\nresource "aws_s3_bucket" "fake" {}\nEOS'
-    found = worked("main.tf", _DB.format(script), _DB.format(""))
-    assert not [f for f in found if "removes" in f.reason]
-    gone, there = changed("infra/a.tf", _DB.format(""), "# none\n"), changed("infra/b.tf", None, _DB.format(""))
-    assert not [f for f in inspect([gone, there])[0] if Mark.DROPS_DATA in f.marks]
-    assert [f for f in inspect([gone])[0] if Mark.DROPS_DATA in f.marks]
-
-
-def test_terraform_that_cannot_be_parsed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is read by its lines all the same."""
-    rows = list(workload_findings([changed("main.tf", _DB.format(""), "resource {{{ \n")]))
-    assert ("main.tf: not readable as HCL, so it was only read line by line", 0.05) in rows
-    assert any(isinstance(r, Finding) and "removes resource" in r.reason for r in rows)
-    monkeypatch.setattr(replacing, "TOGETHER", 500)
-    many = [changed(f"{i}.tf", None, _DB.format(f"  size = {i}\n")) for i in range(40)]
-    doubts = [r for r in workload_findings(many) if not isinstance(r, Finding)]
-    assert 0 < len([d for d in doubts if "too much Terraform" in d[0]]) < 40
 
 
 def test_terraform_that_only_moves_a_block_takes_nothing_away() -> None:
