@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 
 from contracts.change.files import ChangedFile, Line, at
+from contracts.change.replacing import STATEFUL, replaced
 from contracts.finding import Finding, Mark
 from domain.risk import FactorName as F
 
 _BLOCK = re.compile(r"^\s*(resource|module|data)\s+\"([\w-]+)\"(?:\s+\"([\w-]+)\")?")
 _MOVED = re.compile(r"^\s*from\s*=\s*([\w.-]+)")
-_STATEFUL = re.compile(r"db_|rds|database|bucket|volume|disk|dynamodb|elasticache|redis|kms|efs|sql")
 _RIGHTS = re.compile(r"iam|policy|role|security_group|firewall")
 _COMMENT = re.compile(r"^\s*(#|//)")
 _PROTECTED = re.compile(r"^\s*(prevent_destroy|(?:enable_)?deletion_protection(?:_enabled)?)\s*=\s*true\b")
@@ -42,13 +43,27 @@ _AMOUNT = re.compile(
 )
 
 
-def terraform_findings(file: ChangedFile) -> Iterator[Finding]:
-    """What is taken away is worse than what is added; a block that only moved is neither."""
-    removed, added = _blocks(file.lines_removed), _blocks(file.lines_added)
+def is_terraform(file: ChangedFile) -> bool:
+    """By its name."""
+    return file.suffix in (".tf", ".tfvars") or file.name.endswith(".tf.json")
+
+
+def terraform_findings(files: Sequence[ChangedFile]) -> Iterator[Finding]:
+    """What is taken away is worse than what is added; a block that only moved, also to a file beside, is neither."""
+    added: dict[PurePosixPath, set[tuple[str, ...]]] = {}
+    for file in files:
+        added.setdefault(PurePosixPath(file.path).parent, set()).update(_blocks(file.lines_added))
+    for file in files:
+        yield from _file(file, added[PurePosixPath(file.path).parent])
+
+
+def _file(file: ChangedFile, added: set[tuple[str, ...]]) -> Iterator[Finding]:
+    removed = _blocks(file.lines_removed)
     kept = {m[1] for _, text in file.lines_added if (m := _MOVED.match(text))}
     for block, line in removed.items():
         if block not in added and ".".join(block[1:]) not in kept:
             yield _gone(file, block, line)
+    yield from replaced(file)
     changed = [text for _, text in (*file.lines_added, *file.lines_removed) if not _COMMENT.match(text)]
     yield _about(file, F.INFRASTRUCTURE, 30, "changes infrastructure", _first(file))
     if any(_RIGHTS.search(text) for text in changed):
@@ -103,7 +118,7 @@ def _blocks(lines: Sequence[Line]) -> dict[tuple[str, ...], int]:
 
 
 def _gone(file: ChangedFile, block: tuple[str, ...], line: int) -> Finding:
-    stateful = bool(_STATEFUL.search(block[1]))
+    stateful = bool(STATEFUL.search(block[1]))
     marks = {Mark.DROPS_DATA} if stateful and block[0] == "resource" else set[Mark]()
     return _about(file, F.INFRASTRUCTURE, 60 if stateful else 40, f"removes {' '.join(block)}", line, *marks)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.change.documents import DocumentError, documents
 from contracts.change.files import ChangedFile, at, line_with
-from contracts.change.terraform import terraform_findings
+from contracts.change.terraform import is_terraform, terraform_findings
 from contracts.draft import Doubt
 from contracts.finding import Finding, Mark
 from domain.risk import FactorName as F
@@ -33,10 +33,10 @@ Key = tuple[str, str]
 
 def workload_findings(files: Iterable[ChangedFile]) -> Iterator[Finding | Doubt]:
     """By what stands in the file; templates that are no YAML yet are named."""
+    files = list(files)
+    yield from terraform_findings([f for f in files if is_terraform(f)])
     for file in files:
-        if file.suffix in (".tf", ".tfvars") or file.name.endswith(".tf.json"):
-            yield from terraform_findings(file)
-        elif file.name.startswith(("dockerfile", "containerfile")):
+        if file.name.startswith(("dockerfile", "containerfile")):
             yield _about(file, F.INFRASTRUCTURE, 15, "changes how the image is built", _first(file))
         elif file.suffix in (".yaml", ".yml") and file.kind == "text":
             yield from _yaml(file)

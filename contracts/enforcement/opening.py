@@ -63,6 +63,7 @@ async def opened(order: Order, yard: Yard, person: str, former: str) -> Opened:
             f"the error budget of {service.name} is used up: deployments are frozen",
             expected="a service within its objective, or an exemption (security, p0_fix) with its reason",
             found=why_frozen,
+            hint=f"mend what fails and wait: the last {BEFORE_S / 60:.0f} minutes count; or --exempt p0_fix --reason …, on record",
             code="contract.frozen",
         )
     now = yard.clock

@@ -410,6 +410,44 @@ def test_terraform_inside_its_blocks(before: str, after: str, factor: F, said: s
         assert not [f for f in worked("main.tf", _DB.format(after), _DB.format(before)) if f.factor is F.TRAFFIC]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (
+            '  identifier = "a"\n  engine = "mysql"',
+            '  identifier = "a"\n  engine = "postgres"',
+            'engine "mysql" → "postgres"',
+        ),
+        ("", "  storage_encrypted = true\n", "storage_encrypted unset → true"),
+        ("  kms_key_id = var.old", "  kms_key_id = var.new", "kms_key_id var.old → var.new"),
+        ("  availability_zone = var.zone", "", "availability_zone var.zone → unset"),
+    ],
+)
+def test_terraform_that_makes_a_store_anew(before: str, after: str, said: str) -> None:
+    """An argument that forces another resource takes what is in it; with the line, and only at what holds data."""
+    found = [f for f in worked("main.tf", _DB.format(before), _DB.format(after)) if "replaces" in f.reason]
+    assert [said in f.reason for f in found] == [True]
+    assert found[0].where == [f"main.tf:{3 if 'engine' in said else 2}"]
+    assert Mark.DROPS_DATA in found[0].marks
+    role = 'resource "aws_iam_role" "main" {{\n{}\n}}\n'
+    assert not [f for f in worked("main.tf", role.format(before), role.format(after)) if "replaces" in f.reason]
+
+
+@pytest.mark.parametrize("inside", ["", "  storage_encrypted = false", "  size = 9", "  timeouts {\n    zone = 1\n  }"])
+def test_terraform_that_changes_a_store_in_place(inside: str) -> None:
+    """What a provider changes where it is, a default that is written down, and what stands in a block inside."""
+    found = worked("main.tf", _DB.format(""), _DB.format(inside))
+    assert not [f for f in found if Mark.DROPS_DATA in f.marks]
+
+
+def test_terraform_that_moves_to_the_file_beside_takes_nothing_away() -> None:
+    """A block that is gone from one file and stands in another of the folder; in another folder it is another resource."""
+    gone, there = changed("infra/a.tf", _DB.format(""), "# none\n"), changed("infra/b.tf", None, _DB.format(""))
+    assert not [f for f in inspect([gone, there])[0] if Mark.DROPS_DATA in f.marks]
+    for files in ([gone], [gone, changed("other/b.tf", None, _DB.format(""))]):
+        assert [f for f in inspect(files)[0] if Mark.DROPS_DATA in f.marks]
+
+
 def test_terraform_that_only_moves_a_block_takes_nothing_away() -> None:
     """A `moved` block says so; a comment says nothing."""
     moved = 'moved {\n  from = aws_db_instance.main\n  to = aws_db_instance.orders\n}\nresource "aws_db_instance" "orders" {\n}\n'
