@@ -12,7 +12,7 @@ from cli.client import connect
 from cli.output import Exit, print_json, say
 from cli.session import SESSION, JsonFlag
 from cli.skill_live import patient_get, write_report
-from cli.stages import Model, PlannerModel, PlannerUrl, Verifier, VerifierModel, planner_of, verifier_of
+from cli.stages import Model, PlannerModel, PlannerUrl, Verifier, VerifierModel, planner_of, service_named, verifier_of
 from domain.errors import ConfigError
 
 app = typer.Typer(help="Give the manager agent a task.")
@@ -89,7 +89,7 @@ def target_and_stages(words: list[str], stages: list[str]) -> tuple[str, list[st
     if len(targets) > 1:
         hint = f"stages come after --stages: {', '.join(known)}"
         raise ConfigError("one service at a time", expected="one TARGET", found=", ".join(targets), hint=hint)
-    return next(iter(targets), ""), chosen
+    return service_named(next(iter(targets), "")), chosen
 
 
 def lines(report: dict[str, Any]) -> list[str]:

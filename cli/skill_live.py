@@ -18,7 +18,7 @@ from cli.output import Exit, note, print_json, say
 from cli.rehearsed import rehearsal_lines
 from cli.session import SESSION, JsonFlag
 from cli.skill_author import SHIPPED
-from cli.stages import Model, Verifier, VerifierModel, verifier_of
+from cli.stages import Model, Verifier, VerifierModel, service_named, verifier_of
 from domain.errors import ConfigError, UpstreamError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def run(
     """
     order = {
         "skill": skill,
-        "target": target,
+        "target": service_named(target),
         "parameters": parameters(given or []),
         "execute": execute,
         "allow_mutation": allow_mutation,

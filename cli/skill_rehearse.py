@@ -16,7 +16,7 @@ from cli.rehearsed import passed, rehearsal_lines
 from cli.session import SESSION, JsonFlag
 from cli.skill_author import SHIPPED
 from cli.skill_live import patient_get, write_report
-from cli.stages import Model, Verifier, VerifierModel, verifier_of
+from cli.stages import Model, Verifier, VerifierModel, service_named, verifier_of
 
 POLL_S = 0.5
 
@@ -39,7 +39,7 @@ def rehearse(
     Example: firebreak skill rehearse hung-process link-latency
     Example: firebreak skill rehearse image-unpullable --target web
     """
-    wish = {"target": target, **verifier_of(verifier, verifier_model or model)}
+    wish = {"target": service_named(target), **verifier_of(verifier, verifier_model or model)}
     tell = note if not as_json else lambda _: None
     if installation.owner(SESSION.home):
         with connect(SESSION.home) as client:

@@ -28,6 +28,19 @@ PlannerUrl = Annotated[
 ]
 
 
+def service_named(word: str) -> str:
+    """The service that a command is about. Raises ConfigError for a TARGET file: those are bound to services."""
+    if not word.endswith((".yaml", ".yml")):
+        return word
+    raise ConfigError(
+        "a TARGET file is reached through a service of the inventory",
+        expected="the name of a service",
+        found=word,
+        hint=f"give the service `kubernetes: {{via: kubernetes, path: {word}}}` or `host: {{via: ssh, path: {word}}}` "
+        "in firebreak.yaml (docs/how-to/run-on-a-remote-host-or-cluster.md), and name the service here",
+    )
+
+
 def engine(word: str, model: str = "") -> Engine:
     """`llm` or the rules under any of their names; unsaid: llm where a model is named. Raises ConfigError."""
     word = word or ("llm" if model else "rules")

@@ -14,6 +14,7 @@ from domain.errors import ConfigError
 from tests.unit.skills.shelf import GOOD, shelve
 
 runner = CliRunner()
+CARD = Path(__file__).resolve().parents[3] / "docs" / "examples" / "task-card.yaml"
 
 
 def test_validate_names_file_line_and_what_to_do(tmp_path: Path) -> None:
@@ -71,6 +72,16 @@ def test_stages_stand_beside_each_other() -> None:
     assert target_and_stages(["diagnosis"], []) == ("diagnosis", []), "without the option a service may be called so"
     with pytest.raises(ConfigError, match="one service"):
         target_and_stages(["api", "db"], ["detection"])
+
+
+def test_a_target_file_is_told_to_be_bound_to_a_service() -> None:
+    """Before anything is asked of an app."""
+    for words in (
+        ("skill", "run", "rolling-restart", "far.yaml"),
+        ("agent", "run", "far.yaml", "--task-card", str(CARD)),
+    ):
+        answer = runner.invoke(app, [*words])
+        assert "path: far.yaml" in getattr(answer.exception, "hint", ""), answer.output
 
 
 def test_the_catalogue_is_there_before_anything_runs(tmp_path: Path) -> None:
