@@ -15,6 +15,9 @@ from chaos.site import StackProcess, StackStatus, Visit
 from domain.cluster import Declared, declared
 from domain.inventory import Inventory, Service
 
+DEPLOYMENT = "deployment/"
+"""How a workload's name may begin that is one."""
+
 
 class Cluster(Protocol):
     """One namespace, with the right to break it."""
@@ -45,12 +48,17 @@ Reach = Callable[[Service], AbstractAsyncContextManager[Cluster]]
 
 
 def breakable(inventory: Inventory) -> list[Service]:
-    """Services of clusters that allow chaos."""
-    return [s for s in inventory.services if s.chaos and "kubernetes" in s.bindings]
+    """Services of clusters that allow chaos and are deployments: no fault here knows how to break another workload."""
+    return [s for s in inventory.services if s.chaos and _is_deployment(s)]
+
+
+def _is_deployment(service: Service) -> bool:
+    binding = service.bindings.get("kubernetes")
+    return binding is not None and "/" not in str(binding.options.get("workload", "")).removeprefix(DEPLOYMENT)
 
 
 def needs_of(service: Service) -> Declared:
-    """What the inventory declares. Raises ChaosError, also for a workload that no fault here knows how to break."""
+    """What the inventory declares; its workload by its plain name. Raises ChaosError."""
     try:
         needs = declared(service.bindings["kubernetes"])
     except ValidationError as error:
@@ -58,11 +66,7 @@ def needs_of(service: Service) -> Declared:
         found = f"options.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
         text = f"the kubernetes binding of {service.name} cannot be read"
         raise ChaosError(text, expected="options as the inventory's how-to describes them", found=found) from error
-    deployment = needs.workload.removeprefix("deployment/")
-    if "/" in deployment:
-        text = f"{service.name} is no deployment, and only deployments are broken in a cluster"
-        raise ChaosError(text, expected="`options.workload`: a deployment", found=deployment)
-    return needs.model_copy(update={"workload": deployment})
+    return needs.model_copy(update={"workload": needs.workload.removeprefix(DEPLOYMENT)})
 
 
 def rolled_out(deployment: Object | None) -> bool:

@@ -169,6 +169,14 @@ def test_only_what_is_declared_can_be_broken() -> None:
     assert "settings" in caught.value.found
 
 
+def test_only_deployments_are_broken() -> None:
+    """Under either name; of a stateful set nothing is on offer, and the faults of others are."""
+    plain = set(cluster_catalogue(inventory(workload="deployment/web")))
+    assert plain == set(cluster_catalogue(inventory()))
+    assert "image_pull@web" in plain
+    assert not cluster_catalogue(inventory(workload="statefulset/web"))
+
+
 async def test_users_of_a_cluster(tmp_path: Path) -> None:
     """A visit is good when every workload is rolled out and its service has endpoints."""
     endpoints = thing("Endpoints", "web", subsets=[{"addresses": [{"ip": "10.0.0.1"}]}])
