@@ -47,6 +47,8 @@ class Contrast:
     """Share of equally long stretches of the normal window that went as far the bad way (add-one), 0–1."""
     repeats: int
     """How many such stretches there were."""
+    seen_at: str = ""
+    """Who measured it, where that was another service: a caller."""
 
     @property
     def share(self) -> bool:

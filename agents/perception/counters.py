@@ -49,13 +49,14 @@ def rate(series: Series) -> Series:
 
 def _means(rates: dict[tuple[str, str], Series]) -> Iterable[Series]:
     for (service, metric), total in rates.items():
-        if not words_of(metric).endswith("_sum"):
+        name, brace, labels = metric.partition("{")
+        if not words_of(name).endswith("_sum"):
             continue
-        count = rates.get((service, f"{metric[:-3]}count"))
+        count = rates.get((service, f"{name[:-3]}count{brace}{labels}"))
         if count is None:
             continue
         known = dict(zip(count.times, count.values, strict=True))
         pairs = [(t, v / known[t]) for t, v in zip(total.times, total.values, strict=True) if known.get(t, 0.0) > 0]
         if pairs:
             times, values = zip(*pairs, strict=True)
-            yield Series(service=service, metric=f"{metric[:-4]}_mean", times=times, values=values)
+            yield Series(service=service, metric=f"{name[:-4]}_mean{brace}{labels}", times=times, values=values)

@@ -10,18 +10,18 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from agents.perception.contrast import Contrast
 from agents.perception.facts import Facts
+from agents.perception.peers import other_end
 from agents.perception.roles import Role, is_requests, seen_by_caller
+from agents.perception.unseen import Unseen, by_resources, unseen
 
 NOTICEABLE_Z = 3.0
 CALLED_Z = 2.0
 """Deviations that suffice for a service whose caller clearly deviates."""
-KEPT = 0.6
-"""What a service keeps of its unexplained excess where it calls something of which nothing was seen; those share the rest."""
 BEHIND_SILENCE = 0.9
 """How much of a caller's excess a callee that fell silent accounts for: nobody can say how much it added."""
 _PREFERENCE = (re.compile(r"av(era)?g|mean", re.I), re.compile(r"p?50|median", re.I), re.compile(r"p?9[059]", re.I))
@@ -38,8 +38,10 @@ class Excess:
     share: float
     """Unexplained part of all unexplained excess, 0–1."""
     contrast: Contrast
-    unseen: str = ""
-    """The caller whose excess this is, where nothing of `service` itself was seen."""
+    callers: tuple[int, int] | None = None
+    """Where nothing of `service` itself was seen: how many callers suffer unexplained, and how many are as ever."""
+    ceded: float = 0.0
+    """Share of its own that is put down to callees of which nothing was seen, 0–1."""
 
 
 def excess(facts: Facts, contrasts: list[Contrast], role: Role, silent: Set[str] = frozenset()) -> list[Excess]:
@@ -47,6 +49,7 @@ def excess(facts: Facts, contrasts: list[Contrast], role: Role, silent: Set[str]
 
     `silent`: services that stopped reporting.
     """
+    contrasts = _aimed(facts, contrasts)
     traffic = _traffic(contrasts)
     chosen = _latency(contrasts) if role is Role.LATENCY else _errors(contrasts)
     added: dict[str, float] = {}
@@ -65,7 +68,17 @@ def excess(facts: Facts, contrasts: list[Contrast], role: Role, silent: Set[str]
                share=left[s] / everything if everything > 0 else 0.0)
         for s in added
     ]  # fmt: skip
-    return sorted([f for e in found for f in _with_unseen(facts, e)], key=lambda e: (-e.unexplained, e.service))
+    calm = {s for s, c in chosen.items() if c.reach < CALLED_Z}
+    return sorted(_with_unseen(facts, found, calm, by_resources(contrasts)), key=lambda e: (-e.unexplained, e.service))
+
+
+def _aimed(facts: Facts, contrasts: list[Contrast]) -> list[Contrast]:
+    """What callers measured of their calls, by the labels: the callee's, where it tells nothing like it itself; not their own."""
+    ends = [(c, other_end(c.metric, c.service, facts.services)) for c in contrasts]
+    own = [c for c, end in ends if not end]
+    known = {(c.service, c.role) for c in own}
+    told = [replace(c, service=end, seen_at=c.service) for c, end in ends if end and (end, c.role) not in known]
+    return [*own, *sorted(told, key=lambda c: -c.reach)]
 
 
 def _noticed(facts: Facts, chosen: dict[str, Contrast]) -> list[str]:
@@ -73,7 +86,7 @@ def _noticed(facts: Facts, chosen: dict[str, Contrast]) -> list[str]:
     found = dict.fromkeys(s for s, c in chosen.items() if c.reach >= NOTICEABLE_Z)
     todo = list(found)
     while todo:
-        for callee in facts.callees(todo.pop()):
+        for callee in facts.seen_callees(todo.pop()):
             if callee in chosen and callee not in found and chosen[callee].reach >= CALLED_Z:
                 found[callee] = None
                 todo.append(callee)
@@ -84,7 +97,7 @@ def _left(facts: Facts, added: dict[str, float], silent: Set[str]) -> tuple[dict
     """What callees do not account for, per service; and how much in all is put down to those that fell silent."""
     explained: dict[str, float] = defaultdict(float)
     for callee, amount in added.items():
-        callers = [c for c in dict.fromkeys(facts.callers(callee)) if c in added and c != callee]
+        callers = [c for c in dict.fromkeys(facts.seen_callers(callee)) if c in added and c != callee]
         total = sum(added[c] for c in callers)
         for caller in callers:
             explained[caller] += amount * added[caller] / total if total else 0.0
@@ -98,20 +111,29 @@ def _left(facts: Facts, added: dict[str, float], silent: Set[str]) -> tuple[dict
     return left, lost
 
 
-def _with_unseen(facts: Facts, e: Excess) -> list[Excess]:
-    """The excess itself, or split between the service and callees that it may come from but that nothing was measured of."""
-    unseen = [c for c in dict.fromkeys(facts.callees(e.service)) if c not in facts.measured and c != e.service]
-    if not unseen:
-        return [e]
-    part = (1 - KEPT) / len(unseen)
-    kept = replace(e, share=KEPT * e.share, unexplained=KEPT * e.unexplained)
-    return [
-        kept,
-        *(
-            replace(e, service=c, share=part * e.share, unexplained=part * e.unexplained, unseen=e.service)
-            for c in unseen
-        ),
-    ]
+def _with_unseen(facts: Facts, found: list[Excess], calm: Set[str], strained: Mapping[str, float]) -> list[Excess]:
+    """The excess of each, less what of it is put down to callees of which nothing was seen; and theirs."""
+    mine = {e.service: e for e in found if e.unexplained > 0}
+    blind = unseen(facts, {s: e.unexplained / e.added for s, e in mine.items()}, calm, strained)
+    given = {s: sum(u.parts.get(s, 0.0) for u in blind) for s in mine}
+    kept = [_scaled(replace(e, ceded=given.get(e.service, 0.0)), 1 - given.get(e.service, 0.0)) for e in found]
+    return [*kept, *(_of_unseen(u, mine) for u in blind)]
+
+
+def _of_unseen(blind: Unseen, mine: Mapping[str, Excess]) -> Excess:
+    """Its callers' parts in one, shown by the caller that gives most."""
+    parts = [_scaled(mine[caller], part) for caller, part in blind.parts.items()]
+    return replace(
+        max(parts, key=lambda e: e.unexplained),
+        service=blind.service,
+        unexplained=sum(e.unexplained for e in parts),
+        share=sum(e.share for e in parts),
+        callers=(blind.troubled, blind.calm),
+    )
+
+
+def _scaled(e: Excess, factor: float) -> Excess:
+    return replace(e, share=factor * e.share, unexplained=factor * e.unexplained)
 
 
 def _amount(c: Contrast, role: Role) -> float:
@@ -134,7 +156,7 @@ def _per_request(c: Contrast) -> bool:
 
 
 def _latency(contrasts: list[Contrast]) -> dict[str, Contrast]:
-    return _best(c for c in contrasts if c.role is Role.LATENCY and not seen_by_caller(c.metric))
+    return _best(c for c in contrasts if c.role is Role.LATENCY and (c.seen_at or not seen_by_caller(c.metric)))
 
 
 def _errors(contrasts: list[Contrast]) -> dict[str, Contrast]:

@@ -42,7 +42,9 @@ class Facts:
             if not reading.data_gap:
                 self._readings[reading.probe].append(reading)
         self._kinds = {node.name: node.kind.lower() for node in bundle.nodes}
-        self._graph = CallGraph(call_edges(bundle), lambda s: self.kind(s) in PROXY_KINDS)
+        edges = call_edges(bundle)
+        self._graph = CallGraph(edges, self._passes_on)
+        self._clear = CallGraph(edges, lambda s: self._passes_on(s) or s not in self.measured)
 
     @cached_property
     def now(self) -> float:
@@ -124,6 +126,9 @@ class Facts:
         wanted = set(kinds)
         return [s for s in self.services if self.kind(s) in wanted]
 
+    def _passes_on(self, service: str) -> bool:
+        return self.kind(service) in PROXY_KINDS
+
     def callees(self, service: str) -> list[str]:
         """Direct dependencies, and what stands behind those of them that only pass calls on (proxies, links)."""
         return self._graph.callees(service)
@@ -131,6 +136,14 @@ class Facts:
     def callers(self, service: str) -> list[str]:
         """Direct dependants, and those of what only passes their calls on to it."""
         return self._graph.callers(service)
+
+    def seen_callees(self, service: str) -> list[str]:
+        """Dependencies of which anything was measured, through those of which nothing was."""
+        return [s for s in self._clear.callees(service) if s in self.measured]
+
+    def seen_callers(self, service: str) -> list[str]:
+        """Dependants of which anything was measured, through those of which nothing was."""
+        return [s for s in self._clear.callers(service) if s in self.measured]
 
     def between(self, caller: str, callee: str) -> list[str]:
         """What only passes the caller's calls on to the callee."""

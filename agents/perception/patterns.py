@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from agents.perception.complaints import log_text
 from agents.perception.facts import Facts
+from agents.perception.peers import peer_of
 from agents.perception.templates import templates
-from agents.perception.traces import Forest, Invocation
+from agents.perception.traces import ERRORS, Forest, Invocation
 
 LEAST = 2
 """Invocations needed on each side."""
@@ -45,6 +47,7 @@ class Shift:
 def shifts(facts: Facts, trees: Forest) -> dict[str, list[Shift]]:
     """Per service its strongest shifts, best first, after discounting what callees explain."""
     _add_logs(facts, trees)
+    _add_peers(facts, trees)
     sides: tuple[dict[tuple[str, str], list[Invocation]], ...] = (defaultdict(list), defaultdict(list))
     for inv in trees.invocations:
         sides[facts.windows.troubled(inv.span.start)][inv.key].append(inv)
@@ -66,7 +69,7 @@ def _of_operation(key: tuple[str, str], before: list[Invocation], after: list[In
         k0, k1 = counts[0][pattern], counts[1][pattern]
         size = abs(k1 / n1 - k0 / n0)
         eased = pattern.startswith("error ") and k1 / n1 < k0 / n0
-        if size < 0.1 or pattern.startswith("call ") or eased:
+        if size < 0.1 or eased:
             continue
         score = g_statistic(k0, n0, k1, n1) * (0.3 + 0.7 * size)
         found.append(
@@ -127,6 +130,30 @@ def _explained(shift: Shift, best: dict[str, float], after: list[Invocation]) ->
 def _rescored(shift: Shift, factor: float) -> Shift:
     return Shift(service=shift.service, operation=shift.operation, pattern=shift.pattern, before=shift.before, after=shift.after,
                  score=shift.score * factor)  # fmt: skip
+
+
+def _add_peers(facts: Facts, trees: Forest) -> None:
+    """Invocations of services without spans of their own, as the calls to them show: how often they come, and whether they fail."""
+    known = {inv.span.service for inv in trees.invocations}
+    for span, callee, _ in trees.own_ms:
+        inside = trees.of_span.get(span.span_id)
+        peer = "" if callee or inside is None else peer_of(facts, span)
+        if inside is None or not peer or peer in known:
+            continue
+        failed = {f"error {span.operation}"} if span.status.lower() in ERRORS else set()
+        trees.invocations.append(Invocation(span=replace(span, service=peer), features=failed))
+        inside.called.add(peer)
+        for above in _upwards(trees, inside):
+            above.reached.add(peer)
+
+
+def _upwards(trees: Forest, inside: Invocation) -> Iterable[Invocation]:
+    """An invocation and those that led to it."""
+    above: Invocation | None = inside
+    while above is not None:
+        yield above
+        parent = trees.of_span.get(above.span.parent_id)
+        above = None if parent is above else parent
 
 
 def _add_logs(facts: Facts, trees: Forest) -> None:

@@ -102,11 +102,23 @@ def is_requests(metric: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_total(metric: str) -> bool:
-    """True where the name promises a counter that only grows (Prometheus: `_total`, `_count`, `_sum`)."""
-    return bool(re.search(r"_(total|count|sum)$", words_of(metric)))
+    """True where the name, without its labels, promises a counter that only grows (Prometheus: `_total`, `_count`, `_sum`)."""
+    return bool(re.search(r"_(total|count|sum)$", words_of(metric.partition("{")[0])))
 
 
 @lru_cache(maxsize=4096)
 def seen_by_caller(metric: str) -> bool:
     """True where the metric is measured at the caller: what the service waits for, not what it takes itself."""
     return bool(re.search(r"client|outbound|outgoing|upstream", words_of(metric)))
+
+
+@lru_cache(maxsize=4096)
+def fills_by_waiting(metric: str) -> bool:
+    """True for resources that are held while somebody waits for a callee, and so say nothing of the holder's own work."""
+    return bool(
+        re.search(
+            r"pool|conn|sess|socket|sock|thread|(^|_)fds?(_|$)|files?_open|open_files?|queue|backlog|lag(_|$)|in_?flight|"
+            r"pending|waiting|busy",
+            words_of(metric),
+        )
+    )

@@ -130,7 +130,7 @@ def of_contrast(c: Contrast, supports: str) -> Sign:
     """A before/after contrast as a sign."""
     return Sign(
         kind="metric",
-        source=f"metrics:{c.service}",
+        source=f"metrics:{c.seen_at or c.service}",
         service=c.service,
         excerpt=f"{c.metric}: {c.before:.4g} before, {c.after:.4g} during ({c.z:+.1f} robust σ)",
         supports=supports,

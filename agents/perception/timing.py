@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from statistics import fmean, pstdev
 
 from agents.perception.facts import Facts
-from agents.perception.kinds import CACHE_KINDS, DATABASE_KINDS
+from agents.perception.peers import peer_of
 from agents.perception.traces import Forest
-from domain.bundle import Span
 
-CACHES = frozenset({"redis", "memcached", "valkey", "dragonfly"})
 LEAST = 3
 SIGNIFICANT = 3.0
 """Welch's t from which a slower mean counts."""
@@ -34,7 +32,7 @@ def slower(facts: Facts, trees: Forest) -> tuple[list[Slower], float]:
     own: dict[tuple[str, str], tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
     gaps: dict[tuple[str, str], tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
     for span, callee, ms in trees.own_ms:
-        callee = callee or waited_for(facts, span)
+        callee = callee or peer_of(facts, span)
         side = facts.windows.troubled(span.start)
         (gaps[(span.service, callee)] if callee else own[(span.service, span.operation)])[side].append(ms)
     usual = sum(fmean(b) * len(a) for b, a in [*own.values(), *gaps.values()] if b and a) / 1000
@@ -69,20 +67,6 @@ def slower(facts: Facts, trees: Forest) -> tuple[list[Slower], float]:
     ]
     found.sort(key=lambda s: (-s.share, s.service))
     return found, total / usual if usual > 0 else 0.0
-
-
-def waited_for(facts: Facts, span: Span) -> str:
-    """Whom a call without a span of its own at the other end went to: by name, else the only dependency of that kind; else ''.
-
-    Attributes by OpenTelemetry's semantic conventions (`peer.service`, `db.system`).
-    """
-    peer = str(span.attributes.get("peer.service") or "")
-    if peer in facts.services:
-        return peer
-    system = str(span.attributes.get("db.system") or span.attributes.get("db.system.name") or "").lower()
-    kinds = CACHE_KINDS if system in CACHES else DATABASE_KINDS
-    found = [s for s in facts.callees(span.service) if facts.kind(s) in kinds] if system else []
-    return found[0] if len(found) == 1 else ""
 
 
 def added(before: list[float], after: list[float]) -> float:

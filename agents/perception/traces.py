@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from agents.perception.orphans import adopted
 from domain.bundle import Span
 
 Interval = tuple[float, float]
@@ -17,6 +18,8 @@ class Invocation:
 
     span: Span
     features: set[str] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
+    """Services that it called itself."""
     reached: set[str] = field(default_factory=set)
     """Services in the subtree below, without the own one."""
 
@@ -37,8 +40,9 @@ class Forest:
 
 
 def forest(spans: tuple[Span, ...]) -> Forest:
-    """Group spans into invocations. Orphans start their own; a span id that repeats counts once."""
+    """Group spans into invocations. Orphans that fit nowhere start their own; a span id that repeats counts once."""
     by_id = {s.span_id: s for s in spans}
+    by_id |= {child: replace(by_id[child], parent_id=parent) for child, parent in adopted(by_id).items()}
     children: dict[str, list[Span]] = defaultdict(list)
     for span in by_id.values():
         if span.parent_id in by_id and span.parent_id != span.span_id:
@@ -71,7 +75,7 @@ def _enter(span: Span, by_id: dict[str, Span], of_span: dict[str, Invocation], i
         inside = Invocation(span=span)
         invocations.append(inside)
         if parent is not None and parent.span_id in of_span:
-            of_span[parent.span_id].features.add(f"call {span.service} {span.operation}")
+            of_span[parent.span_id].called.add(span.service)
     else:
         inside = of_span[parent.span_id]
         inside.features.add(f"span {span.operation}")

@@ -1,13 +1,15 @@
 """Invocations as logs alone show them, where no spans were kept: the lines of one service within one trace, or one slice of time.
 
 The first line of a trace tells which operation it was, as the root span would; who was reached below is what the call graph allows
-among the services that wrote later lines of the same trace.
+among the services that wrote later lines of the same trace. The pause between two lines of a trace is time spent in between: inside
+the service that wrote both, or on the way between two of which one calls the other (after lprof, Zhao et al. 2014).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
+from itertools import pairwise
 
 from agents.perception.complaints import log_text
 from agents.perception.facts import Facts
@@ -31,7 +33,29 @@ def visits(facts: Facts) -> Forest:
     kept = [sorted(g, key=lambda x: x.time) for g in list(groups.values())[::step]]
     names = templates(log_text(line) for group in kept for line in group)
     found = [inv for group in kept for inv in _of_group(facts, group, names)]
-    return Forest(invocations=found, of_span={}, own_ms=[])
+    below = {s: set(facts.callees(s)) for s in {line.service for group in kept for line in group}}
+    pauses = [p for group in kept if group[0].trace_id for p in _pauses(below, group, names)]
+    return Forest(invocations=found, of_span={}, own_ms=pauses)
+
+
+def _pauses(
+    below: Mapping[str, Set[str]], lines: list[LogLine], names: dict[str, str]
+) -> Iterable[tuple[Span, str, float]]:
+    """(where, callee or '', milliseconds) between neighbouring lines of one trace. `below`: service → what it calls."""
+    for a, b in pairwise(lines):
+        ms = 1000 * (b.time - a.time)
+        if a.service == b.service:
+            yield _step(a, f"{names[log_text(a)]} … {names[log_text(b)]}", ms), "", ms
+        elif b.service in below[a.service]:
+            yield _step(a, "", ms), b.service, ms
+        elif a.service in below[b.service]:
+            yield _step(b, "", ms), a.service, ms
+
+
+def _step(line: LogLine, operation: str, ms: float) -> Span:
+    return Span(
+        trace_id=line.trace_id, span_id="", service=line.service, operation=operation, start=line.time, duration_ms=ms
+    )
 
 
 def _of_group(facts: Facts, lines: list[LogLine], names: dict[str, str]) -> Iterable[Invocation]:
