@@ -210,7 +210,8 @@ def blind_criteria(skill: Skill, faults: Sequence[UnderFault]) -> list[str]:
 
 
 async def rehearse(rehearsal: Rehearsal, stage: Stage, save: Callable[[Rehearsal], None]) -> Rehearsal:
-    """All faults in turn; saved after each. Errors of the world end it with the reason."""
+    """All faults in turn; saved after each. A patient that is ill before anything is broken ends it, as errors of the world do:
+    the other faults would find it no better, and it says nothing against a criterion."""
     found: list[UnderFault] = []
     problems: list[str] = []
     try:
@@ -218,7 +219,10 @@ async def rehearse(rehearsal: Rehearsal, stage: Stage, save: Callable[[Rehearsal
             found.append(await under(fault, stage))
             rehearsal = rehearsal.model_copy(update={"faults": list(found)})
             save(rehearsal)
-        problems += blind_criteria(stage.skill, found)
+            if not found[-1].discriminates:
+                break
+        else:
+            problems += blind_criteria(stage.skill, found)
     except FirebreakError as error:
         problems.append("; ".join(error.lines()))
     ended = {"problems": problems, "ended_at": stage.bench.clock.now()}

@@ -143,8 +143,13 @@ async def test_looks_begin_when_diagnosis_and_alerts_are_silent(tmp_path: Path) 
     trial.probes, trial.more_probes = SimpleNamespace(run=run), frozenset({"diagnosis"})
     assert (await rehearsed(trial, Breaker(world, {"hang": breaking(PAUSED)}))).passed
     sick = 10**6
+    trial.write(with_faults(LOOKS, "hang", "noop"))
     found = await rehearsed(trial, Breaker(world, {"hang": breaking(PAUSED)}))
-    assert found.faults[0].problems == ["the system is not healthy before anything was broken: the disk is slow"]
+    assert [f.problems for f in found.faults] == [
+        ["the system is not healthy before anything was broken: the disk is slow"]
+    ], "the second fault would find it no better"
+    assert not found.problems, "nothing is held against a criterion that saw nothing"
+    assert not found.passed
 
 
 async def test_where_it_cannot_take_place(tmp_path: Path) -> None:
