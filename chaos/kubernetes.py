@@ -29,6 +29,7 @@ PATHS = {
     "Endpoints": ("api/v1", "endpoints"),
     "ConfigMap": ("api/v1", "configmaps"),
     "Deployment": ("apis/apps/v1", "deployments"),
+    "StatefulSet": ("apis/apps/v1", "statefulsets"),
     "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
     "RoleBinding": ("apis/rbac.authorization.k8s.io/v1", "rolebindings"),
     "Role": ("apis/rbac.authorization.k8s.io/v1", "roles"),

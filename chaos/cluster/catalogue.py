@@ -14,6 +14,7 @@ from chaos.model import Durability, Fault, FaultSpec
 from domain.cluster import Declared
 from domain.inventory import Inventory, Service
 from domain.value import new_id
+from domain.workloads import named
 
 NO_TAG = "missing"
 """Nobody calls a release so."""
@@ -37,13 +38,13 @@ class Way:
 
 async def image_pull(cluster: Cluster, needs: Declared) -> Sequence[Edit]:
     """A release whose image does not exist."""
-    deployment = await _thing(cluster, "Deployment", needs.workload)
-    return [_untagged(deployment, ("spec", "template", *IMAGE))]
+    workload = await _thing(cluster, *named(needs.workload))
+    return [_untagged(workload, ("spec", "template", *IMAGE))]
 
 
 async def scaled_to_zero(cluster: Cluster, needs: Declared) -> Sequence[Edit]:
     """Somebody scaled it down."""
-    return [await _edit(cluster, "Deployment", needs.workload, ("spec", "replicas"), 0)]
+    return [await _edit(cluster, *named(needs.workload), ("spec", "replicas"), 0)]
 
 
 async def selector_mismatch(cluster: Cluster, needs: Declared) -> Sequence[Edit]:
@@ -55,7 +56,7 @@ async def selector_mismatch(cluster: Cluster, needs: Declared) -> Sequence[Edit]
 
 async def network_policy(cluster: Cluster, needs: Declared) -> Sequence[Edit]:
     """The policies that let callers in let nobody in any more."""
-    labels = value_at(await _thing(cluster, "Deployment", needs.workload), ("spec", "template", "metadata", "labels"))
+    labels = value_at(await _thing(cluster, *named(needs.workload)), ("spec", "template", "metadata", "labels"))
     open_ = [p for p in await cluster.list("NetworkPolicy") if _about(p, labels or {}) and p["spec"].get("ingress")]
     if not open_:
         raise ChaosError("no network policy lets anybody in", expected="one with a rule", found="none")
@@ -64,7 +65,7 @@ async def network_policy(cluster: Cluster, needs: Declared) -> Sequence[Edit]:
 
 async def network_policy_deleted(cluster: Cluster, needs: Declared) -> Sequence[Edit]:
     """The policy that lets callers in is gone, and another one keeps everybody out."""
-    labels = value_at(await _thing(cluster, "Deployment", needs.workload), ("spec", "template", "metadata", "labels"))
+    labels = value_at(await _thing(cluster, *named(needs.workload)), ("spec", "template", "metadata", "labels"))
     about = [p for p in await cluster.list("NetworkPolicy") if _about(p, labels or {})]
     open_ = [p for p in about if p["spec"].get("ingress")]
     if not open_ or len(open_) == len(about):
@@ -96,12 +97,12 @@ async def wrong_settings(cluster: Cluster, needs: Declared) -> Sequence[Edit]:
         raise ChaosError("no settings are declared", expected="`options.settings`", found="none")
     key = sorted(needs.settings.values)[0]
     changed = await _edit(cluster, "ConfigMap", needs.settings.config_map, ("data", key), NOBODY)
-    return [changed, await _edit(cluster, "Deployment", needs.workload, ROLLED, new_id("roll"))]
+    return [changed, await _edit(cluster, *named(needs.workload), ROLLED, new_id("roll"))]
 
 
 async def pod_stuck(cluster: Cluster, needs: Declared) -> Sequence[Edit]:
     """One pod was given an image by hand that does not exist; its template is fine."""
-    selector = value_at(await _thing(cluster, "Deployment", needs.workload), ("spec", "selector", "matchLabels")) or {}
+    selector = value_at(await _thing(cluster, *named(needs.workload)), ("spec", "selector", "matchLabels")) or {}
     pods = [p for p in await cluster.list("Pod") if selector.items() <= (p["metadata"].get("labels") or {}).items()]
     if len(pods) < 2:
         raise ChaosError("one pod must serve on", expected=f"two pods of {needs.workload}", found=str(len(pods)))

@@ -13,6 +13,7 @@ from chaos.site import Site
 from domain.cluster import Declared
 from domain.inventory import Service
 from domain.value import Value
+from domain.workloads import pod_ready, waits_in_order
 
 Planning = Callable[[Cluster, Declared], Awaitable[Sequence[Edit]]]
 """What would be changed. Raises ChaosError when there is nothing to break in this way."""
@@ -50,6 +51,7 @@ class ClusterFault:
         async with site.reach(self._service(site)) as cluster:
             for edit in _edits(undo):
                 await _write(cluster, edit, edit.new, edit.old)
+                await _let_go_on(cluster, edit)
 
     async def cleared(self, site: Site, undo: Undo) -> list[Observation]:
         return await self._seen(site, undo, broken=False)
@@ -97,6 +99,17 @@ async def _write(cluster: Cluster, edit: Edit, expected: object, wanted: object)
                 raise
         else:
             return
+
+
+async def _let_go_on(cluster: Cluster, edit: Edit) -> None:
+    """An ordered set waits for the pod that the fault made, also when its template is right again: that pod has to go."""
+    workload = await cluster.get(edit.kind, edit.name) if edit.kind == "StatefulSet" else None
+    if workload is None or not waits_in_order(workload):
+        return
+    wanted = value_at(workload, ("spec", "selector", "matchLabels")) or {}
+    for pod in await cluster.list("Pod"):
+        if wanted.items() <= (pod["metadata"].get("labels") or {}).items() and not pod_ready(pod):
+            await cluster.delete("Pod", pod["metadata"]["name"])
 
 
 async def _whole(cluster: Cluster, edit: Edit, wanted: object) -> None:

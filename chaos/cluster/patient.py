@@ -14,9 +14,7 @@ from chaos.errors import ChaosError, PatientError
 from chaos.site import StackProcess, StackStatus, Visit
 from domain.cluster import Declared, declared
 from domain.inventory import Inventory, Service
-
-DEPLOYMENT = "deployment/"
-"""How a workload's name may begin that is one."""
+from domain.workloads import complete, named, wanted_pods
 
 
 class Cluster(Protocol):
@@ -48,33 +46,28 @@ Reach = Callable[[Service], AbstractAsyncContextManager[Cluster]]
 
 
 def breakable(inventory: Inventory) -> list[Service]:
-    """Services of clusters that allow chaos and are deployments: no fault here knows how to break another workload."""
-    return [s for s in inventory.services if s.chaos and _is_deployment(s)]
+    """Services of clusters that allow chaos; no fault here knows how to break a daemon set."""
+    return [s for s in inventory.services if s.chaos and "kubernetes" in s.bindings and not _on_every_node(s)]
 
 
-def _is_deployment(service: Service) -> bool:
-    binding = service.bindings.get("kubernetes")
-    return binding is not None and "/" not in str(binding.options.get("workload", "")).removeprefix(DEPLOYMENT)
+def _on_every_node(service: Service) -> bool:
+    return str(service.bindings["kubernetes"].options.get("workload", "")).startswith("daemonset/")
 
 
 def needs_of(service: Service) -> Declared:
-    """What the inventory declares; its workload by its plain name. Raises ChaosError."""
+    """What the inventory declares. Raises ChaosError."""
     try:
-        needs = declared(service.bindings["kubernetes"])
+        return declared(service.bindings["kubernetes"])
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         found = f"options.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
         text = f"the kubernetes binding of {service.name} cannot be read"
         raise ChaosError(text, expected="options as the inventory's how-to describes them", found=found) from error
-    return needs.model_copy(update={"workload": needs.workload.removeprefix(DEPLOYMENT)})
 
 
-def rolled_out(deployment: Object | None) -> bool:
+def rolled_out(workload: Object | None) -> bool:
     """Every pod that is wanted is of the newest template and serves; wanting none is no service."""
-    spec, status = (deployment or {}).get("spec") or {}, (deployment or {}).get("status") or {}
-    wanted = int(spec.get("replicas", 1))
-    counts = [int(status.get(key) or 0) for key in ("updatedReplicas", "replicas", "availableReplicas")]
-    return deployment is not None and wanted > 0 and counts == [wanted] * 3
+    return workload is not None and wanted_pods(workload) > 0 and complete(workload)
 
 
 class ClusterUsers:
@@ -106,7 +99,7 @@ class ClusterUsers:
     async def _state(self, service: Service) -> str:
         needs = needs_of(service)
         async with self._reach(service) as cluster:
-            served = rolled_out(await cluster.get("Deployment", needs.workload))
+            served = rolled_out(await cluster.get(*named(needs.workload)))
             if served and needs.service:
                 endpoints = await cluster.get("Endpoints", needs.service)
                 served = any(subset.get("addresses") for subset in (endpoints or {}).get("subsets") or [])

@@ -36,11 +36,19 @@ def cluster() -> Iterator[ClusterServer]:
         yield found
 
 
-@pytest.mark.parametrize("skill", MENDS)
-async def test_a_skill_of_a_cluster_is_rehearsed(skill: str, cluster: ClusterServer, tmp_path: Path) -> None:
+ORDERED = ("rolling-restart", "replica-restore", "automatic-rollback")
+"""On a stateful set as well."""
+
+
+@pytest.mark.parametrize(
+    ("skill", "ordered"), [*((name, False) for name in MENDS), *((name, True) for name in ORDERED)]
+)
+async def test_a_skill_of_a_cluster_is_rehearsed(
+    skill: str, ordered: bool, cluster: ClusterServer, tmp_path: Path
+) -> None:
     """Every criterion fails under the fault, the run mends it, the rollback brings back what was; the fault is lifted after."""
     target, *taken_back = MENDS[skill]
-    async with theatre(Shop.made(cluster, tmp_path)) as stage:
+    async with theatre(Shop.made(cluster, tmp_path), ordered=ordered) as stage:
         found = await stage.rehearse(skill, target)
         assert found.passed, found.model_dump_json(indent=1)
         assert [f.taken_back for f in found.faults] == taken_back

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from domain.cluster import WorkloadName
 from domain.errors import ConfigError, ToolError
-from tools.kubernetes.workload import Named, named
+from tools.kubernetes.workload import Named, workload_named
 from tools.remote import Located, as_trouble, load_target
 from tools.target import Target
 
@@ -62,7 +62,7 @@ def workload_of(target: Target, given: str | None = None) -> Named:
     """The workload that is meant: as asked for, or `options.workload` of the binding. Raises ToolError when neither says."""
     found = given or str(target.option(target.binding("kubernetes"), "workload") or "")
     try:
-        return named(_WORD.validate_python(found))
+        return workload_named(_WORD.validate_python(found))
     except ValidationError as error:
         raise ToolError(
             f"nothing says which workload {target.name} is",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.value import digest
+from domain.workloads import complete, held_back, named, ready_pods, wanted_pods
 from tools.kubernetes.kinds import KINDS, Kind
-from tools.kubernetes.rollout import complete, held_back, ready_pods, wanted_pods
 
 Object = dict[str, Any]
 REVISION = "deployment.kubernetes.io/revision"
@@ -42,11 +42,10 @@ class Named:
         return KINDS[KEPT_AS[self.kind.name]]
 
 
-def named(word: str) -> Named:
+def workload_named(word: str) -> Named:
     """The workload that a WorkloadName means."""
-    kind, _, name = word.rpartition("/")
-    known = {each.lower(): KINDS[each] for each in KEPT_AS}
-    return Named(kind=known[kind or "deployment"], name=name)
+    kind, name = named(word)
+    return Named(kind=KINDS[kind], name=name)
 
 
 def facts_of(workload: Object, kept: Iterable[Object] = ()) -> dict[str, Any]:
@@ -123,12 +122,6 @@ def controller_of(pod: Object) -> str:
 def set_of(pod_name: str) -> str:
     """The name of the controller that a pod's generated name begins with; also for a pod that is gone."""
     return re.sub(r"-[a-z0-9]+$", "", pod_name)
-
-
-def pod_ready(pod: Object) -> bool:
-    """Whether its Ready condition holds."""
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
 
 
 def repository_of(image: str) -> str:

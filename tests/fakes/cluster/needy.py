@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from domain.inventory import Inventory
+from tests.fakes.cluster.kinds import BY_KIND
 from tests.fakes.cluster.shop import Shop
 
 PATH = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}], "ports": [{"protocol": "TCP", "port": 5432}]}]
@@ -35,7 +36,15 @@ def need(shop: Shop) -> None:
     shop.change("Deployment", "web", grow)
 
 
-def inventory_of(shop: Shop, **more: Any) -> Inventory:
+def order(shop: Shop) -> None:
+    """The web pods are those of an ordered stateful set instead of a deployment's."""
+    web = shop.get("Deployment", "web")
+    with shop.cluster.store.together(shop.namespace):
+        shop.cluster.store.delete(BY_KIND["Deployment"], shop.namespace, "web")
+        shop.put("StatefulSet", {"metadata": {"name": "web"}, "spec": {**web["spec"], "serviceName": "web"}})
+
+
+def inventory_of(shop: Shop, workload: str = "web", **more: Any) -> Inventory:
     """Written beside the TARGET file as `firebreak.yaml`. `more` are fields of both services."""
     target = shop.write_target()
     document = json.loads(target.read_text())
@@ -45,7 +54,7 @@ def inventory_of(shop: Shop, **more: Any) -> Inventory:
     permissions = {"service_account": "web", "role": "reader", "role_binding": "readers", "needs": needs}
     options = {
         "web": {
-            "workload": "web",
+            "workload": workload,
             "service": "web",
             "replicas": 3,
             "settings": {"config_map": "settings", "values": {"DB_HOST": "db"}},
@@ -55,7 +64,7 @@ def inventory_of(shop: Shop, **more: Any) -> Inventory:
             "workload": "db",
             "service": "db",
             "replicas": 2,
-            "callers": {"network_policy": "closed", "port": 5432, "workloads": ["web"]},
+            "callers": {"network_policy": "closed", "port": 5432, "workloads": [workload]},
         },
     }
     services = [

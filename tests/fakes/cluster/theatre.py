@@ -25,7 +25,7 @@ from skills.rehearsal import Rehearsal
 from skills.shelf import Shelf
 from skills.store import SkillStore
 from skills.vocabulary import registered
-from tests.fakes.cluster.needy import inventory_of, need, runbooks
+from tests.fakes.cluster.needy import inventory_of, need, order, runbooks
 from tests.fakes.cluster.shop import Shop
 from tests.fakes.guard import Scene
 from tools.probes.runner import ProbeRunner
@@ -88,10 +88,12 @@ class HastyClock(ManualClock):
 
 
 @asynccontextmanager
-async def theatre(shop: Shop) -> AsyncIterator[Theatre]:
-    """Its clock is moved by waiting, so nothing is waited for."""
+async def theatre(shop: Shop, *, ordered: bool = False) -> AsyncIterator[Theatre]:
+    """Its clock is moved by waiting, so nothing is waited for. `ordered`: the web pods are a stateful set's."""
     need(shop)
-    inventory, clock = inventory_of(shop), HastyClock()
+    if ordered:
+        order(shop)
+    inventory, clock = inventory_of(shop, "statefulset/web" if ordered else "web"), HastyClock()
     env = {"FIREBREAK_HOME": str(shop.folder / "home")}
     executor: Any = ActionRegistry(inventory, env, root=shop.folder, clock=clock)
     scene = Scene(inventory=inventory, executor=executor, clock=clock)

@@ -169,12 +169,28 @@ def test_only_what_is_declared_can_be_broken() -> None:
     assert "settings" in caught.value.found
 
 
-def test_only_deployments_are_broken() -> None:
-    """Under either name; of a stateful set nothing is on offer, and the faults of others are."""
+def test_a_workload_is_broken_under_its_name() -> None:
+    """A deployment under either, a stateful set; of a daemon set nothing is on offer, and the faults of others are."""
     plain = set(cluster_catalogue(inventory(workload="deployment/web")))
-    assert plain == set(cluster_catalogue(inventory()))
     assert "image_pull@web" in plain
-    assert not cluster_catalogue(inventory(workload="statefulset/web"))
+    assert plain == set(cluster_catalogue(inventory())) == set(cluster_catalogue(inventory(workload="statefulset/web")))
+    assert not cluster_catalogue(inventory(workload="daemonset/web"))
+
+
+async def test_an_ordered_set_is_let_go_on(tmp_path: Path) -> None:
+    """With its template back it would wait for the pod of the broken one for ever: that one goes, the one that serves stays."""
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    pods = {
+        ("Pod", name): thing("Pod", name, status=status)
+        for name, status in (("web-0", ready), ("web-1", {}), ("other", {}))
+    }
+    for name in ("web-0", "web-1"):
+        pods["Pod", name]["metadata"]["labels"] = {"app": "web"}
+    objects = Objects({("StatefulSet", "web"): {**web(), "kind": "StatefulSet"}, **pods})
+    described = inventory(workload="statefulset/web")
+    fault, site, undo = await broken("image_pull@web", objects, tmp_path, described)
+    await fault.restore(site, undo)
+    assert {name for kind, name in objects.held if kind == "Pod"} == {"web-0", "other"}
 
 
 async def test_users_of_a_cluster(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from domain.errors import ToolError
+from domain.workloads import pod_ready, waits_in_order
 from tools.kubernetes.kinds import KINDS
-from tools.kubernetes.workload import owned_by, pod_ready
+from tools.kubernetes.workload import owned_by
 from tools.spec import State
 from tools.target import Target
 
@@ -26,7 +27,7 @@ async def go_on(target: Target, cluster: ClusterClient, before: State, *, dry: b
     if before["kind"] != "StatefulSet":
         return
     found = await (cluster.get(KINDS["StatefulSet"], before["name"]) if dry else _seen(target, cluster, before["name"]))
-    if found is None or (found.get("spec") or {}).get("podManagementPolicy", "OrderedReady") != "OrderedReady":
+    if found is None or not waits_in_order(found):
         return
     for pod in owned_by(await cluster.list(KINDS["Pod"]), found["metadata"]["uid"]):
         if not pod_ready(pod) and (dry or _is_of_before(pod, found)):

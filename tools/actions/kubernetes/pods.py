@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from domain.action import Effect
 from domain.conditions import Condition
+from domain.workloads import pod_ready
 from tools.actions.arguments import Args
 from tools.actions.kubernetes.arguments import ObjectName
 from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.place import cluster_of
-from tools.kubernetes.workload import controller_of, pod_ready, set_of
+from tools.kubernetes.workload import controller_of, set_of
 from tools.spec import Action, Preview, State, nothing, unclear, would
 from tools.target import Target
 

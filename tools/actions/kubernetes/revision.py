@@ -14,7 +14,7 @@ from tools.actions.kubernetes.arguments import Serving, Workload
 from tools.actions.kubernetes.ordered import go_on
 from tools.actions.kubernetes.workload import ROLLOUT_S, kept_from_pods, missing
 from tools.kubernetes.place import cluster_of, workload_of
-from tools.kubernetes.workload import facts_of, named, owned_by, revisions, template_digest
+from tools.kubernetes.workload import facts_of, owned_by, revisions, template_digest, workload_named
 from tools.spec import Action, Preview, State, UndoCall, nothing, unclear, would
 from tools.target import Target
 
@@ -65,7 +65,7 @@ def _preview(args: RollbackDeployment, state: State) -> Preview:
 
 async def _send(target: Target, before: State, *, dry: bool) -> None:
     """Put the kept template in the place of the current one, unless somebody changes the workload meanwhile."""
-    meant = named(before["workload"])
+    meant = workload_named(before["workload"])
     async with cluster_of(target) as cluster:
         current = await cluster.get(meant.kind, meant.name)
         if current is None:

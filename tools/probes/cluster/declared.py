@@ -12,7 +12,7 @@ from domain.inventory import Service
 from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.needs import binds, declared_of, differing, fits, grants, labels_of, lets_in
 from tools.kubernetes.place import cluster_of, workload_of
-from tools.kubernetes.workload import named
+from tools.kubernetes.workload import workload_named
 from tools.probes.probe import Probe, Shared, reading
 from tools.target import Target
 
@@ -93,12 +93,14 @@ async def _paths(target: Target, shared: Shared) -> list[Reading]:
         raise _given(target, "callers")
     async with cluster_of(target, changing=False) as cluster:
         policies = await cluster.list(KINDS["NetworkPolicy"])
-        found = {each: await cluster.get(each.kind, each.name) for each in (workload, *map(named, wanted.workloads))}
+        found = {
+            each: await cluster.get(each.kind, each.name) for each in (workload, *map(workload_named, wanted.workloads))
+        }
     if missing := [str(each) for each, there in found.items() if there is None]:
         text = f"there is no {', '.join(missing)}"
         return [reading("network_path", target, ok=None, text=text, gap=text)]
     to = labels_of(found[workload])
-    sources = {word: labels_of(found[named(word)]) for word in wanted.workloads}
+    sources = {word: labels_of(found[workload_named(word)]) for word in wanted.workloads}
     shut = [name for name, labels in sources.items() if not lets_in(policies, to, labels, wanted.port)]
     told = _told_paths(wanted, shut, to, sources)
     return [reading("network_path", target, **told, open_to_all=lets_in(policies, to, STRANGER, wanted.port))]

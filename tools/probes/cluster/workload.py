@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain.bundle import Reading
+from domain.workloads import pod_ready
 from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.place import cluster_of, workload_of
-from tools.kubernetes.workload import HASHES, facts_of, owned_by, pod_ready, revisions
+from tools.kubernetes.workload import HASHES, facts_of, owned_by, revisions
 from tools.probes.probe import Probe, Shared, bound, reading
 from tools.target import Target
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tools.kubernetes.rollout import complete, held_back, ready_pods, wanted_pods
-from tools.kubernetes.workload import facts_of, named
+from domain.workloads import complete, held_back, ready_pods, wanted_pods
+from tools.kubernetes.workload import facts_of, workload_named
 
 STATEFUL = {"replicas": 2, "readyReplicas": 2, "currentRevision": "q-1", "updateRevision": "q-1"}
 DAEMON = {
@@ -86,6 +86,9 @@ def test_the_revision_is_the_newest_with_the_current_template() -> None:
 
 def test_a_word_names_kind_and_workload() -> None:
     """Without a kind a deployment is meant, and the word of a deployment stays its plain name."""
-    assert (str(named("web")), named("deployment/web").word) == ("deployment web", "web")
-    assert (str(named("statefulset/db")), named("statefulset/db").word) == ("statefulset db", "statefulset/db")
-    assert named("daemonset/agent").kept_as.plural == "controllerrevisions"
+    assert (str(workload_named("web")), workload_named("deployment/web").word) == ("deployment web", "web")
+    assert (str(workload_named("statefulset/db")), workload_named("statefulset/db").word) == (
+        "statefulset db",
+        "statefulset/db",
+    )
+    assert workload_named("daemonset/agent").kept_as.plural == "controllerrevisions"
