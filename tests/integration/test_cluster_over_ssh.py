@@ -23,13 +23,14 @@ from domain.runner import Command
 from tests.fakes.cluster.hands import hands, in_cluster
 from tests.fakes.cluster.server import DNS_NAME, ClusterServer, running_cluster
 from tests.fakes.cluster.shop import Shop
-from tests.fakes.ssh_servers import SSHD, Site, running_ssh_site
+from tests.fakes.ssh_servers import SSHD, Site, keygen, running_ssh_site
 from tools.kubernetes.client import ClusterClient
 from tools.kubernetes.dump import LivePlatform
 from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.place import connect
 from tools.remote import load_target
 from tools.runners.choose import cluster_runner
+from tools.ssh.line import Line
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(SSHD is None, reason="no sshd is installed")]
 
@@ -159,6 +160,23 @@ async def test_every_way_that_is_shut_says_why(far: Far, tmp_path_factory: pytes
     assert isinstance(refused, AuthError)
     assert refused.code == "remote.forward"
     assert "permitopen" in refused.hint
+
+
+async def test_a_host_that_refuses_is_not_knocked_at_again_and_again(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at everything asks for all kinds side by side; a key that is refused is shown once for all of them."""
+    keygen(far.site.folder / "stranger")
+    target, knocks = far.write_target(jump=None, key={"file": "stranger"}), 0
+    connected = Line.connection
+
+    async def counted(line: Line) -> Any:
+        nonlocal knocks
+        knocks += 1
+        return await connected(line)
+
+    monkeypatch.setattr(Line, "connection", counted)
+    platform = await LivePlatform(in_cluster(target), target.parent, ManualClock(), {})()
+    assert "does not let us in" in platform.gaps[0].data_gap
+    assert (len(platform.gaps), knocks) == (1, 1)
 
 
 def test_the_access_check_goes_the_same_way(far: Far) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from tools.ssh.line import Line
 OPEN_S = 10.0
 """From the question for a way on to the far side's answer."""
 
+AGAIN_S = 3.0
+"""For so long after a failure nobody knocks again: many questions side by side would look like an attack on the host."""
+
 
 class Forward:
     """Opened when first needed and again when the line was lost; nothing listens after `aclose`."""
@@ -25,6 +29,7 @@ class Forward:
         self._line = Line(route, root=root, env=env)
         self._listener: asyncssh.SSHListener | None = None
         self._lock = asyncio.Lock()
+        self._failed: tuple[float, FirebreakError] | None = None
 
     async def port(self, host: str, port: int) -> int:
         """The loopback port that leads to `host`:`port`; every call names the same one.
@@ -35,13 +40,22 @@ class Forward:
         async with self._lock:
             if self._listener is None or not self._line.is_open:
                 await self._close()
-                self._listener = await self._opened(host, port)
+                self._listener = await self._tried(host, port)
             return self._listener.get_port()
 
     async def aclose(self) -> None:
         """Stop listening and close the line."""
         async with self._lock:
             await self._close()
+
+    async def _tried(self, host: str, port: int) -> asyncssh.SSHListener:
+        if self._failed is not None and time.monotonic() - self._failed[0] < AGAIN_S:
+            raise self._failed[1]
+        try:
+            return await self._opened(host, port)
+        except FirebreakError as error:
+            self._failed = time.monotonic(), error
+            raise
 
     async def _opened(self, host: str, port: int) -> asyncssh.SSHListener:
         """Asked for once before anything listens: through the listener a refusal would look like a cut connection."""
