@@ -24,8 +24,8 @@ class Shelf:
 
     def package(self, name: str) -> Package:
         """Raises NotFoundError for an unknown name, SkillError for one that cannot be read."""
-        for root in self._roots:
-            if name in self.names() and (root / name / PROSE).exists():
+        for root in self._roots if Path(name).name == name else ():
+            if (root / name / PROSE).exists():
                 return load(root / name)
         raise NotFoundError(f"there is no skill {name[:64]!r}", found=name[:64], hint=nearest(name, self.names()))
 

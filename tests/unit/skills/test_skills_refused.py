@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from domain.errors import NotFoundError
 from domain.inventory import Inventory
+from skills.shelf import Shelf
 from skills.vocabulary import registered
 from tests.unit.skills.shelf import GOOD, HIDDEN, PROSE, problems, shelve, with_action, with_criterion, with_meta
 
@@ -428,3 +430,15 @@ def test_a_literal_service_that_does_not_exist(tmp_path: Path) -> None:
     (found,) = problems(shelve(tmp_path, skill, hidden), registered(INVENTORY))
     assert (found.rule, found.fix) == ("names_nothing", "did you mean shop?")
     assert found.file.endswith("hidden.yaml")
+
+
+@pytest.mark.parametrize(
+    "name", ["..", ".", "", "../shelf/paused-process", "paused-process/../paused-process", "/etc", "a\0b"]
+)
+def test_a_name_leads_nowhere_else(name: str, tmp_path: Path) -> None:
+    """Only the name of a folder on the shelf is one."""
+    shelve(tmp_path / "shelf")
+    shelf = Shelf(tmp_path / "shelf")
+    assert shelf.package("paused-process").skill is not None
+    with pytest.raises(NotFoundError):
+        shelf.package(name)
