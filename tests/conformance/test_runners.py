@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ def cluster() -> Iterator[ClusterServer]:
         yield found
 
 
-def _in_cluster(shop: Shop) -> World:
+def _in_cluster(shop: Shop, **access: Any) -> World:
     ticks = count()
 
     def tick() -> None:
@@ -79,7 +80,7 @@ def _in_cluster(shop: Shop) -> World:
     settings = ("kubectl", "get", "configmap", "settings", "-o", "json")
     return World(
         kind="kubernetes",
-        runner=cluster_runner(load_target(shop.write_target()), {}),
+        runner=cluster_runner(load_target(shop.write_target(**access)), {}),
         fresh=settings,
         secret=("kubectl", "get", "cm/settings", "-o", "json"),
         large=("kubectl", "get", "pods", "-o", "json"),
@@ -88,12 +89,15 @@ def _in_cluster(shop: Shop) -> World:
     )
 
 
-@pytest.fixture(params=["local", "ssh", "kubernetes"])
+@pytest.fixture(params=["local", "ssh", "kubernetes", "kubernetes over ssh"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     if request.param == "local":
         found = _posix("local", local_runner(tmp_path / "steps"), tmp_path)
     elif request.param == "kubernetes":
         found = _in_cluster(Shop.made(request.getfixturevalue("cluster"), tmp_path))
+    elif request.param == "kubernetes over ssh":
+        jump: SshSite = request.getfixturevalue("ssh_site")
+        found = _in_cluster(Shop.made(request.getfixturevalue("cluster"), tmp_path), through=jump.forward())
     else:
         site: SshSite = request.getfixturevalue("ssh_site")
         found = _posix("ssh", ssh_runner(load_target(site.write_target()), {}), tmp_path)

@@ -71,6 +71,11 @@ class Site:
         jump = {"host": "127.0.0.1", "port": self.jump.port, **hop}
         return {"host": "127.0.0.1", "port": self.host.port, **hop, "jump": jump}
 
+    def forward(self) -> dict[str, Any]:
+        """The jump host alone, which leads on to other ports, for a TARGET file anywhere."""
+        files = {"key": {"file": str(self.folder / "id")}, "known_hosts": str(self.folder / "known_hosts")}
+        return {**self.route()["jump"], **files}
+
     def write_target(self, **more: Any) -> Path:
         """A TARGET file beside the keys; `more` replaces fields of `ssh`."""
         ssh = {**self.route(), **more}

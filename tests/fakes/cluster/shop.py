@@ -83,10 +83,10 @@ class Shop:
             found = [o for kind in BY_KIND for o in self.cluster.store.all(kind, self.namespace)]
             return [json.dumps(o, sort_keys=True) for o in found]
 
-    def write_target(self, token: str = ADMIN) -> Path:
-        """A TARGET file for the namespace."""
+    def write_target(self, token: str = ADMIN, **more: Any) -> Path:
+        """A TARGET file for the namespace; `more` are fields of its section `kubernetes`."""
         self.cluster.kubeconfig(self.folder, token, self.namespace)
-        access = {"kubeconfig": "kubeconfig", "namespace": self.namespace}
+        access = {"kubeconfig": "kubeconfig", "namespace": self.namespace, **more}
         file = self.folder / "target.yaml"
         file.write_text(json.dumps({"version": "1", "name": "shop", "kubernetes": access}, indent=2))
         return file
