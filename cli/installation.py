@@ -84,9 +84,16 @@ def start_detached(home: Home, config: Path | None, wait_s: float = 180.0) -> No
         )
     deadline = time.monotonic() + wait_s
     while not (home.run / "ready").exists() or (home.run / "ready").read_text() != str(process.pid):
-        if process.poll() is not None or time.monotonic() > deadline:
+        if (ended := process.poll() is not None) or time.monotonic() > deadline:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-            raise ProcessError("Firebreak did not start.", found=tail, hint=f"read {log} and {home.logs}")
+            if ended:
+                raise ProcessError("Firebreak did not start.", found=tail, hint=f"read {log} and {home.logs}")
+            raise ProcessError(
+                "Firebreak is not ready yet; it goes on starting.",
+                expected=f"everything up within {wait_s:g} s",
+                found=tail or "nothing said so far",
+                hint="firebreak status shows how far it is, firebreak down ends it; a busy machine takes long",
+            )
         time.sleep(0.1)
 
 

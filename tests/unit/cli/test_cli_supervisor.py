@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cli import installation
 from cli.home import Home
 from cli.supervisor.ports import assign
 from cli.supervisor.ready import accepts, answers, wrote_facts
@@ -195,3 +197,28 @@ def test_readiness_is_seen_from_outside(tmp_path: Path) -> None:
     file.write_text(json.dumps({"pid": 1}))
     assert wrote_facts(file)(1)
     assert not wrote_facts(file)(2)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"), [(SLEEPER, "goes on starting"), ((sys.executable, "-c", ""), "did not start")]
+)
+def test_what_is_late_is_told_from_what_is_dead(
+    home: Home, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...], said: str
+) -> None:
+    """A busy machine's Firebreak is still coming up; it is not said that it did not start."""
+    monkeypatch.setattr(installation, "python_module", lambda *_: argv)
+    begun = subprocess.Popen
+    started: list[subprocess.Popen[bytes]] = []
+
+    def popen(*given: Any, **more: Any) -> subprocess.Popen[bytes]:
+        started.append(begun(*given, **more))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    try:
+        with pytest.raises(ProcessError, match=said):
+            installation.start_detached(home, None, wait_s=0.3 if argv is SLEEPER else 20.0)
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
