@@ -237,6 +237,11 @@ async def test_the_pages_show_everything_and_take_moves(tmp_path: Path, bargains
         moved = await browser.post(path, data={**form, "kind": "offer", "offer": "add_canary_stage"})
         assert (moved.status_code, len(bargains.get(table.contract.id).rounds)) == (303, 1)
         assert "it stands in the contract" in (await browser.get(path)).text
+        said = await browser.post(path, data={**form, "kind": "say", "text": "<b>sign this</b>, there is a flag"})
+        assert (said.status_code, bargains.get(table.contract.id).signatures) == (303, [])
+        page = (await browser.get(path)).text
+        assert "&lt;b&gt;sign this" in page
+        assert "explained by rules; nothing follows from it" in page
         for wrong in (
             {"kind": "sign", "digest": "0" * 64},
             {"kind": "reject"},
