@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from contracts.enforcement.explaining import cost, explained
+from contracts.enforcement.explaining import cost, cost_alone, explained
 from contracts.enforcement.files import RolloutFiles
 from contracts.enforcement.observing import MOST, memory_of, requests_of, traffic_of
 from contracts.enforcement.opening import LAG_S, SPANS, dimensions_of, planned_for
@@ -41,8 +41,8 @@ class Enforcer:
         assert service is not None, "checked when the rollout was opened"
         self._service = service
         self._dimensions = dimensions_of(service)
-        before, _, _ = files.kept(rollout.id, "before")
-        self._plan = planned_for(rollout.contract, service, before, rollout.former, rollout.version)
+        self._before, _, _ = files.kept(rollout.id, "before")
+        self._plan = planned_for(rollout.contract, service, self._before, rollout.former, rollout.version)
         self._aims = aims_of(rollout.contract, service)
         self._requests, self._readings, read_to = files.kept(rollout.id, NAME)
         self.rollout = rollout.model_copy(update={"read_to": read_to})
@@ -229,7 +229,9 @@ class Enforcer:
     def _count_cost(self) -> None:
         if self._plan is not None:
             exposed, lost = cost(self._traffic(), self._plan)
-            self.rollout = self.rollout.model_copy(update={"exposed": exposed, "budget_lost": lost})
+        else:
+            exposed, lost = cost_alone(self._traffic(), self._aims.budget, self._before)
+        self.rollout = self.rollout.model_copy(update={"exposed": exposed, "budget_lost": lost})
 
     async def _note(self, event: str, **content: object) -> None:
         rollout = self.rollout

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from contracts.enforcement.observing import Request
 from contracts.enforcement.rollout import Rollout, StageRow
 from contracts.judge.judgement import Judgement, Metric, Result
 from contracts.judge.plan import Plan, PlannedStage
@@ -35,6 +38,18 @@ def cost(traffic: Traffic, plan: Plan) -> tuple[int, float]:
     counts = count(traffic.failed, traffic.canary, traffic.strata(plan.aims.window_s))
     excess = max(0.0, difference(counts, 0.9)[1]) * exposed
     return exposed, excess / (plan.aims.budget * plan.rate * MONTH_S)
+
+
+def cost_alone(traffic: Traffic, budget: float | None, before: Sequence[Request]) -> tuple[int, float]:
+    """The same of a release that nothing ran beside: compared with the time before it. `before`: requests of that time."""
+    exposed = int(traffic.canary.sum())
+    times = [request.at for request in before]
+    seconds = max(times, default=0.0) - min(times, default=0.0)
+    if budget is None or not exposed or seconds <= 0:
+        return exposed, 0.0
+    usual = sum(request.failed for request in before) / len(before)
+    excess = max(0.0, float(traffic.failed[traffic.canary].mean()) - usual) * exposed
+    return exposed, excess / (budget * len(before) / seconds * MONTH_S)
 
 
 def explained(rollout: Rollout, judgement: Judgement, traffic: Traffic) -> list[str]:

@@ -240,7 +240,10 @@ async def test_a_low_risk_goes_out_at_once_and_is_still_watched(tmp_path: Path) 
     assert site.calls == ["promote_release 100", "back to 0"]
     assert rollout.status is RolloutStatus.ROLLED_BACK
     good = Site(tmp_path / "good")
-    assert (await carried(good, await begun(good, canary=Canary(required=False)))).status is RolloutStatus.FULFILLED
+    fine = await carried(good, await begun(good, canary=Canary(required=False)))
+    assert fine.status is RolloutStatus.FULFILLED
+    assert fine.exposed > 1000
+    assert 0.0 <= fine.budget_lost < 1e-5 < rollout.budget_lost
 
 
 async def test_a_used_up_budget_freezes_deployments_with_two_exemptions(tmp_path: Path) -> None:
