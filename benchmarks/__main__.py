@@ -32,9 +32,14 @@ BENCHMARKS = (
 
 def main() -> int:
     """Run the chosen benchmarks; the worst exit code wins."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", add_help=False)
+    parser.add_argument("-h", "--help", action="store_true", help="after a name: the options of that benchmark")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all when left out")
     asked, options = parser.parse_known_args()
+    if asked.help and not asked.names:
+        parser.print_help()
+        return 0
+    options += ["--help"] if asked.help else []
     if unknown := set(asked.names) - set(BENCHMARKS):
         parser.error(f"expected one of {', '.join(BENCHMARKS)}; found {', '.join(sorted(unknown))}")
     if options and len(asked.names) != 1:

@@ -1,8 +1,9 @@
 """Releases of the live shop under a contract: two processes behind its proxy, a real guard, real traffic.
 
 `python -m benchmarks rollouts [--rps 25] [--stage 30] [--only standing]`. A good version, one whose process stands still for
-moments, and a good one whose judge is killed in the middle of a stage and taken over from its files. Every change goes
-through the guard; what was observed are the shop's own spans.
+moments, a good one whose judge is killed in the middle of a stage and taken over from its files, and one that keeps some
+memory of every request and is given everything at once. Every change goes through the guard; what was observed are the
+shop's own spans and the versions' own memory.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.releases.shop import Live, live_shop
+from benchmarks.releases.worse import LEAKING
 from contracts.enforcement.enforcer import Enforcer
 from contracts.enforcement.files import RolloutFiles
 from contracts.enforcement.opening import Order, opened
@@ -29,6 +31,13 @@ from domain.risk import Risk, RiskLevel
 BEFORE_S = 60.0
 STANDING_S, GOING_S = 0.5, 0.7
 LONGEST_S = 900.0
+LEAK, LEAK_KIB, LEAK_WINDOW_S = "leaking, everything at once", 256, 180
+RELEASES = (
+    ("good", RolloutStatus.FULFILLED, False, False),
+    ("good, judge killed", RolloutStatus.FULFILLED, False, True),
+    ("standing still", RolloutStatus.ROLLED_BACK, True, False),
+)
+"""Name, how it should end, whether its process stands still, whether its judge is killed."""
 
 
 def main() -> int:
@@ -38,23 +47,25 @@ def main() -> int:
     parser.add_argument("--stage", type=int, default=30, help="seconds of each stage")
     parser.add_argument("--only", default="", help="releases whose name contains this")
     asked = parser.parse_args()
-    with live_shop(asked.rps) as (live, place):
-        return asyncio.run(_releases(live, place, asked))
+    worst = 0
+    if any(asked.only in name for name, *_ in RELEASES):
+        with live_shop(asked.rps) as (live, place):
+            worst = asyncio.run(_releases(live, place, asked))
+    if asked.only in LEAK:
+        with live_shop(asked.rps, LEAKING.format(kib=LEAK_KIB)) as (live, place):
+            worst = max(worst, asyncio.run(_leak(live, place)))
+    return worst
 
 
 async def _releases(live: Live, place: Path, asked: argparse.Namespace) -> int:
     await asyncio.sleep(BEFORE_S)
     fine = True
-    for name, wanted, bad, kill in (
-        ("good", RolloutStatus.FULFILLED, False, False),
-        ("good, judge killed", RolloutStatus.FULFILLED, False, True),
-        ("standing still", RolloutStatus.ROLLED_BACK, True, False),
-    ):
+    for name, wanted, bad, kill in RELEASES:
         if asked.only not in name:
             continue
         begun = time.monotonic()
         nuisance = asyncio.create_task(_nuisance(live)) if bad else None
-        rollout = await _carry(live, RolloutFiles(place / "rollouts"), asked.stage, kill=kill)
+        rollout = await _carry(live, place, _contract(asked.stage), kill_after=asked.stage if kill else 0.0)
         if nuisance is not None:
             nuisance.cancel()
         fine &= rollout.status is wanted
@@ -66,8 +77,20 @@ async def _releases(live: Live, place: Path, asked: argparse.Namespace) -> int:
     return 0 if fine and verified.verified else 3
 
 
-async def _carry(live: Live, files: RolloutFiles, seconds: int, *, kill: bool) -> Rollout:
-    found = await opened(Order(contract=_contract(seconds), version="v2"), live.yard, "benchmark", "v1")
+async def _leak(live: Live, place: Path) -> int:
+    """Everything at once: there is no old version left to compare with, only what a process is given."""
+    await asyncio.sleep(BEFORE_S)
+    begun, contract = time.monotonic(), _contract(LEAK_WINDOW_S)
+    rollout = await _carry(live, place, contract.model_copy(update={"canary": Canary(required=False)}))
+    _tell(LEAK, rollout, live, time.monotonic() - begun)
+    seen = rollout.status is RolloutStatus.ROLLED_BACK and any("memory" in line for line in rollout.explanation)
+    return 0 if seen and live.ledger.verify().verified else 3
+
+
+async def _carry(live: Live, place: Path, contract: Contract, *, kill_after: float = 0.0) -> Rollout:
+    """`kill_after`: seconds of a stage in the middle of which the judge is killed; 0 is never."""
+    files, kill, seconds = RolloutFiles(place / "rollouts"), kill_after > 0, kill_after
+    found = await opened(Order(contract=contract, version="v2"), live.yard, "benchmark", "v1")
     files.keep(found.rollout.id, "before", found.before, [], 0.0)
     files.save(found.rollout)
     enforcer, begun = Enforcer(found.rollout, live.yard, files), time.monotonic()
@@ -110,7 +133,10 @@ def _contract(seconds: int) -> Contract:
         version="v2",
         context="0" * 64,
         risk=Risk.model_construct(score=55.0, level=RiskLevel.HIGH, confidence=0.8, factors=[]),
-        guardrails=[Guardrail(metric=Metric.ERROR_RATE, limit=3.0, unit="percent", window_s=300, reason="high risk")],
+        guardrails=[
+            Guardrail(metric=Metric.ERROR_RATE, limit=3.0, unit="percent", window_s=300, reason="high risk"),
+            Guardrail(metric=Metric.MEMORY, limit=80.0, unit="percent", window_s=300, reason="room"),
+        ],
         canary=Canary(required=True, stages=[Stage(percent=share, seconds=seconds) for share in (30, 50)]),
         validators=[],
         rollback=Rollback(possible=True, window_s=seconds, data_loss_risk=DataLoss.NONE),

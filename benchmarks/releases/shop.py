@@ -16,17 +16,18 @@ import httpx
 import yaml
 
 from benchmarks.releases.record import Tail
-from contracts.enforcement.observing import Reading
+from benchmarks.releases.worse import copied
 from contracts.enforcement.pace import boot_id
 from contracts.enforcement.yard import Yard
 from domain.alert import Change
 from domain.bundle import LogLine, Series, Span, Window
 from domain.clock import SystemClock
 from domain.guard import Actor
-from domain.inventory import Inventory, Service
+from domain.inventory import Inventory
 from governance.guard.build import build_guard
 from governance.guard.session import Session
 from governance.ledger.memory import MemoryLedger
+from graph.contracts.yard import memories_by
 from tests.fakes.guard import TOKENS, identities
 from tools.registry import ActionRegistry
 from tools.telemetry.lines import spans
@@ -82,12 +83,16 @@ class Live:
 
 
 @contextmanager
-def live_shop(rps: float) -> Iterator[tuple[Live, Path]]:
-    """A shop of its own and a folder beside it, both gone afterwards. Raises RuntimeError when it does not come up."""
+def live_shop(rps: float, worse: str = "") -> Iterator[tuple[Live, Path]]:
+    """A shop of its own and a folder beside it, both gone afterwards. Raises RuntimeError when it does not come up.
+
+    `worse`: see `benchmarks.releases.worse`; empty: both versions are equally good.
+    """
     with tempfile.TemporaryDirectory(prefix="firebreak-shop-") as place:
         home = Path(place) / "stack"
+        code = copied(Path(place) / "code", worse) if worse else None
         command = [sys.executable, "-m", "stack", "up", "--home", str(home), "--rps", str(rps)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stack:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=code) as stack:
             try:
                 said = json.loads((stack.stdout.readline() if stack.stdout else "") or "{}")
                 if not said.get("ready"):
@@ -114,17 +119,13 @@ def _bound(home: Path) -> Live:
     async def note(kind: str, change: str, content: dict[str, Any]) -> None:
         await guard.record(kind, change, content)
 
-    async def memories(service: Service, former: str, version: str, at: float) -> Reading | None:
-        used = await memory_by_version(service)
-        return Reading(at=at, canary=used[version], baseline=used[former]) if {former, version} <= used.keys() else None
-
     yard = Yard(
         inventory=inventory,
         guard=guard,
         telemetry=Spans(Tail(home / "spans" / "api.jsonl")),
         clock=clock,
         note=note,
-        memories=memories,
+        memories=memories_by(memory_by_version),
         actor=lambda change: Actor(agent="responder", change=change, thread=change, run=change),
         boot=boot_id,
     )

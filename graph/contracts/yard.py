@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from contracts.enforcement.observing import Reading
 from contracts.enforcement.pace import boot_id
-from contracts.enforcement.yard import Yard
+from contracts.enforcement.yard import Memories, Yard
 from domain.errors import ConflictError
 from domain.inventory import Service
 from domain.telemetry import Telemetry
@@ -19,6 +19,20 @@ Measure = Callable[[Service], Awaitable[Mapping[str, float]]]
 
 def yard_of(services: Services, telemetry: Telemetry, measure: Measure) -> Yard:
     """Ports of the app."""
+    return Yard(
+        inventory=services.inventory,
+        guard=services.guard,
+        telemetry=telemetry,
+        clock=services.clock,
+        note=services.note,
+        memories=memories_by(measure),
+        actor=lambda rollout: services.actor(rollout, rollout),
+        boot=boot_id,
+    )
+
+
+def memories_by(measure: Measure) -> Memories:
+    """Both versions' memory; of the new one alone while it has everything."""
 
     async def memories(service: Service, former: str, version: str, at: float) -> Reading | None:
         used = await measure(service)
@@ -26,16 +40,7 @@ def yard_of(services: Services, telemetry: Telemetry, measure: Measure) -> Yard:
             return None
         return Reading(at=at, canary=used[version], baseline=used.get(former, math.nan))
 
-    return Yard(
-        inventory=services.inventory,
-        guard=services.guard,
-        telemetry=telemetry,
-        clock=services.clock,
-        note=services.note,
-        memories=memories,
-        actor=lambda rollout: services.actor(rollout, rollout),
-        boot=boot_id,
-    )
+    return memories
 
 
 async def serving_version(probes: Probes, service: str) -> str:
