@@ -26,7 +26,9 @@ from tests.fakes.vault_server import ROOT_TOKEN, Store, vault
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
 
-CANARIES = {name: f"canary-{name}-{secrets.token_hex(12)}" for name in ("vault", "environment", "model", "config")}
+CANARIES = {
+    name: f"canary-{name}-{secrets.token_hex(12)}" for name in ("vault", "environment", "model", "config", "webhook")
+}
 """Planted in every store of secrets beside those that an installation makes by itself."""
 
 
@@ -156,6 +158,17 @@ def _checkpoints(home: Path) -> bytes:
         return repr([(key, read[kind](key)) for key, kind in kinds.items() if kind in read]).encode()
 
 
+def _deliver(here: Installation, alert: dict[str, object]) -> None:
+    """A sender's webhook, taken in."""
+    token = (here.home / "secrets" / "intake.token").read_text().strip()
+    with connect(Home.at(here.home)) as app:
+        given = httpx.post(
+            f"{app.url}/intake/generic", json=alert, headers={"Authorization": f"Bearer {token}"}, timeout=20
+        )
+    assert given.status_code == 202, given.text
+    until(lambda: bool(here.read(given.json()["receipts"])["receipts"]), 20, "a receipt")
+
+
 def test_no_secret_leaves_its_place(here: Installation, beside: tuple[Beside, str, str]) -> None:
     """After all these incidents, a rotated credential among them: no prompt, store, log, artifact, checkpoint, event or
     page holds one."""
@@ -164,6 +177,10 @@ def test_no_secret_leaves_its_place(here: Installation, beside: tuple[Beside, st
     planted |= {f"Vault token {token.accessor}": token.id.encode() for token in outside.vault.tokens.values()}
     held = _secrets(here.home) | planted
     assert len(held) > 12
+    _deliver(
+        here,
+        {"status": "resolved", "title": f"password={CANARIES['webhook']}", "labels": {"token": CANARIES["webhook"]}},
+    )
     leaks = [
         f"{name} in {path.relative_to(here.home)}"
         for path in here.home.rglob("*")
@@ -175,7 +192,8 @@ def test_no_secret_leaves_its_place(here: Installation, beside: tuple[Beside, st
         headers = {"Authorization": f"Bearer {Home.at(here.home).token('operator')}"}
         shown = {path: httpx.get(f"{app.url}{path}", headers=headers, timeout=20).content for path in PAGES}
         shown |= {
-            i["id"]: httpx.get(f"{app.url}/incidents/{i['id']}", headers=headers).content for i in here.incidents()
+            i["id"]: httpx.get(f"{app.url}/incidents/{i['id']}", headers=headers, timeout=20).content
+            for i in here.incidents()
         }
     assert any("SIGNING_SECRET" in json.dumps(asked) for asked in outside.model.asked)
     shown |= {"prompts": json.dumps(outside.model.asked).encode(), "checkpoints": _checkpoints(here.home)}
