@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cli.scoring import Scores
     from domain.reasoning import Reasoner
 
-app = typer.Typer(help="Measure.")
+app = typer.Typer(help="Measure diagnosis, skills and contracts on labelled cases.")
 
 EXAMPLES = """Examples:
 
@@ -33,7 +33,7 @@ EXAMPLES = """Examples:
 
 @app.callback()
 def group() -> None:
-    """Measure."""
+    """Measure diagnosis, skills and contracts on labelled cases."""
 
 
 @app.command("diagnosis", epilog=EXAMPLES)

@@ -17,7 +17,7 @@ from cli.client import connect
 from cli.output import print_json, say
 from cli.session import SESSION, JsonFlag
 from domain.diagnosis import Diagnosis, Hypothesis, SecondOpinion
-from domain.incident import Incident
+from domain.incident import Incident, IncidentStatus
 
 app = typer.Typer(help="Look at incidents, answer their approvals, stop or take them.")
 
@@ -28,7 +28,9 @@ answering.register(app)
 
 @app.command("list")
 def list_incidents(
-    status: Annotated[str, typer.Option(help="Only incidents with this status.")] = "",
+    status: Annotated[
+        IncidentStatus | None, typer.Option(help="Only incidents with this status; open: all that are not closed.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     as_json: JsonFlag = False,
 ) -> None:
@@ -37,7 +39,7 @@ def list_incidents(
     Example: firebreak incident list --status waiting
     """
     with connect(SESSION.home) as client:
-        page = client.get("/api/incidents", status=status or None, limit=limit)
+        page = client.get("/api/incidents", status=status.value if status else None, limit=limit)
     if as_json:
         print_json({"incidents": page["incidents"], "next": page.get("next")})
         return

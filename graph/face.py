@@ -61,7 +61,7 @@ class Responder(Protocol):
         ...
 
     async def incidents(self, *, status: str | None = None, limit: int = 50, cursor: str | None = None) -> Page:
-        """Newest first."""
+        """Newest first. `status` is one status; `open` also stands for every other one in which something goes on."""
         ...
 
     async def incident(self, incident_id: str) -> Incident:

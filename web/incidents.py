@@ -54,12 +54,12 @@ def _records(router: APIRouter, ports: Ports) -> None:
 
     @router.get("/incidents", summary="Incidents, newest first")
     async def incidents(
-        status: str | None = None,
+        status: IncidentStatus | None = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         cursor: str | None = None,
     ) -> Page:
         """`status` is one status or `open` for everything not closed; `next` is the cursor of the following page."""
-        return await responder.incidents(status=status or None, limit=limit, cursor=cursor)
+        return await responder.incidents(status=status, limit=limit, cursor=cursor)
 
     @router.get("/incidents/{incident_id}", summary="The whole record of one incident")
     async def incident(incident_id: str) -> Incident:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -72,13 +73,14 @@ class Incidents:
         return await self._file.do(lambda db: load_incident(db, incident_id))
 
     async def page(self, *, status: str | None, limit: int, cursor: str | None) -> Page:
-        """Newest first; the cursor is `opened_at|id` of the last row."""
+        """Newest first; the cursor is `opened_at|id` of the last row. `open` is every status in which something goes on."""
         opened, _, last = (cursor or "9999|").partition("|")
+        wanted = [s.value for s in IncidentStatus if not s.terminal] if status == IncidentStatus.OPEN else [status]
         sql = (
-            "SELECT body FROM incidents WHERE (? IS NULL OR status = ?) AND (opened_at < ? OR (opened_at = ? AND id < ?))"
-            " ORDER BY opened_at DESC, id DESC LIMIT ?"
+            "SELECT body FROM incidents WHERE (? IS NULL OR status IN (SELECT value FROM json_each(?)))"
+            " AND (opened_at < ? OR (opened_at = ? AND id < ?)) ORDER BY opened_at DESC, id DESC LIMIT ?"
         )
-        args = (status, status, opened, opened, last or "", limit + 1)
+        args = (status, json.dumps(wanted), opened, opened, last or "", limit + 1)
         rows = await self._file.do(lambda db: db.execute(sql, args).fetchall())
         found = [Incident.model_validate_json(body) for (body,) in rows]
         shown = found[:limit]

@@ -92,6 +92,20 @@ async def test_a_persons_answer_lets_the_run_go_on(tmp_path: Path) -> None:
         assert any(e.event == "approval.answered" and "ada" in e.text for e in incident.timeline)
 
 
+async def test_open_is_everything_that_is_not_closed(tmp_path: Path) -> None:
+    """Whoever asks for open incidents also wants those that wait for a person; a closed one is found by its own status."""
+    house = paused(verdicts={"resume_process": Verdict.ASK})
+    async with responder(house, tmp_path) as runner:
+        await runner.submit_delivery("generic", {}, BODY)
+        (waiting,) = await until(runner, lambda rows: bool(rows) and rows[0].status is IncidentStatus.WAITING)
+        assert [r.id for r in (await runner.incidents(status="open")).incidents] == [waiting.id]
+        assert (await runner.incidents(status="resolved")).incidents == []
+        house.guard.answer(waiting.approvals[0], ApprovalStatus.APPROVED)
+        await until(runner, all_closed)
+        assert (await runner.incidents(status="open")).incidents == []
+        assert [r.id for r in (await runner.incidents(status="resolved")).incidents] == [waiting.id]
+
+
 async def test_an_answer_given_elsewhere_is_found(tmp_path: Path) -> None:
     """The action server is looked up: another surface answered first."""
     house = paused(verdicts={"resume_process": Verdict.ASK})
