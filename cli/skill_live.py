@@ -160,7 +160,9 @@ def runs(
     if not document["runs"]:
         say("No run yet. Start with a dry one: firebreak skill run NAME")
         return
-    table = Table("id", "skill", "status", "signature", "where", "started", "seconds")
+    table = Table(
+        Column("id", no_wrap=True), Column("skill", no_wrap=True), "status", "signature", "where", "started", "seconds"
+    )
     for row in document["runs"]:
         signature = (row["failure"] or {}).get("signature", "")
         where = row["incident"] or ("rehearsal" if row["rehearsal"] else "ordered")

@@ -11,10 +11,11 @@ from pydantic import Field
 from domain.errors import ModelError
 from domain.reasoning import Question
 from domain.value import Value
-from skills.arguments import target_parameter
+from skills.arguments import arguments, target_parameter
 from skills.bench import Bench
 from skills.card import TaskCard
 from skills.experience import Experience, experience
+from skills.problem import SkillError
 from skills.report import Engine, ModelName
 from skills.schema import Skill, Stage
 from skills.store import Trust
@@ -74,8 +75,11 @@ def candidates(card: TaskCard, stage: Stage, bench: Bench) -> list[Candidate]:
         fits = _names(skill, card)
         if skill.metadata.stage is not stage or trust is Trust.QUARANTINED or (stage is Stage.RECOVERY and not fits):
             continue
+        target = _target(skill, card, bench)
+        if not _can_be_given(skill, target, bench):
+            continue
         past = experience(skill.name, package.digest, bench.store.runs(skill.name), bench.clock.now())
-        found.append(Candidate(skill=skill, target=_target(skill, card, bench), trust=trust, past=past, fits=fits))
+        found.append(Candidate(skill=skill, target=target, trust=trust, past=past, fits=fits))
     return sorted(found, key=_rank)
 
 
@@ -129,6 +133,15 @@ def _rank(candidate: Candidate) -> tuple[bool, bool, int, float, str]:
     skill = candidate.skill
     idle = skill.metadata.stage is Stage.RECOVERY and not skill.actions
     return not candidate.fits, idle, -candidate.trust.level, -candidate.past.confidence, skill.name
+
+
+def _can_be_given(skill: Skill, target: str, bench: Bench) -> bool:
+    """Whether its parameters can be filled in here: a default may name what only another inventory has."""
+    try:
+        arguments(skill, bench.inventory, target, {})
+    except SkillError:
+        return False
+    return True
 
 
 def _names(skill: Skill, card: TaskCard) -> bool:

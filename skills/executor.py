@@ -39,7 +39,8 @@ DONE = (Outcome.SUCCEEDED, Outcome.SKIPPED)
 def begin(order: Order, run_id: str, bench: Bench, rehearsal: str = "") -> Report:
     """Check the order and open a report. Raises NotFoundError or SkillError: nothing is run that is not valid."""
     package, skill = bench.shelf.procedure(order.skill)
-    _, problems = validate(package.folder, bench.words)
+    given = arguments(skill, bench.inventory, order.target, order.parameters)
+    _, problems = validate(package.folder, bench.words, given)
     if not usable(problems):
         raise SkillError(
             f"{order.skill} must not be run: {problems[0].words()}",
@@ -57,7 +58,6 @@ def begin(order: Order, run_id: str, bench: Bench, rehearsal: str = "") -> Repor
             hint="mend it and pin it again; a dry run is still possible",
             code="skill.quarantined",
         )
-    given = arguments(skill, bench.inventory, order.target, order.parameters)
     bound(skill, given)
     return Report(
         id=run_id,

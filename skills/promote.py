@@ -51,7 +51,7 @@ def quarantined(package: Package, skill: Skill, *, by: str, reason: str, now: da
 
 
 def _must_be_valid(package: Package, words: Vocabulary) -> None:
-    _, problems = validate(package.folder, words)
+    _, problems = validate(package.folder, words, given=package.skill.parameters if package.skill else ())
     if not usable(problems):
         raise ConflictError(
             f"{package.front.name} is not valid",

@@ -45,19 +45,22 @@ def _home(path: Path) -> Path:
     return path.parent.parent if path.parent.name == "assets" else path.parent
 
 
-def validate(folder: Path, words: Vocabulary) -> tuple[Package | None, list[Problem]]:
-    """The skill and everything that is wrong with it. A problem of level error means: it must not be used."""
+def validate(folder: Path, words: Vocabulary, given: Iterable[str] = ()) -> tuple[Package | None, list[Problem]]:
+    """The skill and everything that is wrong with it. A problem of level error means: it must not be used.
+
+    `given` are parameters that a caller fills in: with an inventory where their defaults name nothing it can be used all the same.
+    """
     package, problems = read(folder)
     if package is None:
         return None, problems
-    return package, [*problems, *(_problem(flaw, package) for flaw in flaws(package, words))]
+    return package, [*problems, *(_problem(flaw, package) for flaw in flaws(package, words, given))]
 
 
-def flaws(package: Package, words: Vocabulary) -> Iterator[Flaw]:
+def flaws(package: Package, words: Vocabulary, given: Iterable[str] = ()) -> Iterator[Flaw]:
     """What the rules say."""
     yield from prose_flaws(package, words)
     if package.skill is not None:
-        subject = Subject(package=package, skill=package.skill, words=words)
+        subject = Subject(package=package, skill=package.skill, words=words, given=frozenset(given))
         for rule in RULES:
             yield from rule(subject)
 

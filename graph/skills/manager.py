@@ -9,10 +9,12 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from pydantic import Field
 
+from domain.errors import NotFoundError
 from domain.value import UtcTime, Value
 from skills.bench import Bench
 from skills.card import TaskCard
 from skills.choose import Address, Planner, choose
+from skills.problem import SkillError
 from skills.report import Engine, ModelName, Order, Report, RunStatus
 from skills.schema import Stage
 
@@ -100,11 +102,11 @@ def build_manager(bench: Bench, run: RunSkill, save: Callable[[ManagerReport], N
             verifier=report.mission.verifier,
             verifier_model=report.mission.verifier_model,
         )
-        done = await run(order, f"{report.id}-{number}")
-        text = done.failure.text if done.failure else "; ".join(s.text for s in done.visible)[:300]
-        row = row.model_copy(
-            update={"run": done.id, "status": done.status.value, "verifier": done.verifier, "text": text}
-        )
+        try:
+            found = told(await run(order, f"{report.id}-{number}"))
+        except (SkillError, NotFoundError) as error:
+            found = {"status": RunStatus.BLOCKED.value, "text": "; ".join(error.lines())[:300]}
+        row = row.model_copy(update=found)
         return report.model_copy(update={"chosen": [*report.chosen[: number - 1], row, *report.chosen[number:]]})
 
     async def conclude(report: ManagerReport) -> ManagerReport:
@@ -118,6 +120,12 @@ def build_manager(bench: Bench, run: RunSkill, save: Callable[[ManagerReport], N
     graph.add_conditional_edges("run", onward, ["plan", "run", "conclude"])
     graph.add_edge("conclude", END)
     return graph.compile(name="manager").with_config(recursion_limit=60)
+
+
+def told(run: Report) -> dict[str, str]:
+    """What came of a run, for the row of its skill."""
+    text = run.failure.text if run.failure else "; ".join(s.text for s in run.visible)[:300]
+    return {"run": run.id, "status": run.status.value, "verifier": run.verifier, "text": text}
 
 
 def next_stage(report: ManagerReport) -> Stage | None:

@@ -34,6 +34,8 @@ class Subject:
     package: Package
     skill: Skill
     words: Vocabulary
+    given: frozenset[str] = frozenset()
+    """Parameters that a caller fills in: their defaults say nothing about a run."""
 
 
 Rule = Callable[[Subject], Iterator[Flaw]]

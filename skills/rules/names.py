@@ -126,7 +126,8 @@ def inventory(subject: Subject) -> Iterator[Flaw]:
         return
     services = subject.words.inventory.services
     for name, parameter in subject.skill.parameters.items():
-        if parameter.type is ParameterType.SERVICE and (text := _names_nothing(parameter, services)):
+        default = None if name in subject.given else parameter.default
+        if parameter.type is ParameterType.SERVICE and (text := _names_nothing(parameter, default, services)):
             fix = f"the inventory has {', '.join(f'{s.name} ({s.kind})' for s in services)}"
             yield Flaw(rule="names_nothing", at=("parameters", name), text=f"{name}: {text}", fix=fix)
     known = {s.name for s in services}
@@ -147,12 +148,12 @@ def inventory(subject: Subject) -> Iterator[Flaw]:
             yield Flaw(rule="names_nothing", at=at, text=text, fix=fix, file=one.file)
 
 
-def _names_nothing(parameter: Parameter, services: list[Service]) -> str:
+def _names_nothing(parameter: Parameter, default: Any, services: list[Service]) -> str:
     fitting = [s.name for s in services if not parameter.kinds or s.kind in parameter.kinds]
     if not fitting:
         return f"no service is of kind {' or '.join(parameter.kinds)}"
-    if parameter.default is not None and parameter.default not in fitting:
-        return f"the default {parameter.default!r} is no such service"
+    if default is not None and default not in fitting:
+        return f"the default {default!r} is no such service"
     return ""
 
 

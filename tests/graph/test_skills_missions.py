@@ -175,3 +175,22 @@ def test_experience_fades(tmp_path: Path) -> None:
     ignored = [run(RunStatus.FAILED, 0, digest="sha256:b"), run(RunStatus.FAILED, 0, rehearsal="reh-1")]
     ignored.append(run(RunStatus.BLOCKED, 0))
     assert experience("x", "sha256:a", ignored, now).runs == 0
+
+
+async def test_a_skill_that_cannot_be_begun_is_blocked_and_the_mission_goes_on(tmp_path: Path) -> None:
+    """What the validator forbids is no failure of the mission, and its reason stands in the report."""
+    trial = Trial(tmp_path, World(wrong={PAUSED: {}}), skill={**SKILL, "irreversible": ""})
+    report = await mission(trial, stages=["recovery", "diagnosis"], allow_mutation=True)
+    (row,) = report.chosen
+    assert (row.status, report.status) == ("blocked", "blocked")
+    assert "nothing takes it back" in row.text
+    assert report.planned == [Stage.RECOVERY, Stage.DIAGNOSIS]
+    assert not trial.world.effects
+
+
+def test_what_cannot_be_given_here_is_no_candidate(tmp_path: Path) -> None:
+    """A default that names what only another inventory has takes no other skill's place."""
+    elsewhere = {"service": {**SKILL["parameters"]["service"], "kinds": ["kiosk"], "default": "kiosk-7"}}
+    assert candidates(card(), Stage.RECOVERY, sick(tmp_path).bench)
+    trial = Trial(tmp_path / "other", World(), skill={**SKILL, "parameters": elsewhere})
+    assert not candidates(card(), Stage.RECOVERY, trial.bench)

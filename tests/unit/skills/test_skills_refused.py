@@ -12,6 +12,7 @@ import yaml
 from domain.errors import NotFoundError
 from domain.inventory import Inventory
 from skills.shelf import Shelf
+from skills.validate import validate
 from skills.vocabulary import registered
 from tests.unit.skills.shelf import GOOD, HIDDEN, PROSE, problems, shelve, with_action, with_criterion, with_meta
 
@@ -414,6 +415,15 @@ def test_a_parameter_that_names_nothing_in_the_inventory(tmp_path: Path) -> None
     (found,) = problems(shelve(tmp_path), registered(INVENTORY))
     assert (found.rule, "'api' is no such service" in found.text) == ("names_nothing", True)
     assert "shop (api)" in found.fix
+
+
+def test_a_default_says_nothing_where_a_caller_gives_another(tmp_path: Path) -> None:
+    """A skill that is shipped for one inventory runs in another one, by its target; a kind that nobody has still forbids it."""
+    _, found = validate(shelve(tmp_path), registered(INVENTORY), given=["service"])
+    assert not found
+    kinds = {"service": {"type": "service", "description": "x", "kinds": ["toaster"]}}
+    toaster = shelve(tmp_path / "other", {**GOOD, "parameters": kinds})
+    assert "no service is of kind toaster" in validate(toaster, registered(INVENTORY), given=["service"])[1][0].text
 
 
 def test_a_kind_that_the_inventory_does_not_have(tmp_path: Path) -> None:
