@@ -17,7 +17,7 @@ from pathlib import Path
 from agents.perception.facts import Facts
 from agents.perception.ranking import Ranked
 from agents.perception.symptoms import Symptoms
-from domain.bundle import Span
+from agents.perception.traces import whole_traces
 
 FAR_Z = 12.0
 """Robust deviations from which on more tell nothing more."""
@@ -70,12 +70,6 @@ def _rivals(facts: Facts, ranked: Sequence[Ranked]) -> set[str]:
 def _many(points: int) -> float:
     """0 for one point, 1 for MANY and more, logarithmic between."""
     return min(1.0, math.log(max(1, points)) / math.log(MANY))
-
-
-def whole_traces(spans: Sequence[Span]) -> float:
-    """Share of spans whose parent was kept too; 1 where there are none."""
-    known = {s.span_id for s in spans}
-    return sum(not s.parent_id or s.parent_id in known for s in spans) / len(spans) if spans else 1.0
 
 
 def probability(found: Mapping[str, float], weights: Mapping[str, float]) -> float:

@@ -28,7 +28,7 @@ from agents.perception.roles import Role, fills_by_waiting
 from agents.perception.silence import silent
 from agents.perception.symptoms import Symptoms
 from agents.perception.timing import slower
-from agents.perception.traces import forest
+from agents.perception.traces import forest, whole_traces
 from agents.perception.vanished import Vanished, vanished
 from agents.perception.visits import visits
 
@@ -41,6 +41,8 @@ MOSTLY = 0.6
 """Share of its series that must be silent before a service counts as silent itself."""
 LIKELIER = 0.5
 """Share of a caller's excess from which on callees that cannot be seen account for what else it shows, too."""
+WHOLE = 0.9
+"""Share of spans whose parent was kept: below it too many invocations are torn to tell what they usually do."""
 QUIET = 0.35
 """Weight left when the alerted service's own level is as it always was."""
 
@@ -69,9 +71,11 @@ def hints(facts: Facts, symptoms: Symptoms) -> list[Hint]:
 
 
 def _from_within(facts: Facts) -> tuple[list[Hint], list[Vanished]]:
-    """What traces show from inside of services, else what the lines of a trace do; and who vanished from traces."""
-    trees = forest(facts.bundle.spans) if facts.bundle.spans else visits(facts)
-    found = [*of_time(*slower(facts, trees)), *of_patterns(shifts(facts, trees))]
+    """What traces show from inside of services, and who vanished from them. Where few are whole, lines show the patterns."""
+    spans, logs = facts.bundle.spans, facts.bundle.logs
+    trees = forest(spans) if spans else visits(facts)
+    kept = trees if not spans or not logs or whole_traces(spans) >= WHOLE else visits(facts)
+    found = [*of_time(*slower(facts, trees)), *of_patterns(shifts(facts, kept))]
     return found, vanished(facts, trees)
 
 

@@ -40,7 +40,8 @@ class Shift:
     def words(self) -> str:
         """As a person reads it."""
         kind = "new" if not self.before[0] else "gone" if not self.after[0] else "changed"
-        return (f"{kind} pattern `{self.pattern}` in {self.operation}: {self.before[0]}/{self.before[1]} invocations before, "
+        where = f" in {self.operation}" if self.operation else ""
+        return (f"{kind} pattern `{self.pattern}`{where}: {self.before[0]}/{self.before[1]} invocations before, "
                 f"{self.after[0]}/{self.after[1]} during")  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from agents.perception.orphans import adopted
@@ -118,3 +119,9 @@ def covered(whole: Interval, parts: list[Interval]) -> float:
             total += end - start
             reach = end
     return total
+
+
+def whole_traces(spans: Sequence[Span]) -> float:
+    """Share of spans whose parent was kept too; 1 where there are none."""
+    known = {s.span_id for s in spans}
+    return sum(not s.parent_id or s.parent_id in known for s in spans) / len(spans) if spans else 1.0

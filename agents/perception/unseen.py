@@ -83,7 +83,7 @@ def _odds(facts: Facts, service: str, callers: Iterable[str], open_: Mapping[str
     troubled, quiet = len(_witnesses(callers, open_)), len(calm & set(facts.callers(service)))
     if not troubled:
         return 0.0
-    return AT_LEAST * telling(facts, service) * AT_ONCE ** (troubled - 1) * (troubled / (troubled + quiet)) ** 2
+    return AT_LEAST * telling(facts, service) * AT_ONCE ** (troubled - 1) * troubled / (troubled + quiet)
 
 
 def _names(facts: Facts, caller: str, callee: str) -> bool:

@@ -1,8 +1,9 @@
 """Invocations as logs alone show them, where no spans were kept: the lines of one service within one trace, or one slice of time.
 
-The first line of a trace tells which operation it was, as the root span would; who was reached below is what the call graph allows
-among the services that wrote later lines of the same trace. The pause between two lines of a trace is time spent in between: inside
-the service that wrote both, or on the way between two of which one calls the other (after lprof, Zhao et al. 2014).
+Which operation it was is not asked: the first line of a trace would tell, and is the first to be lost. Who was reached below is
+what the call graph allows among the services that wrote later lines of the same trace. The pause between two lines of a trace is
+time spent in between: inside the service that wrote both, or on the way between two of which one calls the other (after lprof, Zhao
+et al. 2014).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MOST_LINES = 200_000
 
 
 def visits(facts: Facts) -> Forest:
-    """Invocations without timing: what each service wrote per trace."""
+    """Invocations as far as lines tell: what each service wrote per trace, and the pauses in between."""
     groups: dict[str, list[LogLine]] = defaultdict(list)
     width = max(1.0, (facts.windows.abnormal[1] - facts.windows.abnormal[0]) / SLICES)
     for line in facts.bundle.logs:
@@ -59,18 +60,14 @@ def _step(line: LogLine, operation: str, ms: float) -> Span:
 
 
 def _of_group(facts: Facts, lines: list[LogLine], names: dict[str, str]) -> Iterable[Invocation]:
-    root = names[log_text(lines[0])] if lines[0].trace_id else ""
     mine: dict[str, Invocation] = {}
     for line in lines:
         if line.service not in mine:
-            span = Span(
-                trace_id=line.trace_id, span_id="", service=line.service, operation=root, start=line.time, duration_ms=0
-            )
-            mine[line.service] = Invocation(span=span)
+            mine[line.service] = Invocation(span=_step(line, "", 0.0))
         mine[line.service].features.add(f"log {names[log_text(line)]}")
     order = list(mine)
     for i, service in enumerate(order):
-        later = set(order[i + 1 :]) if root else set(order)
+        later = set(order[i + 1 :]) if lines[0].trace_id else set(order)
         below = facts.dependencies(service) if facts.mapped else later
         mine[service].reached |= later & below
     yield from mine.values()

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 
 from agents.perception import diagnose
-from agents.perception.calibration import whole_traces
 from agents.perception.counters import levels, rate
 from agents.perception.facts import Facts
 from agents.perception.onset import stretch
 from agents.perception.roles import Role, is_ratio, role_of
 from agents.perception.silence import silent
+from agents.perception.traces import whole_traces
 from agents.perception.windows import find_windows
 from benchmarks.diagnosis.calibrate import Row
 from domain.bundle import AlertHint, Bundle, Edge, LogLine, Series, Span

@@ -16,7 +16,7 @@ from agents.perception.patterns import shifts
 from agents.perception.peers import peer_of
 from agents.perception.roles import fills_by_waiting
 from agents.perception.timing import slower
-from agents.perception.traces import Forest, forest
+from agents.perception.traces import Forest, forest, whole_traces
 from agents.perception.unseen import AT_LEAST, telling, unseen
 from agents.perception.vanished import vanished
 from agents.perception.visits import visits
@@ -302,3 +302,20 @@ def test_nobody_is_put_under_what_is_below_him() -> None:
     spans = [span("a", "lost", "cart", 0.0, 10), span("b", "a", "cart", 0.0, 20)]
     assert adopted({s.span_id: s for s in spans}) == {}
     assert len(forest(tuple(spans)).of_span) == 2
+
+
+def test_torn_traces_leave_the_patterns_to_the_lines() -> None:
+    """Half of the spans lost their parent, so what an operation usually does cannot be told; the lines of each trace can."""
+    spans, lines = [], []
+    for i in range(60):
+        at = T0 + 40 * i if i < 40 else T0 + 1800 + i
+        spans += [span(f"{i}a", "", "web", at - T0, 9), span(f"{i}b", f"lost{i}", "cart", at - T0 + 50, 4)]
+        said = [("web", "get"), ("cart", "list"), ("store", "read row"), *([("store", "sent row")] if i < 40 else [])]
+        lines += [LogLine(time=at + k / 1000, service=s, message=m, trace_id=f"t{i}") for k, (s, m) in enumerate(said)]
+    bundle = Bundle(
+        id="torn", services=NAMES, normal=NORMAL, abnormal=TROUBLE, edges=GRAPH, spans=tuple(spans), logs=tuple(lines)
+    )
+    assert whole_traces(bundle.spans) == 0.5
+    diagnosis = diagnose(bundle)
+    assert first(diagnosis) == "store"
+    assert "gone pattern `log sent row`: 40/40 invocations before" in diagnosis.evidence[0].excerpt
