@@ -178,7 +178,9 @@ async def sign(report: Report, bench: Bench) -> Report:
     """8: why it failed, in one word, and how it ended."""
     failure = failure_of(report) if report.status is not RunStatus.DRY_RUN else None
     if failure is not None and not report.steps and report.status is RunStatus.RUNNING:
-        return report.model_copy(update={"status": RunStatus.NOT_FOUND})
+        denied = any(s.holds is False for s in (*report.visible, *report.hidden))
+        found = {"status": RunStatus.NOT_FOUND} if denied else {"status": RunStatus.UNKNOWN, "failure": failure}
+        return report.model_copy(update=found)
     return report.model_copy(update={"failure": failure, "status": _ended(report, failure is not None)})
 
 

@@ -51,7 +51,7 @@ class RunStatus(StrEnum):
     ROLLED_BACK = "rolled_back"
     """It did not do what it promises and was taken back."""
     UNKNOWN = "unknown"
-    """The end of a step is not known; a person must look."""
+    """The end of a step is not known, or a skill that only looks could not tell; a person must look."""
 
     @property
     def ended(self) -> bool:

@@ -56,8 +56,10 @@ class ManagerReport(Value):
     schema_version: Literal["1"] = "1"
     id: str
     mission: Mission
-    status: Literal["running", "mitigated", "found", "nothing_found", "proposed", "blocked", "failed"] = "running"
-    """proposed: recovery was only run dry, since nobody allowed changes."""
+    status: Literal["running", "mitigated", "found", "nothing_found", "unknown", "proposed", "blocked", "failed"] = (
+        "running"
+    )
+    """proposed: recovery was only run dry, since nobody allowed changes. unknown: no look found anything, one could not tell."""
     planned: list[Stage] = []
     """Stages for which skills were chosen."""
     planned_by: dict[Stage, str] = {}
@@ -158,7 +160,9 @@ def concluded(report: ManagerReport) -> str:
     ):
         if status in recovery:
             return word
-    return "found" if RunStatus.SUCCEEDED in looks else "nothing_found"
+    if RunStatus.SUCCEEDED in looks:
+        return "found"
+    return "unknown" if RunStatus.UNKNOWN in looks else "nothing_found"
 
 
 def _node(step: Callable[[ManagerReport], Awaitable[ManagerReport]], save: Callable[[ManagerReport], None]) -> Any:

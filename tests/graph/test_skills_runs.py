@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from domain.action import DryRun, DryRunResult, Outcome, Verdict
+from domain.bundle import Reading
 from domain.conditions import Condition
 from domain.errors import ModelUnavailableError, NotFoundError
 from domain.guard import ApprovalStatus
@@ -360,3 +362,44 @@ async def test_without_a_model_rules_verify_and_say_so(model: Doubter | None, tm
     report = await ran(Trial(tmp_path, paused(mends={"resume_process api"}), model=model), verifier="llm")
     assert report.status is RunStatus.SUCCEEDED
     assert report.notes[0].startswith("rules verified alone")
+
+
+LOOKED = ("state", "http_health")
+LOOK: dict[str, Any] = {
+    **{key: part for key, part in RESUME.items() if key not in ("actions", "preconditions", "irreversible")},
+    "metadata": {**RESUME["metadata"], "category": "observation", "mutability": "read_only", "risk_level": "none"},
+    "success_criteria": [
+        {"name": probe, "probe": probe, "service": "${service}", "expect": {"ok": False}} for probe in LOOKED
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"),
+    [
+        ((False, False), RunStatus.SUCCEEDED),
+        ((False, True), RunStatus.NOT_FOUND),
+        ((None, True), RunStatus.NOT_FOUND),
+        ((False, None), RunStatus.UNKNOWN),
+        ((None, None), RunStatus.UNKNOWN),
+    ],
+)
+async def test_a_look_that_cannot_tell_has_not_found_nothing(
+    answers: tuple[bool | None, bool | None], status: RunStatus, tmp_path: Path
+) -> None:
+    """No answer within the time is no answer; one clear no is enough for not found."""
+    trial = Trial(tmp_path, World(), skill=LOOK, hidden=[])
+    readings = {
+        probe: Reading(
+            probe=probe, service="api", time=0.0, ok=ok, text="", values={}, data_gap="no answer" if ok is None else ""
+        )
+        for probe, ok in zip(LOOKED, answers, strict=True)
+    }
+
+    async def run(names: Any, services: Any) -> list[Reading]:
+        return [readings[name] for name in names]
+
+    trial.probes = SimpleNamespace(run=run)
+    found = await ran(trial)
+    assert found.status is status
+    assert (found.failure is not None and "no answer" in found.failure.text) is (status is RunStatus.UNKNOWN)

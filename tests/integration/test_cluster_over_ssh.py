@@ -19,6 +19,7 @@ from cli.main import app
 from domain.action import ActionCall, Effect, Outcome
 from domain.clock import ManualClock
 from domain.errors import AuthError, FirebreakError, ToolUnavailableError
+from domain.inventory import Inventory
 from domain.runner import Command
 from tests.fakes.cluster.hands import hands, in_cluster
 from tests.fakes.cluster.server import DNS_NAME, ClusterServer, running_cluster
@@ -28,6 +29,9 @@ from tools.kubernetes.client import ClusterClient
 from tools.kubernetes.dump import LivePlatform
 from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.place import connect
+from tools.probes.cluster.workload import WORKLOAD_STATE
+from tools.probes.probe import BOUND_S, FAR_S
+from tools.probes.runner import ProbeRunner
 from tools.remote import load_target
 from tools.runners.choose import cluster_runner
 from tools.ssh.line import Line
@@ -160,6 +164,30 @@ async def test_every_way_that_is_shut_says_why(far: Far, tmp_path_factory: pytes
     assert isinstance(refused, AuthError)
     assert refused.code == "remote.forward"
     assert "permitopen" in refused.hint
+
+
+async def test_probes_of_one_look_share_the_way(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jump host and host let us in once for all of them, and a reading has the patience that two servers take."""
+    inventory, hops = in_cluster(far.write_target(), service="web"), 0
+    connected = Line._connected
+
+    async def counted(line: Line, *words: Any) -> Any:
+        nonlocal hops
+        hops += 1
+        return await connected(line, *words)
+
+    monkeypatch.setattr(Line, "_connected", counted)
+    names = ["workload_state", "service_endpoints", "cluster_events"]
+    found = await ProbeRunner(inventory, {}, root=far.site.folder).run(names)
+    assert [reading.ok for reading in found] == [True] * 3, found
+    assert hops == 2
+    near = in_cluster(far.shop.write_target(), service="web")
+    assert [_patience(each, far.site.folder) for each in (inventory, near)] == [FAR_S, BOUND_S]
+
+
+def _patience(inventory: Inventory, root: Path) -> float:
+    (target,) = ProbeRunner(inventory, {}, root=root)._targets(None)
+    return WORKLOAD_STATE.patience_s(target)
 
 
 async def test_a_host_that_refuses_is_not_knocked_at_again_and_again(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,12 @@ def connect(located: Located, *, changing: bool, env: Mapping[str, str]) -> Clus
     return ClusterClient(access, located.root, changing=changing, env=env)
 
 
+def is_far(target: Target) -> bool:
+    """Whether only an SSH host reaches the target's cluster. Raises ToolError, ConfigError."""
+    access = load_target(target.path(target.binding("kubernetes"))).target.kubernetes
+    return access is not None and access.through is not None
+
+
 def workload_of(target: Target, given: str | None = None) -> Named:
     """The workload that is meant: as asked for, or `options.workload` of the binding. Raises ToolError when neither says."""
     found = given or str(target.option(target.binding("kubernetes"), "workload") or "")

@@ -21,7 +21,7 @@ from tools.probes.files import CONFIG_DIFF, DISK_USAGE, WARM_FILE
 from tools.probes.health import HTTP_HEALTH, TCP_HEALTH, TELEMETRY_FRESHNESS
 from tools.probes.links import CACHE_HEALTH, LINK_LATENCY, RELEASE
 from tools.probes.measured import DB_POOL, QUEUE_DEPTH, UPSTREAM_STATUS
-from tools.probes.probe import BOUND_S, Probe, Shared, reading
+from tools.probes.probe import Probe, Shared, reading
 from tools.probes.process_state import PROCESS_STATE
 from tools.probes.schema import SCHEMA_VERSION
 from tools.target import Target
@@ -85,7 +85,7 @@ class ProbeRunner:
     async def run(self, names: Sequence[str] | None = None, services: Sequence[str] | None = None) -> list[Reading]:
         """The readings of these probes (None: all) on these services (None: all that they apply to).
 
-        Takes about as long as the slowest, at most BOUND_S seconds and the stagger. Raises ToolError for unknown names.
+        Takes about as long as the slowest, at most its patience and the stagger. Raises ToolError for unknown names.
         """
         probes = self._chosen(names)
         targets = self._targets(services)
@@ -136,11 +136,12 @@ class ProbeRunner:
 async def _bounded(probe: Probe, target: Target, shared: Shared, wait_s: float) -> list[Reading]:
     """The probe's readings; what cannot be told becomes a reading that says why."""
     await asyncio.sleep(wait_s)
+    patience = probe.patience_s(target)
     try:
-        async with asyncio.timeout(BOUND_S):
+        async with asyncio.timeout(patience):
             return await probe.read(target, shared)
     except TimeoutError:
-        why = f"no answer within {BOUND_S:g} s"
+        why = f"no answer within {patience:g} s"
     except FirebreakError as error:
         why = "; ".join(error.lines())
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -15,7 +15,7 @@ from domain.bundle import Reading
 from domain.clock import ManualClock
 from domain.errors import ToolError, ToolUnavailableError
 from domain.inventory import Inventory, Service
-from tools.probes import runner as runner_module
+from tools.probes import probe as probe_module
 from tools.probes.probe import Probe, Shared, reading
 from tools.probes.runner import PROBES, ProbeRunner
 from tools.schema import revisions
@@ -64,7 +64,7 @@ async def test_one_blind_spot_does_not_cost_the_others(error: Exception, words: 
 
 async def test_a_probe_that_hangs_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """No reading takes longer than its bound."""
-    monkeypatch.setattr(runner_module, "BOUND_S", 0.05)
+    monkeypatch.setattr(probe_module, "BOUND_S", 0.05)
     found = await _runner(slow=_hangs).run()
     assert (found[0].ok, found[0].data_gap) == (None, "no answer within 0.05 s")
 

@@ -11,9 +11,9 @@ from domain.errors import ToolError
 from domain.inventory import Service
 from tools.kubernetes.kinds import KINDS
 from tools.kubernetes.needs import binds, declared_of, differing, fits, grants, labels_of, lets_in
-from tools.kubernetes.place import cluster_of, workload_of
+from tools.kubernetes.place import workload_of
 from tools.kubernetes.workload import workload_named
-from tools.probes.probe import Probe, Shared, reading
+from tools.probes.probe import Probe, Shared, as_far_as_it_is, reading
 from tools.target import Target
 
 STRANGER = {"firebreak.dev/nobody": "nobody"}
@@ -30,10 +30,10 @@ def _given(target: Target, option: str) -> ToolError:
 
 async def _endpoints(target: Target, shared: Shared) -> list[Reading]:
     name, workload = declared_of(target).service, workload_of(target)
-    async with cluster_of(target, changing=False) as cluster:
-        service = await cluster.get(KINDS["Service"], name)
-        endpoints = await cluster.get(KINDS["Endpoints"], name)
-        labels = labels_of(await cluster.get(workload.kind, workload.name))
+    cluster = await shared.cluster(target)
+    service = await cluster.get(KINDS["Service"], name)
+    endpoints = await cluster.get(KINDS["Endpoints"], name)
+    labels = labels_of(await cluster.get(workload.kind, workload.name))
     if service is None:
         text = f"there is no service {name}"
         return [reading("service_endpoints", target, ok=False, text=text, name=name, ready=0, selects=False)]
@@ -51,8 +51,8 @@ async def _settings(target: Target, shared: Shared) -> list[Reading]:
     wanted = declared_of(target).settings
     if wanted is None:
         raise _given(target, "settings")
-    async with cluster_of(target, changing=False) as cluster:
-        found = await cluster.get(KINDS["ConfigMap"], wanted.config_map)
+    cluster = await shared.cluster(target)
+    found = await cluster.get(KINDS["ConfigMap"], wanted.config_map)
     return [reading("workload_settings", target, **_told_settings(wanted, differing(found, wanted.values)))]
 
 
@@ -67,9 +67,9 @@ async def _permissions(target: Target, shared: Shared) -> list[Reading]:
     wanted = declared_of(target).permissions
     if wanted is None:
         raise _given(target, "permissions")
-    async with cluster_of(target, changing=False) as cluster:
-        role = await cluster.get(KINDS["Role"], wanted.role)
-        binding = await cluster.get(KINDS["RoleBinding"], wanted.role_binding)
+    cluster = await shared.cluster(target)
+    role = await cluster.get(KINDS["Role"], wanted.role)
+    binding = await cluster.get(KINDS["RoleBinding"], wanted.role_binding)
     bound = binds(binding, wanted.role, wanted.service_account)
     lacking = [need for need in wanted.needs if not grants((role or {}).get("rules") or [], need)]
     told = _told_permissions(wanted, lacking, bound)
@@ -91,11 +91,11 @@ async def _paths(target: Target, shared: Shared) -> list[Reading]:
     wanted, workload = declared_of(target).callers, workload_of(target)
     if wanted is None:
         raise _given(target, "callers")
-    async with cluster_of(target, changing=False) as cluster:
-        policies = await cluster.list(KINDS["NetworkPolicy"])
-        found = {
-            each: await cluster.get(each.kind, each.name) for each in (workload, *map(workload_named, wanted.workloads))
-        }
+    cluster = await shared.cluster(target)
+    policies = await cluster.list(KINDS["NetworkPolicy"])
+    found = {
+        each: await cluster.get(each.kind, each.name) for each in (workload, *map(workload_named, wanted.workloads))
+    }
     if missing := [str(each) for each, there in found.items() if there is None]:
         text = f"there is no {', '.join(missing)}"
         return [reading("network_path", target, ok=None, text=text, gap=text)]
@@ -122,7 +122,13 @@ def _told_paths(
     return {"ok": not shut, "text": text if shut else fine, "shut": shut, **path}
 
 
-SERVICE_ENDPOINTS = Probe(name="service_endpoints", applies=_declares("service"), read=_endpoints)
-WORKLOAD_SETTINGS = Probe(name="workload_settings", applies=_declares("settings"), read=_settings)
-WORKLOAD_PERMISSIONS = Probe(name="workload_permissions", applies=_declares("permissions"), read=_permissions)
-NETWORK_PATH = Probe(name="network_path", applies=_declares("callers"), read=_paths)
+SERVICE_ENDPOINTS = Probe(
+    name="service_endpoints", applies=_declares("service"), read=_endpoints, patience_s=as_far_as_it_is
+)
+WORKLOAD_SETTINGS = Probe(
+    name="workload_settings", applies=_declares("settings"), read=_settings, patience_s=as_far_as_it_is
+)
+WORKLOAD_PERMISSIONS = Probe(
+    name="workload_permissions", applies=_declares("permissions"), read=_permissions, patience_s=as_far_as_it_is
+)
+NETWORK_PATH = Probe(name="network_path", applies=_declares("callers"), read=_paths, patience_s=as_far_as_it_is)

@@ -9,8 +9,8 @@ from typing import Any
 
 from domain.bundle import Reading
 from tools.kubernetes.kinds import KINDS
-from tools.kubernetes.place import cluster_of, workload_of
-from tools.probes.probe import Probe, Shared, bound, reading
+from tools.kubernetes.place import workload_of
+from tools.probes.probe import Probe, Shared, as_far_as_it_is, bound, reading
 from tools.target import Target
 
 RECENT_S = 300.0
@@ -19,8 +19,8 @@ RECENT_S = 300.0
 
 async def _read(target: Target, shared: Shared) -> list[Reading]:
     name = workload_of(target).name
-    async with cluster_of(target, changing=False) as cluster:
-        events = await cluster.list(KINDS["Event"])
+    cluster = await shared.cluster(target)
+    events = await cluster.list(KINDS["Event"])
     since = target.clock.now().timestamp() - RECENT_S
     recent = [e for e in events if e.get("type") == "Warning" and _about(e, name) and _last(e) >= since]
     reasons: Counter[str] = Counter()
@@ -49,4 +49,4 @@ def _last(event: Mapping[str, Any]) -> float:
         return float("inf")
 
 
-CLUSTER_EVENTS = Probe(name="cluster_events", applies=bound("kubernetes"), read=_read)
+CLUSTER_EVENTS = Probe(name="cluster_events", applies=bound("kubernetes"), read=_read, patience_s=as_far_as_it_is)

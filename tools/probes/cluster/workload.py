@@ -9,19 +9,19 @@ from typing import Any
 from domain.bundle import Reading
 from domain.workloads import pod_ready
 from tools.kubernetes.kinds import KINDS
-from tools.kubernetes.place import cluster_of, workload_of
+from tools.kubernetes.place import workload_of
 from tools.kubernetes.workload import HASHES, facts_of, owned_by, revisions
-from tools.probes.probe import Probe, Shared, bound, reading
+from tools.probes.probe import Probe, Shared, as_far_as_it_is, bound, reading
 from tools.target import Target
 
 
 async def _read(target: Target, shared: Shared) -> list[Reading]:
     meant = workload_of(target)
-    async with cluster_of(target, changing=False) as cluster:
-        found = await cluster.get(meant.kind, meant.name)
-        selector = ((found or {}).get("spec") or {}).get("selector", {}).get("matchLabels") or {}
-        pods = await cluster.list(KINDS["Pod"], selector) if selector else []
-        kept = await cluster.list(meant.kept_as, selector) if selector else []
+    cluster = await shared.cluster(target)
+    found = await cluster.get(meant.kind, meant.name)
+    selector = ((found or {}).get("spec") or {}).get("selector", {}).get("matchLabels") or {}
+    pods = await cluster.list(KINDS["Pod"], selector) if selector else []
+    kept = await cluster.list(meant.kept_as, selector) if selector else []
     if found is None:
         return [reading("workload_state", target, ok=False, text=f"there is no {meant}", exists=False)]
     kept = owned_by(kept, found["metadata"]["uid"])
@@ -91,4 +91,4 @@ def _says(name: str, facts: Mapping[str, Any], waiting: Mapping[str, int]) -> st
     return ", ".join(parts)
 
 
-WORKLOAD_STATE = Probe(name="workload_state", applies=bound("kubernetes"), read=_read)
+WORKLOAD_STATE = Probe(name="workload_state", applies=bound("kubernetes"), read=_read, patience_s=as_far_as_it_is)
