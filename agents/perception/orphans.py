@@ -6,13 +6,13 @@ the same service or to one that is known to call it (as vPath infers paths from 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_right
 from collections.abc import Mapping
 
 from domain.bundle import Span
 
-MOST = 1500
-"""Spans of one trace beyond which nobody is put back: the search is quadratic."""
+MOST = 10_000_000
+"""Pairs of an orphan and another span of its trace beyond which nobody is put back: none is better than some of them."""
 SLACK_S = 0.001
 """How far clocks may be apart, in seconds."""
 
@@ -23,21 +23,24 @@ def adopted(by_id: Mapping[str, Span]) -> dict[str, str]:
     if not lost:
         return {}
     calls = {(p.service, s.service) for s in by_id.values() if (p := by_id.get(s.parent_id)) is not None}
-    traces: dict[str, list[Span]] = defaultdict(list)
-    wanted = {s.trace_id for s in lost}
-    for span in by_id.values():
-        if span.trace_id in wanted:
+    traces: dict[str, list[Span]] = {s.trace_id: [] for s in lost}
+    for span in sorted(by_id.values(), key=lambda s: (s.duration_ms, s.span_id)):
+        if span.trace_id in traces:
             traces[span.trace_id].append(span)
+    if sum(len(traces[s.trace_id]) for s in lost) > MOST:
+        return {}
     found: dict[str, str] = {}
     for span in lost:
-        mates = traces[span.trace_id]
-        near = [
-            m for m in mates if _encloses(m, span) and (m.service == span.service or (m.service, span.service) in calls)
-        ]
-        near = [m for m in near if not _under(m, span, by_id, found)] if len(mates) <= MOST else []
-        if near:
-            found[span.span_id] = min(near, key=lambda m: (m.duration_ms, m.span_id)).span_id
+        longer = traces[span.trace_id][bisect_right(traces[span.trace_id], span.duration_ms, key=_duration) :]
+        near = (m for m in longer if m.service == span.service or (m.service, span.service) in calls)
+        above = next((m for m in near if _encloses(m, span) and not _under(m, span, by_id, found)), None)
+        if above is not None:
+            found[span.span_id] = above.span_id
     return found
+
+
+def _duration(span: Span) -> float:
+    return span.duration_ms
 
 
 def _under(span: Span, other: Span, by_id: Mapping[str, Span], found: Mapping[str, str]) -> bool:
@@ -53,8 +56,6 @@ def _under(span: Span, other: Span, by_id: Mapping[str, Span], found: Mapping[st
 
 
 def _encloses(outer: Span, inner: Span) -> bool:
-    """Strictly longer, so that no two enclose each other."""
-    if outer is inner or outer.duration_ms <= inner.duration_ms:
-        return False
+    """Both by the clock; `outer` is the longer one, so that no two enclose each other."""
     after = inner.start - outer.start
     return after >= -SLACK_S and after + (inner.duration_ms - outer.duration_ms) / 1000 <= SLACK_S
