@@ -160,14 +160,13 @@ def runs(
     if not document["runs"]:
         say("No run yet. Start with a dry one: firebreak skill run NAME")
         return
-    table = Table(
-        Column("id", no_wrap=True), Column("skill", no_wrap=True), "status", "signature", "where", "started", "seconds"
-    )
+    whole = (Column(name, no_wrap=True) for name in ("id", "skill", "status"))
+    table = Table(*whole, *(Column(name, overflow="fold") for name in ("signature", "where", "started")))
     for row in document["runs"]:
         signature = (row["failure"] or {}).get("signature", "")
         where = row["incident"] or ("rehearsal" if row["rehearsal"] else "ordered")
-        started, seconds = row["started_at"][:19], f"{row['seconds']:.1f}"
-        table.add_row(row["id"], row["order"]["skill"], row["status"], signature, where, started, seconds)
+        started = row["started_at"][:16].replace("T", " ")
+        table.add_row(row["id"], row["order"]["skill"], row["status"], signature, where, started)
     Console().print(table)
 
 
