@@ -2,8 +2,8 @@
 
 Platt scaling (Platt 1999) over a few features of the evidence: logistic regression, fitted on labelled cases as they are, with
 sources taken away, so that a missing source lowers the answer by what it cost there, and on fault-free windows, where every top is
-wrong. The weights are data, `calibration.json`; the
-script that fits and checks them out of fold is `benchmarks/diagnosis/calibrate.py`.
+wrong. No weight goes against what its feature means (`SIGNS`): with less to see the probability never rises. The weights are data,
+`calibration.json`; the script that fits and checks them out of fold is `benchmarks/diagnosis/calibrate.py`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from agents.perception.ranking import Ranked
 from agents.perception.symptoms import Symptoms
 from agents.perception.traces import whole_traces
 
-FAR_Z = 12.0
-"""Robust deviations from which on more tell nothing more."""
 MANY = 60
 """Points of a series from which on more tell nothing more."""
 OF_ITSELF = frozenset({"saturation", "silence"})
 """What a service shows of itself: no unseen neighbour explains it as it does waiting and failing."""
+SIGNS = {
+    "strength": 1, "lead": 1, "clear": 1, "kinds": 1, "words": 1, "felt": 1, "whole": 1, "points before": 1, "points during": 1,
+    "unspoken": -1, "unseen rival": -1, "unseen, of itself": -1,
+}  # fmt: skip
+"""Which way a feature may move the probability: more to see never lowers it, more that is unseen never raises it."""
 WEIGHTS = Path(__file__).with_name("calibration.json")
 
 
@@ -35,29 +38,29 @@ def features(facts: Facts, suffering: Symptoms, ranked: Sequence[Ranked]) -> dic
     """
     top = ranked[0]
     rivals = [r.claim.strength for r in ranked[1:] if r.claim.service != top.claim.service]
+    lead = top.claim.strength - max(rivals, default=0.0)
     bundle = facts.bundle
     kinds = {s.kind for s in top.claim.signs}
     alerts_only = bool(bundle.signals) and not (bundle.series or bundle.spans or bundle.logs)
     unseen = not alerts_only and bool(_rivals(facts, ranked) - facts.measured)
     of_itself = top.claim.indicator in OF_ITSELF
+    words = any(s.kind == "log" and s.service == top.claim.service for s in bundle.signals)
     points = [s.data["points"] for s in top.claim.signs if "points" in s.data]
     before, during = (max((p[i] for p in points), default=MANY) for i in (0, 1))
     return {
         "strength": top.claim.strength,
-        "lead": top.claim.strength - max(rivals, default=0.0),
+        "lead": lead,
+        "clear": lead / top.claim.strength if top.claim.strength > 0 else 0.0,
         "alone": float(not rivals),
         "kinds": min(1.0, (len(kinds) - 1) / 2) if kinds else 0.0,
-        "learnt": float("case" in kinds),
-        "alerts only": float(alerts_only),
-        "words": float(any(s.kind == "log" and s.service == top.claim.service for s in bundle.signals)),
+        "words": float(words),
+        "unspoken": float(not words and any(s.kind != "metric" for s in bundle.signals)),
         "unseen rival": float(unseen and not of_itself),
         "unseen, of itself": float(unseen and of_itself),
         "felt": float(suffering.present),
-        "signs": min(1.0, (len(top.claim.signs) - 1) / 3) if top.claim.signs else 0.0,
         "whole": whole_traces(bundle.spans),
         "points before": _many(before),
         "points during": _many(during),
-        "far": min(1.0, max((abs(float(s.data.get("z", 0.0))) for s in top.claim.signs), default=0.0) / FAR_Z),
     }
 
 

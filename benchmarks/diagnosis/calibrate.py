@@ -8,50 +8,26 @@ the weights; writes the file with `--write`.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import random
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agents.perception.calibration import WEIGHTS, features, probability
-from agents.perception.engine import consider
-from agents.perception.evaluate import Truth, calibration_error
-from agents.perception.facts import Facts
-from agents.perception.history import History, PastCase
-from agents.perception.quiet import fault_free
+from agents.perception.calibration import SIGNS, WEIGHTS, probability
+from agents.perception.evaluate import calibration_error
 from agents.perception.verdict import FAULT
-from benchmarks.diagnosis.perturb import PERTURBATIONS
+from benchmarks.diagnosis.rows import AS_GIVEN, FOLDS, Row, diagnosed
 from benchmarks.diagnosis.table import sets
-from domain.bundle import Bundle
 
-KINDS = (
-    "as given",
-    "no logs",
-    "no spans",
-    "metrics only",
-    "no culprit metrics",
-    "no bystander metrics",
-    "no topology",
-    "no alert",
-    "no onset",
-    "lossy",
-    "short windows",
-    "loud neighbour",
-    "few points",
-)
-AS_GIVEN = ("as given", "learnt")
-QUIET_KINDS = ("as given", "few points")
-FOLDS = 5
-PARTS = (1.0, 0.7)
-"""Where fault-free windows end, as a share of the normal time."""
+LESS = ("no logs", "no spans", "no culprit metrics", "lossy", "short windows", "few points")
+"""Variants in which less is seen."""
 PENALTY = 1.0
 """Ridge penalty; of 0.3 to 10 the one with the least error on development data with a data set left out."""
 MOST = 200
@@ -59,28 +35,6 @@ MOST = 200
 GIVEN = 2.0
 """Weight of a diagnosis of a case as it was given, or with its past, beside one of a variant of it."""
 SURE = 0.8
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One diagnosis: where it comes from, what its confidence may rest on, whether its top was right."""
-
-    data: str
-    case: str
-    kind: str
-    found: dict[str, float]
-    right: bool
-    quiet: bool
-
-    @property
-    def family(self) -> str:
-        """The case that it is a variant of: all of them are fitted on, or none."""
-        return self.case.split(":")[0]
-
-    @property
-    def held(self) -> bool:
-        """Is it of the validation part, on which nothing is fitted? A quarter of the cases, by hash."""
-        return int(hashlib.sha256(self.family.encode()).hexdigest(), 16) % 4 == 0
 
 
 def main() -> int:
@@ -94,17 +48,18 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="write the weights into the package")
     asked = parser.parse_args()
     rows = _kept(asked.rows) or [
-        r for name, cases in sets(asked.cases, MOST) for r in _rows(name, cases[:: asked.every])
+        r for name, cases in sets(asked.cases, MOST) for r in diagnosed(name, cases[:: asked.every])
     ]
     if asked.rows and not asked.rows.exists():
         asked.rows.write_text("".join(json.dumps(asdict(r)) + "\n" for r in rows))
     fitted, held = [r for r in rows if not r.held], [r for r in rows if r.held]
-    weights = _fit(fitted)
+    weights = fit(fitted)
     inner, outer = _out_of_fold(fitted), [probability(r.found, weights) for r in held]
     sys.stdout.write("\n".join([
         *_report("development, out of fold", fitted, inner),
         *_report("development, without the data set", fitted, _without_own_set(fitted)),
         *_report("validation", held, outer),
+        *_less_seen([*fitted, *held], [*inner, *outer]),
         *(f"  {k:<16} {v:+.3f}" for k, v in weights.items()),
     ]) + "\n")  # fmt: skip
     if asked.write:
@@ -138,6 +93,22 @@ def _report(title: str, rows: list[Row], said: list[float]) -> list[str]:
     ]
 
 
+def _less_seen(rows: list[Row], said: list[float]) -> list[str]:
+    """What the same cases are told as given and with less to see, and what is right of it: both ought to fall together."""
+    whole = {(r.data, r.case): (p, r.right) for r, p in zip(rows, said, strict=True) if r.kind == "as given"}
+    lines = ["less to see: said and right as given → without"]
+    for kind in LESS:
+        pairs = [
+            (*whole[r.data, r.case], p, r.right)
+            for r, p in zip(rows, said, strict=True)
+            if r.kind == kind and not r.quiet and (r.data, r.case) in whole
+        ]
+        if pairs:
+            told, right, less, still = np.mean(pairs, axis=0)
+            lines.append(f"  {kind:<22} {len(pairs):>5}  said {told:.3f} → {less:.3f}  right {right:.3f} → {still:.3f}")
+    return lines
+
+
 def _write(
     weights: dict[str, float], fitted: list[Row], inner: list[float], held: list[Row], outer: list[float]
 ) -> None:
@@ -157,55 +128,6 @@ def _write(
     WEIGHTS.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def _rows(name: str, cases: list[tuple[Bundle, Truth]]) -> list[Row]:
-    faults = [(b, t) for b, t in cases if not t.healthy]
-    calm = [b for b, t in cases if t.healthy]
-    cut = [fault_free(b, part) for b, _ in faults for part in PARTS]
-    quiet = [(b, Truth(healthy=True)) for b in (*calm, *cut) if b is not None]
-    return [*_varied(name, faults, KINDS), *_varied(name, quiet, QUIET_KINDS), *_with_history(name, faults)]
-
-
-def _varied(name: str, cases: list[tuple[Bundle, Truth]], kinds: Sequence[str]) -> list[Row]:
-    """Each case as given and changed; a change that changes nothing counts once."""
-    found = []
-    for number, (bundle, truth) in enumerate(cases):
-        seen: set[tuple[tuple[str, float], ...]] = set()
-        for kind in kinds:
-            changed, true = PERTURBATIONS[kind](bundle, truth, random.Random(number))
-            row = _row(name, kind, changed, true, None)
-            if row and (key := tuple(row.found.items())) not in seen:
-                seen.add(key)
-                found.append(row)
-    return found
-
-
-def _with_history(name: str, cases: list[tuple[Bundle, Truth]]) -> list[Row]:
-    """The same cases with the other folds as past incidents, where they are all extracted alerts (one system, many incidents)."""
-    if len(cases) < 30 or not all(b.signals and not b.series for b, _ in cases):
-        return []
-    found = []
-    for fold in range(FOLDS):
-        past = [
-            PastCase(bundle=b, services=t.services, fault_class=t.fault_class)
-            for i, (b, t) in enumerate(cases)
-            if i % FOLDS != fold
-        ]
-        history = History(cases=tuple(past))
-        found += [
-            _row(f"{name} learnt", "learnt", b, t, history) for i, (b, t) in enumerate(cases) if i % FOLDS == fold
-        ]
-    return [r for r in found if r]
-
-
-def _row(name: str, kind: str, bundle: Bundle, truth: Truth, history: History | None) -> Row | None:
-    facts = Facts(bundle)
-    suffering, ranked = consider(facts, history)
-    if not ranked:
-        return None
-    right = not truth.healthy and ranked[0].claim.service in truth.services
-    return Row(name, bundle.id, kind, features(facts, suffering, ranked), right, truth.healthy)
-
-
 def _out_of_fold(rows: list[Row]) -> list[float]:
     """Said by weights that never saw the case, in none of its variants."""
     names = sorted({r.family for r in rows})
@@ -220,17 +142,25 @@ def _without_own_set(rows: list[Row]) -> list[float]:
 
 
 def _said_by_others(rows: list[Row], part: Callable[[Row], object]) -> list[float]:
-    models = {name: _fit([r for r in rows if part(r) != name]) for name in {part(r) for r in rows}}
+    models = {name: fit([r for r in rows if part(r) != name]) for name in {part(r) for r in rows}}
     return [probability(r.found, models[part(r)]) for r in rows]
 
 
-def _fit(rows: list[Row]) -> dict[str, float]:
+def fit(rows: list[Row]) -> dict[str, float]:
+    """Weights none of which goes against what its feature means: those that would are left out, the worst first."""
+    names = list(rows[0].found)
+    while True:
+        weights = _regressed(rows, names)
+        against = {n: -w * SIGNS.get(n, 0) for n, w in weights.items() if w * SIGNS.get(n, 0) < 0}
+        if not against:
+            return {n: weights.get(n, 0.0) for n in ("bias", *rows[0].found)}
+        names.remove(max(against, key=lambda n: against[n]))
+
+
+def _regressed(rows: list[Row], names: list[str]) -> dict[str, float]:
     from sklearn.linear_model import LogisticRegression
 
-    names = list(rows[0].found)
-    counts: dict[str, int] = defaultdict(int)
-    for row in rows:
-        counts[row.data] += 1
+    counts = Counter(row.data for row in rows)
     table = np.asarray([[r.found[n] for n in names] for r in rows])
     shares = [(GIVEN if r.kind in AS_GIVEN else 1.0) / math.sqrt(counts[r.data]) for r in rows]
     shares = [s * len(rows) / sum(shares) for s in shares]

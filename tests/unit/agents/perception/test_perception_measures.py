@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from agents.perception import diagnose
 from agents.perception.ablation import METHODS, SOURCES, holds
 from agents.perception.baselines import n_sigma
-from agents.perception.calibration import calibrated, features, probability, weights
+from agents.perception.calibration import SIGNS, calibrated, features, probability, weights
 from agents.perception.claim import Claim
 from agents.perception.evaluate import Outcome, Truth
 from agents.perception.facts import Facts
@@ -22,6 +22,8 @@ from agents.perception.quiet import fault_free
 from agents.perception.ranking import Ranked
 from agents.perception.scorecard import by_class, curve_lines, curve_svg, intervals, reliability
 from agents.perception.symptoms import symptoms
+from benchmarks.diagnosis.calibrate import fit
+from benchmarks.diagnosis.rows import Row
 from cli.folds import folds_of
 from cli.main import app
 from domain.bundle import AlertHint, AlertSignal, Bundle, Edge, Series
@@ -129,6 +131,39 @@ def test_without_a_source_or_a_method() -> None:
 def test_a_probability_is_one(found: dict[str, float]) -> None:
     """Between zero and one, with the shipped weights."""
     assert 0 <= probability(found, weights()) <= 1
+
+
+FOUND = st.fixed_dictionaries({name: st.floats(0, 1) for name in SIGNS})
+
+
+@given(more=FOUND, less=FOUND)
+def test_less_evidence_is_never_believed_more(more: dict[str, float], less: dict[str, float]) -> None:
+    """Weaker, fewer, shorter or less of it seen: with the shipped weights no such difference raises the probability."""
+    worse = {n: min(more[n], less[n]) if SIGNS[n] > 0 else max(more[n], less[n]) for n in SIGNS}
+    assert probability(worse, weights()) <= probability(more, weights()) + 1e-12
+
+
+def test_a_weight_that_would_go_against_its_meaning_is_left_out() -> None:
+    """Where the weaker happen to be right more often, strength tells nothing; it never speaks against itself."""
+    found = [{"strength": s / 40, "lead": float(s % 2)} for s in range(40)]
+    rows = [Row("d", f"c{i}", "as given", f, f["strength"] < 0.5 or f["lead"] > 0, False) for i, f in enumerate(found)]
+    fitted = fit(rows)
+    assert fitted["strength"] == 0.0
+    assert fitted["lead"] > 0
+    assert list(fitted) == ["bias", "strength", "lead"]
+
+
+def test_alerts_that_do_not_speak_of_the_first_are_held_against_it() -> None:
+    """Logs or traces were alerted on as well, and no line is about it; where only numbers are watched, nothing is missed."""
+    number, line = (AlertSignal(service=s, kind=k, name="n") for s, k in (("web", "metric"), ("db", "log")))
+    claim = Claim(service="web", fault_class=None, strength=0.6, statement="web", indicator="alerts")
+
+    def told(*signals: AlertSignal) -> dict[str, float]:
+        facts = Facts(Bundle(id="i", signals=signals))
+        return features(facts, symptoms(facts), [Ranked(claim=claim, confidence=0.6)])
+
+    assert [told(*s)["unspoken"] for s in ((number,), (number, line))] == [0.0, 1.0]
+    assert told(number, replace(line, service="web"))["unspoken"] == 0.0
 
 
 def test_stronger_evidence_is_believed_more_and_all_together_at_most_one() -> None:

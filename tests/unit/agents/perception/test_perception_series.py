@@ -16,7 +16,7 @@ from agents.perception.roles import Role, is_ratio, role_of
 from agents.perception.silence import silent
 from agents.perception.traces import whole_traces
 from agents.perception.windows import find_windows
-from benchmarks.diagnosis.calibrate import Row
+from benchmarks.diagnosis.rows import Row
 from domain.bundle import AlertHint, Bundle, Edge, LogLine, Series, Span
 from domain.diagnosis import DiagnosisVerdict
 
