@@ -119,6 +119,6 @@ def suffered(found: Verification) -> bool:
 
 
 def withdrawal(found: Verification, since: datetime) -> Withdrawal:
-    """The look in words: its verdict and the checks behind it."""
-    checks = "; ".join(f"{c.name} {c.text}" for c in found.checks if c.ok)
-    return Withdrawal(since=since, found=f"{verified_words(found)}: {checks}"[:500])
+    """The look in words: its verdict and what was checked."""
+    checked = ", ".join(c.name.removeprefix("user check ") for c in found.checks if c.ok)
+    return Withdrawal(since=since, found=f"{verified_words(found)}; checked {checked}"[:500])

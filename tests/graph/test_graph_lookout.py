@@ -77,7 +77,9 @@ async def test_the_whole_window_is_watched() -> None:
     assert good is not None
     assert ended(good)
     assert house.clock.monotonic() - before >= KNOBS.verify_s
-    assert withdrawal(good, good.at).found.startswith("users are served; the cause is gone: user check frontend/shop")
+    assert withdrawal(good, good.at).found.startswith(
+        "users are served; the cause is gone; checked frontend/shop, cause process.paused at api"
+    )
     assert house.world.effects == []
 
 

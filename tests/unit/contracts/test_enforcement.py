@@ -27,6 +27,8 @@ from domain.inventory import Environment
 from tests.fakes.rollouts import Site, contract
 
 TICK_S = 5.0
+SAME_WALK = pytest.mark.no_cover
+"""A long walk over lines that another test traces: the tracer takes half as long again."""
 LONG = Rollback(possible=True, window_s=600, data_loss_risk=DataLoss.NONE)
 
 
@@ -99,6 +101,7 @@ async def test_a_leak_is_seen_when_nothing_is_left_to_compare_with(tmp_path: Pat
     assert "memory of all requests: uses" in "\n".join(rollout.explanation)
 
 
+@SAME_WALK
 async def test_whoever_takes_over_from_a_killed_judge_skips_no_window(tmp_path: Path) -> None:
     """Looks that fell due meanwhile are made one after the other, with the requests of that time, as if nobody had died."""
     whole = Site(tmp_path / "a")
@@ -128,7 +131,7 @@ async def test_a_bad_version_is_taken_back_by_whoever_takes_over(tmp_path: Path)
     assert (await carried(site, heir)).status is RolloutStatus.ROLLED_BACK
 
 
-@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+@pytest.mark.parametrize("jump", [3600.0, pytest.param(-3600.0, marks=SAME_WALK)])
 async def test_a_clock_that_is_set_ends_no_stage_early(tmp_path: Path, jump: float) -> None:
     """The stages run by the monotonic clock; that the wall clock was set is noted."""
     site = Site(tmp_path)
