@@ -17,6 +17,10 @@ TOKEN = "FIREBREAK_TOKEN"
 """A person's own token (`firebreak people add NAME`): commands speak in that person's name."""
 
 
+CHANGE_S = 60.0
+"""Patience for an answer to what changes something: it is in the ledger first, which takes its time on a busy machine."""
+
+
 class AppClient:
     """Calls one app. Errors of the API come back as our own errors, with what was expected and found."""
 
@@ -46,7 +50,7 @@ class AppClient:
 
     def post(self, path: str, body: Any = None) -> dict[str, Any]:
         """POST a JSON document, get one back."""
-        return self._call("POST", path, json=body if body is not None else {})
+        return self._call("POST", path, json=body if body is not None else {}, timeout=CHANGE_S)
 
     def login_link(self) -> str:
         """A link that signs one browser in, once; the token itself stays in its file."""
