@@ -9,13 +9,9 @@ from typing import Any
 
 import httpx
 
-from cli.home import Home
+from cli.home import PERSONS_TOKEN, Home
 from domain.errors import AuthError, ConflictError, FirebreakError, NotFoundError, UpstreamError
 from tools.http import trust
-
-TOKEN = "FIREBREAK_TOKEN"
-"""A person's own token (`firebreak people add NAME`): commands speak in that person's name."""
-
 
 CHANGE_S = 60.0
 """Patience for an answer to what changes something: it is in the ledger first, which takes its time on a busy machine."""
@@ -107,7 +103,7 @@ def connect(home: Home) -> AppClient:
             hint="firebreak up --detach starts one; FIREBREAK_HOME names another",
         )
     port = json.loads(file.read_text())["app"]
-    return AppClient(f"http://127.0.0.1:{port}", os.environ.get(TOKEN, "").strip() or home.token("operator"))
+    return AppClient(f"http://127.0.0.1:{port}", os.environ.get(PERSONS_TOKEN, "").strip() or home.token("operator"))
 
 
 def problem(answer: httpx.Response) -> FirebreakError:

@@ -16,6 +16,10 @@ TOKENS = ("operator", "agent", "chaos", "intake", "guard")
 guard: the action server at the chaos server, to redeem injections."""
 
 
+PERSONS_TOKEN = "FIREBREAK_TOKEN"
+"""A person's own token (`firebreak people add NAME`): commands speak in that person's name. No process of ours gets it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """One FIREBREAK_HOME. Paths are absolute."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from cli.home import Home
+from cli.home import PERSONS_TOKEN, Home
 
 SECRETS_OF_THE_STACK = (
     "FIREBREAK_STACK_TOKEN",
@@ -40,8 +40,8 @@ class ProcessSpec:
 
 
 def inherited_env() -> dict[str, str]:
-    """The environment every child gets: ours, without anything that could change the stack, and with compiled modules kept."""
-    return {k: v for k, v in os.environ.items() if k not in (*SECRETS_OF_THE_STACK, NO_BYTECODE)}
+    """The environment every child gets: ours, without what could change the stack or sign for a person, compiled modules kept."""
+    return {k: v for k, v in os.environ.items() if k not in (*SECRETS_OF_THE_STACK, PERSONS_TOKEN, NO_BYTECODE)}
 
 
 def child_env(spec: ProcessSpec) -> dict[str, str]:

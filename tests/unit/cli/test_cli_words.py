@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from cli import doctor, installation
 from cli import main as cli_main
-from cli.client import TOKEN, AppClient, connect, problem
+from cli.client import AppClient, connect, problem
 from cli.config import EXAMPLE, load_inventory
 from cli.documents import between, env_example, settings_table
 from cli.drill import passed, result_lines
-from cli.home import Home
+from cli.home import PERSONS_TOKEN, Home
 from cli.output import Exit, exit_code, fail
 from cli.session import SESSION
 from domain.drills import DrillLedger, DrillResult
@@ -53,7 +53,7 @@ def test_commands_speak_for_whoever_the_token_belongs_to(
     home.secrets.mkdir(parents=True)
     (home.run / "ports.json").write_text('{"app": 9}')
     home.token_file("operator").write_text("op\n")
-    monkeypatch.setenv(TOKEN, own)
+    monkeypatch.setenv(PERSONS_TOKEN, own)
     with connect(home) as client:
         assert client._http.headers["authorization"] == said
 
