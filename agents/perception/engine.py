@@ -31,7 +31,7 @@ BESIDE_READING = 0.35
 READ_AT_ALL = 0.5
 """Strength from which a direct claim counts as such a reading."""
 UNREAD_MOST = 0.79
-"""Most that signals alone are believed where probes read nothing of it, or a rival could not be seen: less than sure."""
+"""Most that signals alone are believed where probes read nothing of it, or it or a rival could not be seen: less than sure."""
 FEW_CHANGES = 0.79
 """Most that a change at fault is believed on signals alone: the labelled cases with changes are too few to promise nine in ten."""
 BESIDE_HISTORY = 0.5
@@ -134,7 +134,7 @@ def _sure(facts: Facts, suffering: Symptoms, ranked: list[Ranked], blind: list[s
         return [_dimmed(facts, entry, blind) for entry in ranked]
     # Signals alone: what they are worth was measured on labelled cases, gaps included.
     ceiling = FEW_CHANGES if facts.bundle.changes_asked else CEILING
-    if ranked and rival_below(facts, ranked):
+    if ranked and (ranked[0].claim.service not in facts.seen or rival_below(facts, ranked)):
         ceiling = min(ceiling, UNREAD_MOST)
     said = zip(ranked, calibrated(facts, suffering, ranked, ceiling), strict=True)
     return [_less(facts, replace(entry, confidence=p)) for entry, p in said]
