@@ -21,6 +21,7 @@ BENCHMARKS = (
     "releases",
     "rollouts",
     "rehearsals",
+    "release_incident",
     "ledger",
     "crash_points",
     "diagnosis",
