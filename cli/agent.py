@@ -48,7 +48,7 @@ def run(
 ) -> None:
     """Choose skills for a task card and run them: looks for real, recovery dry unless --allow-mutation.
 
-    Exit code 3 when a recovery failed, 4 when it was blocked.
+    Exit code 3 when a recovery failed, or nothing was found and a look could not tell; 4 when it was blocked.
     Examples:  firebreak agent run --task-card docs/examples/task-card.yaml --report-out report.json
                firebreak agent run api --task-card card.yaml --stages detection diagnosis --max-skills-per-stage 3
     """
@@ -74,8 +74,9 @@ def run(
     else:
         for line in lines(report):
             say(line)
-    if report["status"] in ("failed", "blocked"):
-        raise typer.Exit(int(Exit.FINDING if report["status"] == "failed" else Exit.APPROVAL))
+    code = {"failed": Exit.FINDING, "unknown": Exit.FINDING, "blocked": Exit.APPROVAL}.get(report["status"])
+    if code is not None:
+        raise typer.Exit(int(code))
 
 
 def target_and_stages(words: list[str], stages: list[str]) -> tuple[str, list[str]]:
