@@ -18,12 +18,14 @@ from contracts.rehearsal.rehearser import Rehearser
 from contracts.rehearsal.trial import Trial, TrialStatus, Wish
 from domain.alert import Alert
 from domain.contract import ValidatorKind
-from domain.errors import ConflictError, FirebreakError
+from domain.errors import ConflictError, FirebreakError, StorageError
 from graph.tasks import end_tasks
 
 log = structlog.get_logger(__name__)
 
 AS_IT_IS = Wish()
+AGAIN_S = 2.0
+"""After so long a record that could not be written is tried again."""
 Free = Callable[[str], Awaitable[str]]
 """Service → the version that serves now. Raises ConflictError while it is being released."""
 
@@ -46,8 +48,10 @@ class Trials:
     def __init__(
         self, ground: Callable[[Callable[[Trial], None]], Ground], files: TrialFiles, table: Table, serving: Free
     ) -> None:
-        self._ground = ground(files.save)
+        self._ground = ground(self._keep)
         self._files = files
+        self._unwritten: dict[str, Trial] = {}
+        """What the files do not hold because they cannot be written now."""
         self._table = table
         self._serving = serving
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -88,11 +92,11 @@ class Trials:
 
     def all(self) -> list[Trial]:
         """Newest first."""
-        return self._files.all()
+        return [self._unwritten.get(trial.id, trial) for trial in self._files.all()]
 
     def get(self, trial_id: str) -> Trial:
         """Raises NotFoundError."""
-        return self._files.get(trial_id)
+        return self._unwritten.get(trial_id) or self._files.get(trial_id)
 
     async def quiet(self, alert: Alert) -> str:
         """Why this alert is nobody's incident: it is what the rehearsal does to the service and to whoever needs it."""
@@ -116,9 +120,26 @@ class Trials:
             log.error("rehearsal.broke", rehearsal=trial_id, trace=format_exc(limit=-4))
             said = error.message if isinstance(error, FirebreakError) else type(error).__name__
             trial = await self._given_up(trial_id, f"it broke off: {said}")
+        await self._written(trial.id)
         if trial.status is TrialStatus.PASSED:
             trial = await self._proven(trial)
         await self._note(trial, trial.status.value)
+
+    def _keep(self, trial: Trial) -> None:
+        """Written down, or held here while that cannot be: what is under way is taken back all the same."""
+        try:
+            self._files.save(trial)
+        except StorageError as error:
+            log.error("rehearsal.unwritten", rehearsal=trial.id, error=error.message)
+            self._unwritten[trial.id] = trial
+        else:
+            self._unwritten.pop(trial.id, None)
+
+    async def _written(self, trial_id: str) -> None:
+        """It proves something once it is on record."""
+        while (trial := self._unwritten.get(trial_id)) is not None:
+            await self._ground.yard.clock.sleep(AGAIN_S)
+            self._keep(trial)
 
     async def _given_up(self, trial_id: str, problem: str) -> Trial:
         rehearser = Rehearser(self.get(trial_id).with_problem(problem), self._ground)
@@ -128,7 +149,7 @@ class Trials:
             log.error("rehearsal.left", rehearsal=trial_id, trace=format_exc(limit=-4))
             left = rehearser.trial.with_problem(f"and could not be taken back ({type(error).__name__}): look at it")
             left = left.model_copy(update={"status": TrialStatus.FAILED, "ended_at": self._ground.yard.clock.now()})
-            self._files.save(left)
+            self._keep(left)
             return left
 
     async def _proven(self, trial: Trial) -> Trial:
@@ -147,7 +168,7 @@ class Trials:
             )
         except FirebreakError as error:
             trial = trial.with_problem(f"passed, and proves nothing on the table: {error.message}")
-            self._files.save(trial)
+            self._keep(trial)
         return trial
 
     async def _note(self, trial: Trial, event: str) -> None:

@@ -19,7 +19,7 @@ from contracts.rehearsal.trial import Leg, Row, Trial, TrialStatus, Wish
 from domain.action import ActionCall
 from domain.alert import Alert, AlertStatus
 from domain.contract import ValidatorKind
-from domain.errors import ConflictError, NotFoundError
+from domain.errors import ConflictError, NotFoundError, StorageUnavailableError
 from graph.contracts.bargains import Bargains, Drafting
 from graph.contracts.trials import Trials
 from tests.fakes.staging import Staging
@@ -90,6 +90,42 @@ async def test_one_that_passes_is_proof_on_the_table(trials: Trials, table: Barg
     assert schema.old_code_new_schema is True
     assert [note["event"] for note in site.notes] == ["contract.rehearsal_begun", "contract.rehearsal_passed"]
     assert [t.id for t in trials.all()] == [begun.id]
+
+
+async def test_a_full_disk_leaves_nothing_released(tmp_path: Path, table: Bargains, site: Staging) -> None:
+    """It goes on to its end, shown from memory, and is proof once there is room to write it down."""
+    files = Full(tmp_path / "rehearsals")
+    trials = Trials(site.ground, files, table, serving)
+    contract = (await table.draft(drafting(), "dev")).contract
+    files.full = True
+    with pytest.raises(StorageUnavailableError):
+        await trials.submit(contract.id, Wish(), "maria")
+    assert (site.calls, trials.all()) == ([], [])
+    files.full, site.hold = False, asyncio.Event()
+    begun = await trials.submit(contract.id, Wish(), "maria")
+    files.full = True
+    site.hold.set()
+    async with asyncio.timeout(20):
+        while not trials.get(begun.id).status.ended:
+            await asyncio.sleep(0.005)
+    assert (files.get(begun.id).status, trials.get(begun.id).restored) == (TrialStatus.RUNNING, True)
+    assert table.get(contract.id).proofs == []
+    files.full = False
+    assert (await ended(trials, begun)).status is TrialStatus.PASSED
+    assert files.get(begun.id) == trials.get(begun.id)
+    assert table.get(contract.id).proofs[0].by == "firebreak for maria"
+    await trials.close()
+
+
+class Full(TrialFiles):
+    """A disk that may be without room."""
+
+    full = False
+
+    def save(self, trial: Trial) -> None:
+        if self.full:
+            raise StorageUnavailableError("the record cannot be written", found="No space left on device")
+        super().save(trial)
 
 
 async def test_another_commit_meanwhile_is_not_proven(trials: Trials, table: Bargains, site: Staging) -> None:
