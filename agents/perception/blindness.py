@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agents.perception.claim import NO_ANSWER
+from agents.perception.calibration import OF_ITSELF
+from agents.perception.claim import NO_ANSWER, Claim
 from agents.perception.facts import Facts
 from agents.perception.ranking import Ranked
 
@@ -51,6 +52,21 @@ def strain(facts: Facts, culprit: str) -> float:
     silent = sum(r.service not in silenced and NO_ANSWER.search(r.data_gap) is not None for r in facts.gaps())
     asked = silent + sum(r.service not in silenced for r in facts.bundle.readings if not r.data_gap)
     return silent / asked if asked >= ENOUGH_ASKED else 0.0
+
+
+def out_of_sight(facts: Facts, claim: Claim) -> bool:
+    """Whether nothing at all was seen of the suspect, or of a service that it may merely wait for.
+
+    It waits for what it calls, for anybody where no call graph is known; what it shows of itself needs no other's word. Extracted
+    alerts tell only of who alerts: silence there is no blindness.
+    """
+    bundle = facts.bundle
+    if not (bundle.series or bundle.spans or bundle.logs):
+        return False
+    if claim.service not in facts.seen:
+        return True
+    near = facts.callees(claim.service) if facts.mapped else facts.services
+    return claim.indicator not in OF_ITSELF and any(s in facts.services and s not in facts.seen for s in near)
 
 
 def rival_below(facts: Facts, ranked: Sequence[Ranked]) -> bool:

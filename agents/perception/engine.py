@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from agents.perception.attribution import attribute, take_up
-from agents.perception.blindness import blind_spots, missing, rival_below, strain, weighing
+from agents.perception.blindness import blind_spots, missing, out_of_sight, rival_below, strain, weighing
 from agents.perception.calibration import calibrated
 from agents.perception.claim import Claim, Sign
 from agents.perception.confidence import CEILING, less_when_blind, less_when_strained, less_without
@@ -134,7 +134,7 @@ def _sure(facts: Facts, suffering: Symptoms, ranked: list[Ranked], blind: list[s
         return [_dimmed(facts, entry, blind) for entry in ranked]
     # Signals alone: what they are worth was measured on labelled cases, gaps included.
     ceiling = FEW_CHANGES if facts.bundle.changes_asked else CEILING
-    if ranked and (ranked[0].claim.service not in facts.seen or rival_below(facts, ranked)):
+    if ranked and (out_of_sight(facts, ranked[0].claim) or rival_below(facts, ranked)):
         ceiling = min(ceiling, UNREAD_MOST)
     said = zip(ranked, calibrated(facts, suffering, ranked, ceiling), strict=True)
     return [_less(facts, replace(entry, confidence=p)) for entry, p in said]

@@ -103,6 +103,15 @@ def test_the_callers_own_resources_tell_whose_doing_it_is(busy: float, suspect: 
     assert not fills_by_waiting("cpu_usage_ratio")
 
 
+@pytest.mark.parametrize("services", [NAMES, NAMES[:-1]])
+def test_nobody_is_sure_of_a_suspect_while_somebody_he_may_wait_for_is_out_of_sight(services: tuple[str, ...]) -> None:
+    """Without a call graph anybody may be behind it: only where all were seen is the tax service believed as sure."""
+    latency = AS_EVER | {"web": (0.20, 0.90), "cart": (0.05, 0.75), "mail": (0.05, 0.05), "tax": (0.01, 0.71)}
+    diagnosis = diagnose(system((), latency, services=services))
+    assert first(diagnosis) == "tax"
+    assert (diagnosis.confidence >= 0.8) is ("store" not in services)
+
+
 def test_complaints_that_name_the_unseen_callee_count() -> None:
     """The same excess, and the caller says whom it could not reach."""
     edges = calls("web>cart", "cart>store", "cart>quote", "web>ads")
