@@ -12,6 +12,8 @@ from domain.diagnosis import DiagnosisVerdict
 FAULT = 0.5
 """From this confidence on the leading hypothesis is called the fault."""
 HEALTHY = 0.9
+DARK_MOST = 0.79
+"""Most that health is believed where a service was never seen: what ails it alone nobody else need feel."""
 
 
 def conclude(
@@ -25,6 +27,7 @@ def conclude(
         return DiagnosisVerdict.FAULT, top.confidence, top.claim.statement
     if healthy(facts, symptoms):
         sure = max(0.5, HEALTHY - 0.05 * blind - (0.3 * top.confidence if top else 0.0))
+        sure = min(sure, DARK_MOST) if _dark(facts) else sure
         return DiagnosisVerdict.HEALTHY, round(sure, 3), _healthy_words(facts, symptoms)
     if top is None:
         lost = "Somebody suffers, but nothing that was read shows why."
@@ -49,6 +52,12 @@ def healthy(facts: Facts, symptoms: Symptoms) -> bool:
     if facts.live:
         return symptoms.users_fail is False
     return bool(symptoms.contrasts) or facts.comparable or bool(facts.bundle.platform)
+
+
+def _dark(facts: Facts) -> bool:
+    """Is there a service of a recorded incident of which there is nothing at all? Extracted alerts tell only of who alerts."""
+    told = facts.bundle.series or facts.bundle.spans or facts.bundle.logs
+    return bool(told) and not facts.live and any(s not in facts.seen for s in facts.services)
 
 
 def _healthy_words(facts: Facts, symptoms: Symptoms) -> str:

@@ -15,7 +15,7 @@ from agents.perception.facts import Facts
 from agents.perception.roles import fills_by_waiting
 from agents.perception.unseen import AT_LEAST, telling, unseen
 from domain.bundle import AlertHint, Bundle, Edge, LogLine, Node, Series
-from domain.diagnosis import Diagnosis
+from domain.diagnosis import Diagnosis, DiagnosisVerdict
 
 T0 = 1_700_000_000.0
 NORMAL, TROUBLE = (T0, T0 + 1790), (T0 + 1800, T0 + 1990)
@@ -109,6 +109,14 @@ def test_nobody_is_sure_of_a_suspect_while_somebody_he_may_wait_for_is_out_of_si
     latency = AS_EVER | {"web": (0.20, 0.90), "cart": (0.05, 0.75), "mail": (0.05, 0.05), "tax": (0.01, 0.71)}
     diagnosis = diagnose(system((), latency, services=services))
     assert first(diagnosis) == "tax"
+    assert (diagnosis.confidence >= 0.8) is ("store" not in services)
+
+
+@pytest.mark.parametrize("services", [NAMES, NAMES[:-1]])
+def test_nobody_is_sure_of_health_while_a_service_is_out_of_sight(services: tuple[str, ...]) -> None:
+    """All that is measured is as ever; of the store there is nothing."""
+    diagnosis = diagnose(system(GRAPH, dict.fromkeys(NAMES[:-1], (0.05, 0.05)), services=services))
+    assert diagnosis.verdict is DiagnosisVerdict.HEALTHY
     assert (diagnosis.confidence >= 0.8) is ("store" not in services)
 
 
