@@ -42,7 +42,7 @@ def rehearse(
     wish = {"on": on, "version": version, "revision": revision, "watch_s": watch}
     with connect(SESSION.home) as client:
         found = client.post(f"/api/contracts/{contract}/rehearsals", wish)
-        told = 0
+        told, asked = 0, ""
         while True:
             found = patient_get(client, f"/api/contract-rehearsals/{found['id']}")
             ready = found["rows"] if found["ended_at"] else found["rows"][:-1]
@@ -51,9 +51,10 @@ def rehearse(
             told = len(ready)
             if found["ended_at"]:
                 break
-            if found["status"] == "waiting" and not as_json:
-                note(f"waiting for an answer to {found['rows'][-1]['approval']} (firebreak approvals)")
-                time.sleep(5 * POLL_S)
+            question = found["rows"][-1]["approval"] if found["status"] == "waiting" else ""
+            if question and question != asked:
+                note(f"waiting for a person: firebreak incident approvals {found['id']}, or the approvals page")
+            asked = question
             time.sleep(POLL_S)
     if as_json:
         print_json(found)

@@ -12,6 +12,7 @@ from contracts.enforcement.rollout import Rollout, StageRow
 from contracts.enforcement.terms import aims_of, budget_of, check_ramp
 from contracts.enforcement.yard import Yard
 from contracts.judge.plan import Plan, plan
+from contracts.versions import fresh_version
 from domain.contract import Contract, ContractStatus
 from domain.errors import ConfigError, ConflictError
 from domain.inventory import Environment, Service
@@ -46,15 +47,8 @@ class Opened:
 async def opened(order: Order, yard: Yard, person: str, former: str) -> Opened:
     """Check everything that can be checked beforehand. Raises ConfigError or ConflictError; nothing was changed then."""
     contract, service = order.contract, _service(order.contract, yard)
-    version = order.version or contract.version
     _may_go_out(contract, service, yard)
-    if not version or version == former:
-        raise ConfigError(
-            "there is nothing to roll out",
-            expected="a version that does not serve yet",
-            found=version,
-            code="request.invalid",
-        )
+    version = fresh_version(service, order.version or contract.version, former)
     check_ramp(contract)
     before = await read_before(yard, service)
     why_frozen = frozen(traffic_of(before, dimensions_of(service), former, version), budget_of(service))

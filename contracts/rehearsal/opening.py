@@ -8,6 +8,7 @@ from contracts.change.migrations import read_migration
 from contracts.finding import Mark
 from contracts.rehearsal.ground import Ground, Upcoming
 from contracts.rehearsal.trial import Trial, Wish
+from contracts.versions import fresh_version
 from domain.action import ActionSpec, Effect
 from domain.contract import Contract, ContractStatus, Metric, RollbackKind
 from domain.errors import ConfigError, ConflictError
@@ -31,15 +32,7 @@ async def opened(contract: Contract, wish: Wish, ground: Ground, person: str, fo
     """`former`: the version that serves now. Raises ConfigError or ConflictError; nothing was changed then."""
     service = stage_of(contract, wish, ground.yard.inventory)
     _possible(contract)
-    version = wish.version or contract.version
-    if not version or version == former:
-        raise ConfigError(
-            "there is no version to try out",
-            expected="one that does not serve yet",
-            found=version or "none",
-            hint="firebreak contract rehearse ID --version v2",
-            code="request.invalid",
-        )
+    version = fresh_version(service, wish.version or contract.version, former)
     kinds = {step.kind for step in contract.rollback.steps}
     coming = await _coming(contract, wish, ground, service)
     flushed = cache_below(service.name, ground.yard.inventory) if RollbackKind.FLUSH_CACHE in kinds else ""

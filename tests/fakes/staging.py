@@ -25,7 +25,10 @@ API = Service(
     kind="api",
     environment=Environment.STAGING,
     depends_on=["cache"],
-    bindings={"release": Binding(via="control"), "migration": Binding(via="control")},
+    bindings={
+        "release": Binding(via="control", options={"versions": ["v1", "v2"]}),
+        "migration": Binding(via="control"),
+    },
 )
 CACHE = Service(name="cache", kind="cache", environment=Environment.STAGING, bindings={"cache": Binding(via="redis")})
 LIVE = API.model_copy(update={"name": "live", "environment": Environment.PRODUCTION})

@@ -296,7 +296,7 @@ async def test_an_expired_contract_and_the_serving_version_are_refused(tmp_path:
     late = site.order(expires_at=site.clock.now() - timedelta(seconds=1))
     with pytest.raises(ConflictError, match="expired"):
         await opened(late, site.yard(), "maria", "v1")
-    with pytest.raises(ConfigError, match="nothing to roll out"):
+    with pytest.raises(ConfigError, match="does not serve yet"):
         await opened(site.order(), site.yard(), "maria", "v2")
     with pytest.raises(NotFoundError):
         site.files().get("dep-none")

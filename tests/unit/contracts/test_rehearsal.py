@@ -159,7 +159,8 @@ async def test_requests_of_users_count_beside_the_outside_checks() -> None:
         (bargained(status=ContractStatus.APPROVED), Wish(), "is approved"),
         (bargained(), Wish(on="live"), "in production"),
         (bargained(), Wish(on="nobody"), "cannot be rehearsed on"),
-        (bargained(), Wish(version="v1"), "no version to try"),
+        (bargained(), Wish(version="v1"), "does not serve yet"),
+        (bargained(), Wish(version="711f89b"), "api has no version 711f89b"),
     ],
 )
 async def test_what_is_refused_before_anything_is_changed(of: Contract, wish: Wish, word: str) -> None:
