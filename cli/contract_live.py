@@ -156,14 +156,23 @@ def follow(client: AppClient, rollout: dict[str, Any], *, quiet: bool) -> dict[s
     if not quiet:
         for line in stages(rollout):
             note(line)
-    said = 0
+    said, asked = 0, ""
     while rollout["status"] not in ENDED:
         time.sleep(POLL_S)
         rollout = patient_get(client, f"/api/rollouts/{rollout['id']}")
+        question = rollout["stages"][rollout["stage"]]["approval"] if rollout["status"] == "waiting" else ""
+        asked = tell_question(rollout["id"], question, asked)
         for look in rollout["judgements"][said:] if not quiet else []:
             note(look_line(rollout, look))
         said = len(rollout["judgements"])
     return rollout
+
+
+def tell_question(change: str, question: str, asked: str) -> str:
+    """Say once, beside the result, that a person is waited for and where to answer; the question that was told."""
+    if question and question != asked:
+        note(f"waiting for a person: firebreak incident approvals {change}, or the approvals page")
+    return question
 
 
 def stages(rollout: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ import typer
 
 from cli.client import connect
 from cli.contract_bargain import ContractId
+from cli.contract_live import tell_question
 from cli.output import Exit, note, print_json, say
 from cli.session import SESSION, JsonFlag
 from cli.skill_live import patient_get
@@ -52,9 +53,7 @@ def rehearse(
             if found["ended_at"]:
                 break
             question = found["rows"][-1]["approval"] if found["status"] == "waiting" else ""
-            if question and question != asked:
-                note(f"waiting for a person: firebreak incident approvals {found['id']}, or the approvals page")
-            asked = question
+            asked = tell_question(found["id"], question, asked)
             time.sleep(POLL_S)
     if as_json:
         print_json(found)

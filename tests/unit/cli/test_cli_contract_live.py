@@ -16,7 +16,13 @@ from domain.errors import ConfigError
 
 runner = CliRunner()
 EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "deployment-context.json"
-STAGE = {"percent": 10.0, "seconds": 60.0, "sees": ["all requests: slower by 9.1%"], "result": "failed"}
+STAGE = {
+    "percent": 10.0,
+    "seconds": 60.0,
+    "sees": ["all requests: slower by 9.1%"],
+    "result": "failed",
+    "approval": "apr-1",
+}
 ROLLOUT: dict[str, Any] = {
     "id": "dep-1",
     "service": "api",
@@ -24,7 +30,7 @@ ROLLOUT: dict[str, Any] = {
     "version": "v2",
     "status": "rolled_back",
     "stage": 0,
-    "stages": [STAGE, {"percent": 100.0, "seconds": 30.0, "sees": [], "result": ""}],
+    "stages": [STAGE, {"percent": 100.0, "seconds": 30.0, "sees": [], "result": "", "approval": ""}],
     "judgements": [{"stage": 0, "at": 30.0, "over": False, "result": "failed", "reasons": ["errors: +8.0%"]}],
     "explanation": ["v2 of api broke a term at 10 %"],
     "notes": ["the wall clock was set by +3600 s"],
@@ -40,6 +46,7 @@ class Client:
 
     def __init__(self, *found: dict[str, Any]) -> None:
         self.found, self.posted = list(found), dict[str, Any]()
+        self.looks: list[dict[str, Any]] = []
 
     def __enter__(self) -> Client:
         return self
@@ -55,7 +62,9 @@ class Client:
         if path.startswith("/api/contracts/"):
             answer = runner.invoke(app, ["contract", "draft", str(EXAMPLE), "--json"])
             return {**json.loads(answer.stdout), "quorum": 2, "missing": []}
-        return {"rollouts": self.found} if path == "/api/rollouts" else ROLLOUT
+        if path == "/api/rollouts":
+            return {"rollouts": self.found}
+        return self.looks.pop(0) if self.looks else ROLLOUT
 
 
 @pytest.fixture
@@ -71,6 +80,13 @@ def drafted(folder: Path) -> Path:
     file = folder / "contract.json"
     file.write_text(answer.stdout)
     return file
+
+
+def test_whoever_follows_a_rollout_is_told_once_where_a_person_answers(client: Client, tmp_path: Path) -> None:
+    waits = {**ROLLOUT, "status": "waiting", "ended_at": None}
+    client.looks = [waits, waits]
+    answer = runner.invoke(app, ["contract", "enforce", str(drafted(tmp_path)), "--version", "v2", "--json"])
+    assert answer.stderr.count("firebreak incident approvals dep-1") == 1
 
 
 def test_a_rollout_is_followed_to_its_end(client: Client, tmp_path: Path) -> None:

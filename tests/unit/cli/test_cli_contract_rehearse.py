@@ -67,7 +67,7 @@ def test_a_rehearsal_is_followed_to_its_end(
     for words_ in (
         "back in 3.2 s",
         "what was in it is gone",
-        "waiting for an answer to apr-1",
+        "waiting for a person: firebreak incident approvals trial-1",
         "works: 3 outside checks",
     ):
         assert words_ in said.output
