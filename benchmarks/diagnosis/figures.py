@@ -19,7 +19,7 @@ from pathlib import Path
 from agents.perception import diagnose
 from agents.perception.ablation import METHODS, SOURCES, holds
 from agents.perception.baselines import baselines
-from agents.perception.evaluate import Outcome, Truth, measure, outcome
+from agents.perception.evaluate import Outcome, Truth, error_by_chance, measure, outcome
 from agents.perception.quiet import fault_free
 from agents.perception.scorecard import curve_lines, intervals, reliability
 from benchmarks.diagnosis.perturb import PERTURBATIONS
@@ -67,8 +67,11 @@ def page(data: Sequence[tuple[str, Cases]], kinds: Sequence[str], every: int) ->
         "## Confidence and time",
         "",
         *_table(
-            ["data set", "ECE", f"said {SURE} and more", "of these right", "median s", "longest s"], _sureness(given)
+            ["data set", "ECE", "by chance", f"said {SURE} and more", "of these right", "median s", "longest s"],
+            _sureness(given),
         ),
+        "",
+        CHANCE,
         "",
         "```",
         *curve_lines(reliability([o for found in given.values() for o in found])),
@@ -84,6 +87,12 @@ def page(data: Sequence[tuple[str, Cases]], kinds: Sequence[str], every: int) ->
         "",
         *_table(["without", *(name for name, _ in data)], _ablated(data)),
     ]
+
+
+CHANCE = (
+    "By chance: the calibration error of as many answers whose confidences are exactly right, in the mean and in 95 of 100 draws. "
+    "Few answers are never spread evenly; over all variants, out of fold, `python -m benchmarks.diagnosis.calibrate` prints it."
+)
 
 
 def _said(cases: Cases, change: Callable[[Bundle], Bundle] = lambda b: b, without: Iterable[str] = ()) -> list[Outcome]:
@@ -124,9 +133,11 @@ def _sureness(given: dict[str, list[Outcome]]) -> Iterable[list[str]]:
         sure = [o for o in found if o.confidence >= SURE]
         times = sorted(o.seconds for o in found)
         right = f"{sum(o.place == 1 for o in sure) / len(sure):.3f}" if sure else "–"
+        mean, most = error_by_chance([o.confidence for o in found])
         yield [
             name,
             f"{measure(found)['ECE']:.3f}",
+            f"{mean:.3f}, to {most:.3f}",
             str(len(sure)),
             right,
             f"{times[len(times) // 2]:.3f}",

@@ -16,7 +16,7 @@ from agents.perception.ablation import METHODS, SOURCES, holds
 from agents.perception.baselines import n_sigma
 from agents.perception.calibration import SIGNS, calibrated, features, probability, weights
 from agents.perception.claim import Claim
-from agents.perception.evaluate import Outcome, Truth
+from agents.perception.evaluate import Outcome, Truth, calibration_error, error_by_chance
 from agents.perception.facts import Facts
 from agents.perception.quiet import fault_free
 from agents.perception.ranking import Ranked
@@ -204,3 +204,12 @@ def test_the_command_prints_measures_and_writes_the_curve(tmp_path: Path) -> Non
     assert "without metrics" in result.output
     assert "95 % intervals" in result.output
     assert curve.read_text().startswith("<svg")
+
+
+def test_few_answers_are_never_spread_evenly() -> None:
+    """What a right scale shows by chance shrinks with the number of answers, and a wrong one stands out of it."""
+    few, many = (error_by_chance([0.9] * n) for n in (10, 1000))
+    assert 0.05 < few[0] < few[1]
+    assert many[1] < 0.03 < few[0]
+    assert calibration_error([(0.9, n % 2 == 0) for n in range(1000)]) > many[1]
+    assert error_by_chance([0.9] * 10) == few
