@@ -10,7 +10,7 @@ from agents.asking import Answered, ask
 from agents.citing import AFTER_STEP
 from agents.lasting import durable, fragile, holds_steady
 from domain.bundle import Reading
-from domain.conditions import Finding, findings
+from domain.conditions import Condition, Finding, findings
 from domain.diagnosis import Diagnosis, Evidence, Hypothesis
 from domain.plan import Plan
 from domain.reasoning import Reasoner, VerifyQuestion
@@ -140,10 +140,22 @@ def _cause(
 _CAUSE_WORDS = {True: "is gone", False: "is still there", None: "could not be read"}
 
 
+TOLD_APART_BY: Mapping[Condition, str] = {Condition.RELEASE_REGRESSED: "version"}
+"""The fact that makes two such conditions at one place two: after a rollback the former version is another release."""
+
+
 def condition_seen(finding: Finding, diagnosis: Diagnosis) -> bool:
     """Whether a diagnosis still reads this condition at this place."""
     seen = [f for h in diagnosis.hypotheses for f in findings(h.details, h.service)]
-    return any((f.condition, f.service) == (finding.condition, finding.service) for f in seen)
+    return any(_same(finding, f) for f in seen)
+
+
+def _same(one: Finding, other: Finding) -> bool:
+    if (one.condition, one.service) != (other.condition, other.service):
+        return False
+    fact = TOLD_APART_BY.get(one.condition, "")
+    known = {f.facts[fact] for f in (one, other) if fact in f.facts}
+    return len(known) < 2
 
 
 _HEALTH_SOURCES = tuple(f"probe:{p}" for p in HEALTH_PROBES)
