@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from statistics import fmean
 
-from agents.perception.claim import Claim, Sign, finding, of_change, of_reading
+from agents.perception.claim import Claim, Sign, finding, of_change, of_log, of_reading
+from agents.perception.complaints import log_text
 from agents.perception.facts import Facts
 from agents.perception.roles import Role
 from agents.perception.symptoms import Symptoms, of_contrast
+from agents.perception.templates import templates
 from domain.bundle import Reading, Span
 from domain.conditions import Condition
 
 LOOK_BACK_S = 1800.0
 MIN_SPANS = 10
+MIN_LINES = 3
+LEAD_S = 10.0
+"""Errors come before the onset that a metric shows."""
+ERROR_LEVELS = frozenset({"error", "critical", "fatal"})
 
 
 def bad_release(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
@@ -32,10 +39,11 @@ def bad_release(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
         if not released or reading.service not in symptoms.services():
             continue
         sign = version_contrast(facts, reading.service, version)
+        inside = None if sign else new_complaint(facts, reading.service)
         worse = [c for c in symptoms.suffering if c.service == reading.service]
         slow = bool(worse) and all(c.role is Role.LATENCY for c in worse)
         after = released[0].time.timestamp() <= facts.windows.onset + 60
-        strength = (0.82 if sign else _by_time_alone(symptoms)) if after else 0.3
+        strength = _strength(symptoms, side_by_side=sign is not None, inside=inside is not None) if after else 0.3
         details = {"version": version, "previous": previous, "weights": reading.values.get("weights") or {}}
         yield Claim(
             service=reading.service,
@@ -47,9 +55,10 @@ def bad_release(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
             signs=(
                 of_change(released[0], "released shortly before the trouble"),
                 *([sign] if sign else []),
+                *([inside] if inside else []),
                 *(of_contrast(c, "the released service got worse") for c in worse[:2]),
             ),
-            doubts=() if sign else (of_reading(reading, "nothing but time ties the release to the trouble"),),
+            doubts=() if sign or inside else (of_reading(reading, "nothing but time ties the release to the trouble"),),
             falsify=f"instances of {previous or 'the previous version'} fail as often as those of {version}",
             probe=("release", reading.service, "the previous version fails as well"),
             findings=(finding(Condition.RELEASE_REGRESSED, reading.service, reading.service, **details),),
@@ -57,9 +66,13 @@ def bad_release(facts: Facts, symptoms: Symptoms) -> Iterable[Claim]:
         )
 
 
-def _by_time_alone(symptoms: Symptoms) -> float:
+def _strength(symptoms: Symptoms, *, side_by_side: bool, inside: bool) -> float:
     """A release that only came before the trouble is no fault while users are seen to be served: time is the decoy."""
-    return 0.3 if symptoms.users_fail is False else 0.5
+    if side_by_side:
+        return 0.82
+    if symptoms.users_fail is False:
+        return 0.3
+    return 0.7 if inside else 0.5
 
 
 def version_contrast(facts: Facts, service: str, version: str) -> Sign | None:
@@ -82,6 +95,23 @@ def version_contrast(facts: Facts, service: str, version: str) -> Sign | None:
         excerpt=f"{version}: {errors[1]:.0%} failed, {slow[1]:.0f} ms; other versions: {errors[0]:.0%} failed, {slow[0]:.0f} ms",
         supports="the new version does worse than the others at the same time",
         data={"version": version, "error_share": errors[1], "others": errors[0]},
+    )
+
+
+def new_complaint(facts: Facts, service: str) -> Sign | None:
+    """An error that the released service writes since the trouble, never wrote before, and that blames nobody else.
+
+    Where every instance runs the new version there is nobody to compare with; a fault of a neighbour would be named.
+    """
+    mine = [line for line in facts.bundle.logs if line.service == service and line.level.lower() in ERROR_LEVELS]
+    named = templates(line.message for line in mine)
+    known = {named[line.message] for line in mine if line.time < facts.windows.onset - LEAD_S}
+    others = re.compile(r"\b(" + "|".join(re.escape(s) for s in facts.services if s != service) + r")\b", re.I)
+    fresh = [line for line in mine if named[line.message] not in known and not others.search(log_text(line))]
+    if len(fresh) < MIN_LINES:
+        return None
+    return of_log(
+        fresh[0], "the released service says so since the trouble, never before, and blames nobody else", len(fresh)
     )
 
 

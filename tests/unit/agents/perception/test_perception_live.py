@@ -307,6 +307,33 @@ def test_a_deploy_that_only_came_first_is_no_fault_while_users_are_served() -> N
     assert all(h.confidence <= 0.3 for h in served.hypotheses if h.change)
 
 
+def blame(message: str, at: float) -> tuple[str | None, float]:
+    """All instances run v2 and some users fail: class of the top, and how sure the release is blamed."""
+    world = (
+        World()
+        .users_fail()
+        .change("deploy", "api", 400, "v2")
+        .say("release", "api", True, version="v2", weights={"v2": 100}, previous="v1")
+        .metric("api", "error_ratio", 0.0, 0.04)
+        .metric("frontend", "error_ratio", 0.0, 0.14)
+    )
+    for back in (at, 20, 10):
+        world.log("api", message, at=back)
+    rows = diagnose(world.bundle()).hypotheses
+    return rows[0].fault_class, next(h.confidence for h in rows if h.change)
+
+
+def test_a_release_with_no_former_version_beside_it_is_blamed_for_errors_of_its_own() -> None:
+    """Nobody can be compared with; an error that is new, and blames nobody else, ties the release to the trouble."""
+    own, sure = blame("basket store: no slot left for another order", 30)
+    assert own == "bad_release"
+    for message, at in (
+        ("no answer from payments in time", 30),
+        ("basket store: no slot left for another order", 3000),
+    ):
+        assert blame(message, at)[1] < sure - 0.05
+
+
 def test_a_restarted_process_does_not_outrank_a_present_cause() -> None:
     """A cache that came back a moment ago loses against the lock that is held now."""
     world = held_lock(World()).process("cache", restarts=4, last_exit=-9, uptime_s=9)
