@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Query, Request
@@ -54,12 +54,12 @@ def _records(router: APIRouter, ports: Ports) -> None:
 
     @router.get("/incidents", summary="Incidents, newest first")
     async def incidents(
-        status: IncidentStatus | None = None,
+        status: IncidentStatus | Literal[""] = "",
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         cursor: str | None = None,
     ) -> Page:
-        """`status` is one status or `open` for everything not closed; `next` is the cursor of the following page."""
-        return await responder.incidents(status=status, limit=limit, cursor=cursor)
+        """`status` is one status, `open` for everything not closed, empty for all; `next` is the cursor of the following page."""
+        return await responder.incidents(status=status or None, limit=limit, cursor=cursor)
 
     @router.get("/incidents/{incident_id}", summary="The whole record of one incident")
     async def incident(incident_id: str) -> Incident:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from agents.perception.complaints import log_text
@@ -16,11 +16,14 @@ from agents.perception.facts import Facts
 from agents.perception.peers import peer_of
 from agents.perception.templates import templates
 from agents.perception.traces import ERRORS, Forest, Invocation
+from domain.bundle import LogLine
 
 LEAST = 2
 """Invocations needed on each side."""
 EXPLAINED = 0.85
 PASSES = 2
+COMPLAINING = frozenset({"warn", "warning", "error", "err", "critical", "fatal"})
+"""Levels of lines that nobody misses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +49,11 @@ class Shift:
 
 
 def shifts(facts: Facts, trees: Forest) -> dict[str, list[Shift]]:
-    """Per service its strongest shifts, best first, after discounting what callees explain."""
-    _add_logs(facts, trees)
+    """Per service its strongest shifts, best first, after discounting what callees explain.
+
+    A complaint (a failed call, a line of a complaining level) that comes less often than before is no trouble.
+    """
+    complaints = _add_logs(facts, trees)
     _add_peers(facts, trees)
     sides: tuple[dict[tuple[str, str], list[Invocation]], ...] = (defaultdict(list), defaultdict(list))
     for inv in trees.invocations:
@@ -56,20 +62,22 @@ def shifts(facts: Facts, trees: Forest) -> dict[str, list[Shift]]:
     for key in sides[0].keys() & sides[1].keys():
         before, after = sides[0][key], sides[1][key]
         if len(before) >= LEAST and len(after) >= LEAST:
-            raw[key[0]] += _of_operation(key, before, after)
+            raw[key[0]] += _of_operation(key, before, after, complaints)
     for found in raw.values():
         found.sort(key=lambda s: (-s.score, s.pattern))
     return _unexplained(raw, sides[1])
 
 
-def _of_operation(key: tuple[str, str], before: list[Invocation], after: list[Invocation]) -> list[Shift]:
+def _of_operation(
+    key: tuple[str, str], before: list[Invocation], after: list[Invocation], complaints: Set[str]
+) -> list[Shift]:
     counts = [Counter(f for inv in side for f in inv.features) for side in (before, after)]
     n0, n1 = len(before), len(after)
     found = []
     for pattern in counts[0].keys() | counts[1].keys():
         k0, k1 = counts[0][pattern], counts[1][pattern]
         size = abs(k1 / n1 - k0 / n0)
-        eased = pattern.startswith("error ") and k1 / n1 < k0 / n0
+        eased = (pattern.startswith("error ") or pattern in complaints) and k1 / n1 < k0 / n0
         if size < 0.1 or eased:
             continue
         score = g_statistic(k0, n0, k1, n1) * (0.3 + 0.7 * size)
@@ -157,10 +165,16 @@ def _upwards(trees: Forest, inside: Invocation) -> Iterable[Invocation]:
         above = None if parent is above else parent
 
 
-def _add_logs(facts: Facts, trees: Forest) -> None:
+def _add_logs(facts: Facts, trees: Forest) -> set[str]:
+    """Lines as features of the invocations that wrote them; those that complain."""
     lines = [line for line in facts.bundle.logs if line.span_id in trees.of_span]
     names = templates(log_text(line) for line in lines)
     for line in lines:
         inv = trees.of_span[line.span_id]
         if inv.span.service == line.service:
-            inv.features.add(f"log {names[log_text(line)]}")
+            inv.features.add(_feature(line, names))
+    return {_feature(line, names) for line in lines if line.level.lower() in COMPLAINING}
+
+
+def _feature(line: LogLine, names: Mapping[str, str]) -> str:
+    return f"log {names[log_text(line)]}"

@@ -17,6 +17,7 @@ import numpy as np
 
 from agents.perception.facts import Facts
 from agents.perception.points import arrays, inside
+from agents.perception.roles import Role, role_of
 from agents.perception.windows import Windows
 from domain.bundle import Series, Window
 
@@ -108,8 +109,9 @@ class _Due:
 
 
 def _regular(facts: Facts) -> Iterable[_Due]:
-    """Series whose silence would be no chance."""
-    heard = [h for h in (_heard(s, facts.windows) for s in facts.bundle.series) if h is not None]
+    """Series whose silence would be no chance. That errors are not counted any more is no silence: a new process has none yet."""
+    spoken = (s for s in facts.bundle.series if role_of(s.metric) is not Role.ERRORS)
+    heard = [h for h in (_heard(s, facts.windows) for s in spoken) if h is not None]
     missed = (0.5 + sum(h.due - h.before for h in heard)) / (1 + sum(h.due for h in heard))
     span = facts.windows.abnormal[1] - facts.windows.abnormal[0]
     others = _by_step(heard)

@@ -114,6 +114,14 @@ def test_errors_that_ended_accuse_nobody() -> None:
     assert diagnose(now).verdict is DiagnosisVerdict.FAULT
 
 
+@pytest.mark.parametrize(("level", "accused"), [("WARNING", False), ("INFO", True)])
+def test_a_complaint_that_is_heard_no_more_accuses_nobody(level: str, accused: bool) -> None:
+    """What a service always said and says no longer is a sign, unless it was a complaint."""
+    whole = traced(early_return=True)
+    logs = tuple(replace(line, level=level if "done" in line.message else "INFO") for line in whole.logs)
+    assert (diagnose(replace(whole, logs=logs)).verdict is DiagnosisVerdict.FAULT) is accused
+
+
 def test_unchanged_traces_accuse_nobody() -> None:
     """The same traces before and during: nobody is accused."""
     assert diagnose(traced()).verdict is not DiagnosisVerdict.FAULT
