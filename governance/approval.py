@@ -91,14 +91,7 @@ def expiry(now: datetime, ttl_s: float) -> datetime:
 
 def check_answerable(approval: Approval, person: Identity) -> None:
     """Raises ConflictError when it was answered, AuthError when this person may not answer it."""
-    if approval.status is not ApprovalStatus.OPEN:
-        raise ConflictError(
-            f"approval {approval.id} is {approval.status.value} already",
-            expected="an open approval",
-            found=_who_when(approval),
-            hint="nothing of your answer was used; look at the incident for what happened since",
-            code="approval.answered",
-        )
+    _still_open(approval, "nothing of your answer was used; look at the incident for what happened since")
     if person.name == approval.requested_by:
         raise AuthError(
             "nobody approves their own request",
@@ -176,14 +169,7 @@ def withdraw(tx: Transaction, approval_id: str, ended: Withdrawal) -> Approval:
     approval = load_approval(tx, approval_id, tx.now)
     if approval.moot_since is not None:
         return approval
-    if approval.status is not ApprovalStatus.OPEN:
-        raise ConflictError(
-            f"approval {approval_id} is {approval.status.value} already",
-            expected="an open approval",
-            found=_who_when(approval),
-            hint="what was answered stands",
-            code="approval.answered",
-        )
+    _still_open(approval, "what was answered stands")
     reason = f"symptoms ended by {ended.since:%H:%M:%S} UTC ({ended.found}); approving would change a system that is healthy again"
     moot = approval.model_copy(update={"status": ApprovalStatus.EXPIRED, "reason": reason, "moot_since": ended.since})
     _save(tx, moot)
@@ -205,6 +191,17 @@ def _aged(approval: Approval, now: datetime) -> Approval:
     if waiting and now >= approval.expires_at:
         return approval.model_copy(update={"status": ApprovalStatus.EXPIRED})
     return approval
+
+
+def _still_open(approval: Approval, hint: str) -> None:
+    if approval.status is not ApprovalStatus.OPEN:
+        raise ConflictError(
+            f"approval {approval.id} is {approval.status.value} already",
+            expected="an open approval",
+            found=_who_when(approval),
+            hint=hint,
+            code="approval.answered",
+        )
 
 
 def _who_when(approval: Approval) -> str:

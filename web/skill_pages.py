@@ -42,6 +42,11 @@ def proposals(runs: Iterable[Report], digest: str) -> list[Edit]:
     return list(found.values())
 
 
+def following(page: int, **chosen: str) -> str:
+    """The address of the next page of the catalogue, with what was chosen."""
+    return f"/skills?{urlencode({**{name: value for name, value in chosen.items() if value}, 'page': page + 1})}"
+
+
 def build(ports: Ports, pages: Pages) -> APIRouter:
     """Pages only; machines ask /api/skills."""
     router = APIRouter(include_in_schema=False)
@@ -60,13 +65,11 @@ def build(ports: Ports, pages: Pages) -> APIRouter:
             (row for row in known if matches(row, stage, trust, q)),
             key=lambda r: (r.stage != "recovery", r.stage, r.name),
         )
-        more = {"stage": stage, "trust": trust, "q": q, "page": str(page + 1)}
-        following = urlencode({name: value for name, value in more.items() if value})
         return await pages.render(
             request,
             "skills.html",
             skills=rows[(page - 1) * PAGE_SIZE : page * PAGE_SIZE],
-            next=f"/skills?{following}" if len(rows) > page * PAGE_SIZE else "",
+            next=following(page, stage=stage, trust=trust, q=q) if len(rows) > page * PAGE_SIZE else "",
             filtered=bool(stage or trust or q or page > 1),
             unreadable=bench.shelf.unreadable() if bench else [],
             stages=[each.value for each in Stage],
